@@ -1,0 +1,40 @@
+"""Whether a curve can be read at all. Every heuristic and range rule asks this first."""
+
+from lrrange.curve import Curve
+from lrrange.errors import FlatCurve, OnlyRises, TooFewPoints
+
+
+def check_descent(curve: Curve, reader: str, *, needed: int = 6) -> Curve:
+    """The finite part of the curve, if its loss falls by more than its noise.
+
+    Args:
+        curve: n points in sweep order.
+        reader: who wants to read it, for the message.
+        needed: finite losses it needs.
+    Returns: `curve.finite`; its `drop` is above 0.
+    Raises: TooFewPoints, OnlyRises, FlatCurve.
+    """
+    finite = curve.finite
+    if len(finite) < needed:
+        ended = f": the sweep ended at lr={curve.lr[-1]:.2g}" if len(curve) else ""
+        raise TooFewPoints(
+            f'the "{reader}" reading needs {needed} finite losses and this curve has {len(finite)}{ended}. '
+            f"Take more steps, lower end_lr, or check the inputs for NaN.",
+            needed=needed,
+            found=len(finite),
+        )
+    if finite.falls and finite.drop > 0:
+        return finite
+    numbers = {"noise": finite.noise, "drop": finite.drop, "start_lr": finite.lr[0], "end_lr": finite.lr[-1]}
+    span = f"between lr={finite.lr[0]:.2g} and {finite.lr[-1]:.2g}"
+    if finite.rises:
+        raise OnlyRises(
+            f"the loss only rises {span}, from {finite.start:.4g}: the sweep starts too high. Lower start_lr.",
+            **numbers,
+        )
+    raise FlatCurve(
+        f"the loss does not fall {span} by more than its noise (drop {finite.drop:.3g}, noise {finite.noise:.3g} a "
+        f"reading). Raise end_lr or num_steps, and check that the optimizer holds the parameters that the loss "
+        f"depends on.",
+        **numbers,
+    )

@@ -1,0 +1,108 @@
+"""What a training loop must offer for a sweep to run on it. Two small protocols; a backend implements one of them."""
+
+import contextlib
+import inspect
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+import attrs
+
+from lrrange.curve import Curve
+from lrrange.errors import OptionError
+from lrrange.sweep import StopReason, Sweep
+
+Adapted = TypeVar("Adapted")
+
+
+@runtime_checkable
+class TrainingStep(Protocol):
+    """A loop that lrrange runs: one optimizer step at a time.
+
+    Two more methods are used where they exist: `seed(value)`, called once after the snapshot, if the user gives a seed;
+    and `report()`, called after the sweep, a mapping that goes into the result's provenance (`versions`, itself a
+    mapping of package to version, and anything else that JSON can hold). What is wrong with the target is best raised
+    where the adapter is made, before any step.
+    """
+
+    def step(self, lr: float) -> Any:
+        """Train one step at this rate; return its loss, one number. Raise StopIteration when the data has run out."""
+
+    def snapshot(self) -> Any:
+        """Everything that `step` may change, in a form that `restore` understands."""
+
+    def restore(self, state: Any) -> None:
+        """Put everything back exactly as it was at the snapshot."""
+
+
+@runtime_checkable
+class Driver(Protocol):
+    """A loop that a framework owns. It is given the sweep, and puts everything back itself, in `finally`.
+
+    `seed(value)` and `report()` are used where they exist, as for `TrainingStep`; `seed` is called before `run`, which
+    seeds inside its own snapshot and restore.
+    """
+
+    def run(self, sweep: Sweep) -> Curve:
+        """Train at `sweep.lr`, tell it each loss, until `sweep.running` is false; return `sweep.curve`."""
+
+
+@attrs.frozen
+class StepDriver:
+    """Runs a sweep over a `TrainingStep`: snapshot, steps, and restore whatever happens."""
+
+    target: TrainingStep
+    seed: int | None = None
+
+    def run(self, sweep: Sweep) -> Curve:
+        """Sweep, and leave `target` as it was, also after an error and after Ctrl-C."""
+        state = self.target.snapshot()
+        try:
+            if self.seed is not None:
+                self.target.seed(self.seed)  # type: ignore[attr-defined]  # find_lr has checked that it is there
+            while sweep.running:
+                try:
+                    loss = self.target.step(sweep.lr)
+                except StopIteration:
+                    sweep.close(StopReason.DATA_EXHAUSTED)
+                else:
+                    sweep.tell(loss)
+        except KeyboardInterrupt:
+            if sweep.running:
+                sweep.close(StopReason.INTERRUPTED)
+            raise
+        finally:
+            with deferred_interrupts():
+                self.target.restore(state)
+        return sweep.curve
+
+
+@contextlib.contextmanager
+def deferred_interrupts() -> Iterator[None]:
+    """A second Ctrl-C waits until the block is done, so that an impatient user does not get half a restore."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread receives signals
+        return
+    waiting: list[tuple[Any, ...]] = []
+    before = signal.signal(signal.SIGINT, lambda *received: waiting.append(received))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if waiting and callable(before):
+            before(*waiting[0])
+
+
+def with_options(adapter: Callable[..., Adapted], target: object, options: Mapping[str, Any]) -> Adapted:
+    """`adapter(target, **options)`, for a plug-in's `lrrange_adapt`.
+
+    Raises: OptionError, naming the options there are, if `adapter` does not take these.
+    """
+    signature = inspect.signature(adapter)
+    try:
+        bound = signature.bind(target, **options)
+    except TypeError as error:
+        known = ", ".join(f"{parameter}=" for parameter in list(signature.parameters)[1:])
+        raise OptionError(f"{error}. The options here are {known or 'none'}.", options=tuple(options)) from None
+    return adapter(*bound.args, **bound.kwargs)

@@ -1,0 +1,186 @@
+"""What a range test found, and where it came from."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from lrrange.curve import Curve
+from lrrange.errors import LRRangeError, TargetError, UnknownName
+from lrrange.ranges import RANGE_RULES, LRRange
+from lrrange.schedule import SweepPlan
+from lrrange.suggest import DEFAULT, HEURISTICS, Heuristic, Refusal, Suggestion, ask, known_name
+from lrrange.sweep import StopReason
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@attrs.frozen(kw_only=True)
+class Provenance:
+    """Where a result came from.
+
+    Args:
+        backend: name of the plug-in that ran the sweep.
+        versions: version by package.
+        seed: as given to `find_lr`; None if none was.
+        steps_run: steps the sweep took.
+        wall_time: seconds from the first step until everything was restored.
+        details: what the backend reports besides, such as `skipped_steps`.
+    """
+
+    backend: str
+    versions: dict[str, str] = attrs.field(factory=dict)
+    seed: int | None = None
+    steps_run: int = 0
+    wall_time: float = 0.0
+    details: dict[str, Any] = attrs.field(factory=dict)
+
+
+@attrs.frozen(kw_only=True)
+class RangeTestResult:
+    """A finished range test.
+
+    Args:
+        plan: the rates that were to be swept.
+        curve: the rates that were, with raw and smoothed losses.
+        stop_reason: why the sweep ended.
+        answers: every heuristic's suggestion, or its refusal with the reason.
+        heuristic: the name of the heuristic the user asked for; None if the choice was lrrange's.
+        ranges: every range rule's range; empty if the curve has none.
+        provenance: where it came from.
+    """
+
+    plan: SweepPlan
+    curve: Curve
+    stop_reason: StopReason
+    answers: tuple[Suggestion | Refusal, ...]
+    heuristic: str | None = None
+    ranges: tuple[LRRange, ...] = ()
+    provenance: Provenance
+
+    @property
+    def chosen(self) -> Suggestion | Refusal:
+        """The answer of the heuristic asked for; if none was, the first that answers, the default one before others.
+
+        A heuristic that was asked for and refuses is not replaced by another.
+        """
+        ordered = sorted(self.answers, key=lambda answer: answer.heuristic != (self.heuristic or DEFAULT))
+        if self.heuristic is not None:
+            return ordered[0]
+        return next((answer for answer in ordered if isinstance(answer, Suggestion)), ordered[0])
+
+    @property
+    def lr(self) -> float:
+        """The suggested rate. Raises: the reason, a `NoSuggestion`, if the heuristic (or every heuristic) refused."""
+        chosen = self.chosen
+        if isinstance(chosen, Refusal):
+            raise chosen.error
+        return chosen.lr
+
+    @property
+    def range(self) -> LRRange:
+        """The range by Smith's own rule. Raises: the reason, a `NoSuggestion`, if the curve has none."""
+        return self.range_by("smith")
+
+    def range_by(self, rule: str) -> LRRange:
+        """The range by the rule of that name: `"smith"`, `"max/3"`, `"max/4"`, `"max/10"` or `"max/20"`.
+
+        Raises: UnknownName, or the reason, a `NoSuggestion`, if the curve has no range.
+        """
+        if rule not in RANGE_RULES:
+            raise UnknownName(f"range rule {rule!r} is not one of {', '.join(RANGE_RULES)}.", name=rule)
+        for bounds in self.ranges:
+            if bounds.rule == rule:
+                return bounds
+        return RANGE_RULES[rule](self.curve)  # raises why not: it is a pure function of the curve
+
+    def with_heuristic(
+        self, heuristic: str | Heuristic | None, heuristics: Mapping[str, Heuristic] = HEURISTICS
+    ) -> "RangeTestResult":
+        """The same test, answered anew with this heuristic as the chosen one. Raises: UnknownName."""
+        name, heuristics = choose(heuristic, heuristics)
+        return attrs.evolve(self, heuristic=name, **read(self.curve, heuristics))
+
+    def apply(
+        self, optimizer: object, *, scheduler: object | None = None, lr: float | None = None
+    ) -> Mapping[str, Any]:
+        """Set the suggested rate (or `lr`) in every param group of `optimizer`, ratios kept, and in its scheduler.
+
+        Args:
+            optimizer: of any framework that a plug-in knows.
+            scheduler: an attached LR scheduler, whose base rates then follow and whose shape stays.
+            lr: another rate, such as `result.range.max_lr`.
+        Returns: what was set, by name.
+        Raises: the reason if there is no suggestion; TargetError if no plug-in knows the optimizer.
+        """
+        from lrrange.plugins import make_manager
+
+        rate = self.lr if lr is None else lr
+        applied: Mapping[str, Any] | None = make_manager().hook.lrrange_apply(
+            optimizer=optimizer, lr=rate, scheduler=scheduler
+        )
+        if applied is None:
+            raise TargetError(
+                f"no plug-in can set the rate of a {type(optimizer).__name__}. `lrrange plugins` lists them.",
+                lr=rate,
+            )
+        return applied
+
+    def save(self, path: str | Path) -> None:
+        """Write the result as JSON, all of it or nothing. Raises: SaveError. `lrrange.load` reads it."""
+        from lrrange.storage import save
+
+        save(self, path)
+
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
+        """Draw raw and smoothed loss against the rate, with the suggestions and the range.
+
+        Args:
+            ax: where to draw; a new figure if None.
+        Returns: the axes.
+        Raises: MissingExtra if matplotlib is not installed.
+        """
+        from lrrange.plotting import plot
+
+        return plot(self, ax)
+
+    def __rich__(self) -> Any:
+        from lrrange.rendering import as_rich
+
+        return as_rich(self)
+
+    def _repr_html_(self) -> str:
+        from lrrange.rendering import as_html
+
+        return as_html(self)
+
+
+def choose(
+    heuristic: str | Heuristic | None, heuristics: Mapping[str, Heuristic]
+) -> tuple[str | None, Mapping[str, Heuristic]]:
+    """The chosen heuristic's name, and all heuristics, a function of the user's own among them.
+
+    Raises: UnknownName.
+    """
+    if heuristic is None:
+        return None, heuristics
+    if isinstance(heuristic, str):
+        return known_name(heuristic, heuristics), heuristics
+    name = getattr(heuristic, "__name__", type(heuristic).__name__)
+    return name, {**heuristics, name: heuristic}
+
+
+def read(curve: Curve, heuristics: Mapping[str, Heuristic]) -> dict[str, Any]:
+    """The fields of a result that are read from its curve: `answers` and `ranges`."""
+    ranges = []
+    for rule in RANGE_RULES.values():
+        try:
+            ranges.append(rule(curve))
+        except LRRangeError:
+            break  # they all read the same curve; `RangeTestResult.range` raises the reason
+    return {
+        "answers": tuple(ask(name, heuristic, curve) for name, heuristic in heuristics.items()),
+        "ranges": tuple(ranges),
+    }

@@ -1,0 +1,124 @@
+"""Which learning rate belongs to which step of a sweep."""
+
+import math
+import operator
+import sys
+from typing import Any, Literal
+
+import attrs
+
+from lrrange.errors import PlanError
+
+Shape = Literal["exponential", "linear"]
+_SHAPES: tuple[Shape, ...] = ("exponential", "linear")
+
+# Neighbouring rates closer than this (relative) could round to the same float.
+_SMALLEST_STEP = 1e-12
+
+
+def _number(value: Any, _: object, field: "attrs.Attribute[float]") -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise PlanError(f"{field.name}={value!r} is not a number. Give a rate such as 1e-7.", value=value) from None
+
+
+def _whole(value: Any, _: object, field: "attrs.Attribute[int]") -> int:
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise PlanError(f"{field.name}={value!r} is not a whole number of steps.", value=value) from None
+
+
+def _finite_and_positive(_: object, field: "attrs.Attribute[float]", value: float) -> None:
+    if not (sys.float_info.min <= value < math.inf):
+        raise PlanError(
+            f"{field.name}={value:g} is not a positive, finite rate. A sweep multiplies its rates, so it cannot "
+            f"start or end there. Take a small positive one, such as 1e-7.",
+            **{field.name: value},
+        )
+
+
+@attrs.frozen(kw_only=True)
+class SweepPlan:
+    """Where the learning rate starts, where it ends, and in how many steps.
+
+    Args:
+        start_lr: rate of the first step.
+        end_lr: rate of the last step, above `start_lr`.
+        num_steps: number of optimizer steps, at least 2 because both ends are met exactly.
+        shape: `"exponential"` raises the rate by one factor a step, `"linear"` by one amount a step.
+
+    Raises: PlanError if these do not make a rising sequence of rates.
+    Source: Smith, "Cyclical Learning Rates for Training Neural Networks", WACV 2017, section 3.3 (linear);
+        the exponential shape is the common practice since.
+
+    >>> SweepPlan(start_lr=1e-4, end_lr=1.0, num_steps=5).rates
+    (0.0001, 0.001, 0.01, 0.1, 1.0)
+    """
+
+    start_lr: float = attrs.field(
+        default=1e-7,
+        converter=attrs.Converter(_number, takes_self=True, takes_field=True),  # type: ignore[misc]  # attrs' stub
+        validator=_finite_and_positive,
+    )
+    end_lr: float = attrs.field(
+        default=10.0,
+        converter=attrs.Converter(_number, takes_self=True, takes_field=True),  # type: ignore[misc]  # attrs' stub
+        validator=_finite_and_positive,
+    )
+    num_steps: int = attrs.field(
+        default=100,
+        converter=attrs.Converter(_whole, takes_self=True, takes_field=True),  # type: ignore[misc]  # attrs' stub
+    )
+    shape: Shape = "exponential"
+
+    def __attrs_post_init__(self) -> None:
+        if self.shape not in _SHAPES:
+            raise PlanError(f"shape={self.shape!r} is not one of {', '.join(_SHAPES)}.", shape=self.shape)
+        if self.num_steps < 2:
+            raise PlanError(
+                f"num_steps={self.num_steps} is too few: a sweep takes at least 2, one at each end. 100 is usual.",
+                num_steps=self.num_steps,
+            )
+        if self.end_lr <= self.start_lr:
+            raise PlanError(
+                f"end_lr={self.end_lr:g} is not above start_lr={self.start_lr:g}. Swap them, or raise end_lr.",
+                start_lr=self.start_lr,
+                end_lr=self.end_lr,
+            )
+        if math.isinf(self.end_lr / self.start_lr) or self._relative_step < _SMALLEST_STEP:
+            raise PlanError(
+                f"{self.num_steps} steps from {self.start_lr:g} to {self.end_lr:g} are too far apart or too close for "
+                f"floating-point numbers. Change start_lr, end_lr or num_steps.",
+                start_lr=self.start_lr,
+                end_lr=self.end_lr,
+                num_steps=self.num_steps,
+            )
+
+    @property
+    def _relative_step(self) -> float:
+        if self.shape == "linear":
+            return (1 - self.start_lr / self.end_lr) / (self.num_steps - 1)
+        return math.log(self.end_lr / self.start_lr) / (self.num_steps - 1)
+
+    def lr_at(self, step: int) -> float:
+        """The rate of step `step`, counted from 0. Both ends are exact.
+
+        Raises: IndexError if the plan has no such step.
+        """
+        if not 0 <= step < self.num_steps:
+            raise IndexError(f"step {step} is outside this plan's steps 0 to {self.num_steps - 1}")
+        if step == 0:
+            return self.start_lr
+        if step == self.num_steps - 1:
+            return self.end_lr
+        part = step / (self.num_steps - 1)
+        if self.shape == "linear":
+            return self.start_lr + (self.end_lr - self.start_lr) * part
+        return self.start_lr * math.pow(self.end_lr / self.start_lr, part)
+
+    @property
+    def rates(self) -> tuple[float, ...]:
+        """Every rate of the sweep, in order; shape (num_steps,)."""
+        return tuple(map(self.lr_at, range(self.num_steps)))

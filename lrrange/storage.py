@@ -1,0 +1,126 @@
+"""Results as JSON files: written whole or not at all, read with care."""
+
+import contextlib
+import json
+import math
+import os
+import secrets
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import attrs
+import cattrs
+from cattrs.gen import make_dict_structure_fn
+
+from lrrange.errors import LoadError, SaveError
+from lrrange.result import RangeTestResult
+from lrrange.suggest import Refusal, Suggestion
+
+SCHEMA = 1
+_FORMAT = "lrrange result"
+
+
+def _plain(value: Any) -> Any:
+    """The same value with floats that JSON does not know as strings, at any depth."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(float(value))
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+
+
+def _as_float(value: Any, _: type) -> float:
+    if isinstance(value, str) and value in ("nan", "inf", "-inf"):
+        return float(value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    raise ValueError(f"{value!r} is not a number")
+
+
+def _exactly(kind: type) -> Any:
+    def structure(value: Any, _: type) -> Any:
+        if type(value) is not kind:
+            raise ValueError(f"{value!r} is not a {kind.__name__}")
+        return value
+
+    return structure
+
+
+def _answer(value: Any, _: Any) -> Suggestion | Refusal:
+    return _converter.structure(value, Refusal) if "reason" in value else _converter.structure(value, Suggestion)
+
+
+_converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=False)
+_converter.register_structure_hook(float, _as_float)
+_converter.register_structure_hook(int, _exactly(int))
+_converter.register_structure_hook(str, _exactly(str))
+_converter.register_structure_hook(Suggestion | Refusal, _answer)
+_converter.register_structure_hook_factory(
+    attrs.has, lambda cls: make_dict_structure_fn(cls, _converter, _cattrs_forbid_extra_keys=True)
+)
+
+
+def save(result: RangeTestResult, path: str | Path) -> None:
+    """Write `result` to `path` so that at any moment there is a whole file or none.
+
+    Raises: SaveError. What was at `path` before is then still there.
+    """
+    document = {
+        "format": _FORMAT,
+        "schema": SCHEMA,
+        "lrrange": version("lrrange"),
+        "result": _plain(_converter.unstructure(result)),
+    }
+    text = json.dumps(document, allow_nan=False, indent=1) + "\n"
+    # Where `path` is a link, its target is replaced and the link stays.
+    final = Path(os.path.realpath(path))
+    partial = final.with_name(f".{final.name}.{secrets.token_hex(4)}.part")
+    try:
+        try:
+            with open(partial, "x", encoding="utf-8") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, final)
+        finally:
+            with contextlib.suppress(OSError):
+                partial.unlink()
+    except OSError as error:
+        raise SaveError(
+            f"the result could not be written to {path}: {error.strerror or error}. Give a path you can write to.",
+            path=str(path),
+        ) from error
+
+
+def load(path: str | Path) -> RangeTestResult:
+    """Read a result that `RangeTestResult.save` wrote.
+
+    Raises: LoadError if the file is not one, or if its schema, which a later lrrange wrote, is unknown to this one;
+        OSError if it cannot be read.
+    """
+    try:
+        document = json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise LoadError(f"{path} is not JSON: {error}. Was it cut short?", path=str(path)) from error
+    if not isinstance(document, dict) or document.get("format") != _FORMAT:
+        raise LoadError(f"{path} is JSON, but not a result that lrrange saved.", path=str(path))
+    if document.get("schema") != SCHEMA:
+        raise LoadError(
+            f"{path} has schema {document.get('schema')!r}, written by lrrange {document.get('lrrange')}, and this is "
+            f"lrrange {version('lrrange')}, which reads schema {SCHEMA}. Install that version.",
+            path=str(path),
+            schema=document.get("schema"),
+        )
+    try:
+        return _converter.structure(document.get("result"), RangeTestResult)
+    except Exception as error:  # cattrs passes on whatever the values' own checks raise
+        raise LoadError(
+            f"{path} is a damaged result: {type(error).__name__}: {error}.", path=str(path), schema=SCHEMA
+        ) from error
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a JSON number")
