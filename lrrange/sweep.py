@@ -176,7 +176,8 @@ def _as_number(loss: Any) -> float:
     if isinstance(loss, (str, bytes, bytearray)):
         raise LossError(f"the training step returned {loss!r}, which is text, not a number.", loss=loss)
     try:
-        return float(loss)
+        # A tensor that still has its graph may be converted, but some frameworks warn of it.
+        return float(loss.detach() if hasattr(loss, "detach") else loss)
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         shape = getattr(loss, "shape", None)
         what = f"a {type(loss).__name__}" + (f" of shape {tuple(shape)}" if shape is not None else "")

@@ -1,0 +1,96 @@
+"""Batches from whatever the user calls a loader, for as many steps as the sweep has."""
+
+import copy
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch.utils.data import DataLoader
+
+from lrrange.errors import NoData, TargetError
+
+
+class Batches:
+    """Endless batches: at the end of the loader it starts again.
+
+    A loader that is an iterator itself, such as a generator, cannot start again, and what was taken from it is gone.
+
+    Args:
+        loader: any iterable of batches.
+    Raises: TargetError if it is not iterable; NoData if it is empty and knows it.
+    """
+
+    def __init__(self, loader: Iterable[Any]) -> None:
+        if not hasattr(loader, "__iter__") and not hasattr(loader, "__getitem__"):
+            raise TargetError(f"loader is a {type(loader).__name__}, which is not an iterable of batches.")
+        self._loader = loader
+        self._iterator: Iterator[Any] | None = None
+        self.one_shot = hasattr(loader, "__next__")
+        self.taken = 0
+        try:
+            length = len(loader)  # type: ignore[arg-type]  # that it may have none is what is asked
+        except TypeError:
+            return
+        if length == 0:
+            raise _no_data(loader)
+
+    def __next__(self) -> Any:
+        """The next batch. Raises: NoData if there never was one; StopIteration if a one-shot loader has run out."""
+        if self._iterator is None:
+            self._iterator = iter(self._own())
+        try:
+            batch = next(self._iterator)
+        except StopIteration:
+            self._iterator = iter(self._own())
+            try:
+                batch = next(self._iterator)
+            except StopIteration:
+                if self.taken == 0:
+                    raise _no_data(self._loader) from None
+                raise
+        self.taken += 1
+        return batch
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def close(self) -> None:
+        """Let go of the iterator, and with it of worker processes that were started for it."""
+        self._iterator = None
+
+    def _own(self) -> Iterable[Any]:
+        if not isinstance(self._loader, DataLoader):
+            return self._loader
+        # A DataLoader with persistent workers keeps one iterator for all. The user may be in the middle of it.
+        loader = copy.copy(self._loader)
+        loader._iterator = None
+        return loader
+
+
+def _no_data(loader: object) -> NoData:
+    return NoData(
+        f"the loader, a {type(loader).__name__}, gives no batch. Check the dataset's length, and drop_last if it is "
+        f"shorter than one batch.",
+    )
+
+
+def to_device(batch: Any, device: torch.device) -> Any:
+    """The batch with every tensor in it on `device`, however nested."""
+    if isinstance(batch, torch.Tensor) or (hasattr(batch, "to") and not isinstance(batch, type)):
+        return batch.to(device)
+    if isinstance(batch, Mapping):
+        moved = {key: to_device(value, device) for key, value in batch.items()}
+        return moved if type(batch) is dict else _rebuilt(batch, moved)
+    if isinstance(batch, tuple) and hasattr(batch, "_fields"):
+        return type(batch)(*(to_device(value, device) for value in batch))
+    if isinstance(batch, (list, tuple)):
+        return type(batch)(to_device(value, device) for value in batch)
+    return batch
+
+
+def _rebuilt(batch: Mapping[Any, Any], moved: dict[Any, Any]) -> Any:
+    """A mapping of the batch's own kind, or a plain dict where that kind cannot be made from one."""
+    try:
+        return type(batch)(moved)  # type: ignore[call-arg]  # that it may not take one is what is asked
+    except TypeError:
+        return moved

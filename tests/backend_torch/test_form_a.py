@@ -1,0 +1,208 @@
+"""What form A does in a step: the loader, accumulation, clipping, mixed precision, modes."""
+
+from collections import OrderedDict, namedtuple
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from lrrange_torch.batches import Batches, to_device
+from torch import nn
+from torch.nn import functional as F
+
+import lrrange
+from lrrange import StopReason
+from tests.backend_torch.rigs import data, loader_of, seed_all
+
+
+def sweep(model: nn.Module, loader: Any, **options: Any) -> lrrange.RangeTestResult:
+    options.setdefault("optimizer", torch.optim.SGD(model.parameters(), 0.1))
+    options.setdefault("loss_fn", nn.MSELoss())
+    arguments = {"start_lr": 1e-6, "end_lr": 0.01, "num_steps": 12, **options}
+    return lrrange.find_lr(model, loader=loader, **arguments)
+
+
+@pytest.fixture
+def model() -> nn.Module:
+    seed_all()
+    return nn.Sequential(nn.Linear(6, 4), nn.Tanh(), nn.Linear(4, 1))
+
+
+def test_the_losses_are_those_of_the_loop_a_user_would_write(model: nn.Module) -> None:
+    batches = list(loader_of(data()))
+    result = sweep(model, batches)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    losses = []
+    for k, lr in enumerate(result.curve.lr):
+        optimizer.param_groups[0]["lr"] = lr
+        x, y = batches[k % len(batches)]
+        optimizer.zero_grad()
+        loss = F.mse_loss(model(x), y)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert result.curve.loss == tuple(losses)
+
+
+def test_a_loader_shorter_than_the_sweep_goes_round(model: nn.Module) -> None:
+    result = sweep(model, loader_of(data(count=32)))
+    assert result.stop_reason is StopReason.COMPLETED
+    assert result.provenance.details["batches_taken"] == 12
+
+
+def test_a_generator_that_runs_out_ends_the_sweep_with_its_points(model: nn.Module) -> None:
+    result = sweep(model, (batch for batch in loader_of(data(count=80))))
+    assert result.stop_reason is StopReason.DATA_EXHAUSTED
+    assert len(result.curve.lr) == 5
+    assert result.provenance.details["one_shot_loader"] is True
+
+
+def test_a_loader_without_length_is_swept(model: nn.Module) -> None:
+    class Stream(torch.utils.data.IterableDataset[Any]):
+        def __iter__(self) -> Iterator[Any]:
+            yield from data(count=48)
+
+    result = sweep(model, torch.utils.data.DataLoader(Stream(), batch_size=16))
+    assert result.stop_reason is StopReason.COMPLETED
+
+
+def test_the_users_place_in_a_persistent_loader_is_kept(model: nn.Module) -> None:
+    loader = torch.utils.data.DataLoader(data(count=64), batch_size=16, num_workers=1, persistent_workers=True)
+    users = iter(loader)
+    first = next(users)[0]
+    sweep(model, loader, num_steps=5)
+    rest = [batch[0] for batch in users]
+    assert torch.equal(torch.cat([first, *rest]), data(count=64).tensors[0])
+    assert loader._iterator is users
+
+
+def test_accumulation_records_the_mean_of_the_micro_batches_and_steps_once(model: nn.Module) -> None:
+    batches = list(loader_of(data()))
+    steps: list[int] = []
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    optimizer.register_step_post_hook(lambda *_: steps.append(1))
+    with torch.no_grad():
+        losses = [F.mse_loss(model(x), y).item() for x, y in batches[:3]]
+    result = sweep(model, batches, optimizer=optimizer, accumulate=3)
+    assert result.curve.loss[0] == pytest.approx(sum(losses) / 3)
+    assert len(steps) == 12
+    assert result.provenance.details["batches_taken"] == 36
+
+
+def test_accumulated_gradients_are_those_of_one_large_batch(model: nn.Module) -> None:
+    x, y = data(count=48).tensors
+    parts = [(x[i : i + 16], y[i : i + 16]) for i in (0, 16, 32)]
+    apart = sweep(model, parts, accumulate=3)
+    together = sweep(model, [(x, y)])
+    assert apart.curve.loss == pytest.approx(together.curve.loss, rel=1e-5)
+
+
+def test_gradients_are_clipped_to_the_norm(model: nn.Module) -> None:
+    norms: list[float] = []
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    optimizer.register_step_pre_hook(
+        lambda *_: norms.append(torch.cat([p.grad.flatten() for p in model.parameters()]).norm().item())
+    )
+    sweep(model, loader_of(data()), optimizer=optimizer, clip_norm=0.01)
+    assert norms == pytest.approx([0.01] * 12, rel=1e-3)
+
+
+def test_steps_that_the_scaler_skips_are_counted(model: nn.Module) -> None:
+    class Overflowing(nn.Module):
+        """Gradients overflow until the scale has come down."""
+
+        def forward(self, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+            return F.mse_loss(output.float(), target)
+
+    for parameter in model.parameters():
+        parameter.register_hook(lambda grad: torch.where(grad.abs().max() > 1e4, torch.inf, grad))
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**20)
+    result = sweep(
+        model, loader_of(data()), loss_fn=Overflowing(), grad_scaler=scaler, autocast=torch.bfloat16, num_steps=20
+    )
+    assert 1 <= result.provenance.details["skipped_steps"] < 15
+    assert scaler.get_scale() == 2.0**20
+
+
+def test_the_forward_pass_runs_under_autocast_with_a_scaler(model: nn.Module) -> None:
+    dtypes: set[torch.dtype] = set()
+
+    def loss(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        dtypes.add(output.dtype)
+        return F.mse_loss(output.float(), target)
+
+    sweep(model, loader_of(data()), loss_fn=loss, grad_scaler=torch.amp.GradScaler("cpu"), autocast=torch.bfloat16)
+    assert dtypes == {torch.bfloat16}
+
+
+def test_a_model_in_train_mode_keeps_the_modes_of_its_parts(model: nn.Module) -> None:
+    modes: list[tuple[bool, bool]] = []
+    model[1].eval()
+    model.register_forward_hook(lambda *_: modes.append((model.training, model[1].training)))
+    sweep(model, loader_of(data()))
+    assert set(modes) == {(True, False)}
+
+
+def test_a_model_in_eval_mode_is_swept_in_train_mode(model: nn.Module) -> None:
+    modes: list[bool] = []
+    model.eval()
+    model.register_forward_hook(lambda *_: modes.append(model[0].training))
+    sweep(model, loader_of(data()))
+    assert set(modes) == {True}
+    assert not model[0].training
+
+
+def test_the_users_scheduler_takes_no_step(model: nn.Module) -> None:
+    optimizer = torch.optim.SGD(model.parameters(), 0.1)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 1)
+    sweep(model, loader_of(data()), optimizer=optimizer, scheduler=scheduler)
+    assert (scheduler.last_epoch, scheduler.get_last_lr(), optimizer.param_groups[0]["lr"]) == (0, [0.1], 0.1)
+
+
+def test_a_seed_makes_two_sweeps_equal_and_leaves_the_random_states_alone(model: nn.Module) -> None:
+    loader = loader_of(data())
+    one, other, third = (sweep(model, loader, seed=seed) for seed in (1, 1, 2))
+    assert one.curve == other.curve != third.curve
+    assert one.provenance.seed == 1
+
+
+def test_a_whole_batch_goes_to_a_loss_of_model_and_batch(model: nn.Module) -> None:
+    batches = [{"x": x, "extra": {"y": [y]}} for x, y in loader_of(data())]
+
+    def loss(model: nn.Module, batch: Any) -> torch.Tensor:
+        return F.mse_loss(model(batch["x"]), batch["extra"]["y"][0])
+
+    whole = sweep(model, batches, loss_fn=loss, batch_form="whole")
+    assert whole.curve == sweep(model, list(loader_of(data()))).curve
+
+
+Pair = namedtuple("Pair", ["left", "right"])
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        [torch.ones(2), "text", None],
+        (torch.ones(2), 3),
+        Pair(torch.ones(2), [torch.ones(1)]),
+        {"a": {"b": (torch.ones(2),)}},
+        OrderedDict(a=torch.ones(1)),
+    ],
+)
+def test_every_tensor_of_a_batch_is_moved_and_its_form_is_kept(batch: Any) -> None:
+    def kinds(value: Any) -> Any:
+        if isinstance(value, torch.Tensor):
+            return value.device.type
+        if isinstance(value, dict):
+            return type(value), {key: kinds(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return type(value), [kinds(item) for item in value]
+        return value
+
+    moved = to_device(batch, torch.device("meta"))
+    assert str(kinds(moved)) == str(kinds(batch)).replace("'cpu'", "'meta'")
+
+
+def test_batches_go_round_in_the_loaders_order() -> None:
+    batches = Batches([1, 2, 3])
+    assert [next(batches) for _ in range(7)] == [1, 2, 3, 1, 2, 3, 1]
