@@ -12,8 +12,10 @@ from lrrange.errors import CurveError, NoDescent, UnknownName
 # The loss "starts to fall" once it has made this part of its whole drop, and "stops falling" when this part is left.
 _EDGE = 0.1
 
-# Readings this many standard deviations off the smoothed curve, twice within three, are ragged.
-_RAGGED = 4.0
+# Readings this far above the smoothed curve, twice within three, are ragged: in standard deviations of the noise, which
+# is small before anything is learnt and grows with the rate, and at least in parts of the drop.
+_RAGGED_NOISE = 4.0
+_RAGGED_DROP = 0.25
 
 
 @attrs.frozen(kw_only=True)
@@ -48,7 +50,7 @@ def smith(curve: Curve) -> LRRange:
         curve: n points in sweep order.
     Returns: `base_lr`, the first rate from which the smoothed loss stays a tenth of its drop below the start;
         `max_lr`, the first rate by which nine tenths of the drop are made or, if earlier, two of three readings lie
-        four noise standard deviations off the smoothed curve.
+        above the smoothed curve by a quarter of the drop (and four standard deviations of the noise).
     Raises: TooFewPoints, FlatCurve, OnlyRises as the heuristics do.
     Source: Smith, "Cyclical Learning Rates for Training Neural Networks", WACV 2017, section 3.3: "Note the learning
         rate value when the accuracy starts to increase and when the accuracy slows, becomes ragged, or starts to
@@ -70,10 +72,8 @@ def smith(curve: Curve) -> LRRange:
 
 
 def _first_ragged(finite: Curve, base: int) -> int:
-    off = [
-        finite.noise > 0 and abs(raw - calm) > _RAGGED * finite.noise
-        for raw, calm in zip(finite.loss, finite.smoothed, strict=True)
-    ]
+    ragged = max(_RAGGED_NOISE * finite.noise, _RAGGED_DROP * finite.drop)
+    off = [raw - calm > ragged for raw, calm in zip(finite.loss, finite.smoothed, strict=True)]
     return next((i for i in range(base, len(off)) if off[i] and sum(off[i : i + 3]) >= 2), len(off))
 
 

@@ -21,9 +21,9 @@ from lrrange.noise import despike, noise_level
 
 SmoothingKind = Literal["ema", "median", "none"]
 
-# Distance at which a reading's weight has fallen to 1/e. A quarter of a decade is less than the distance between
-# rates that train differently, and averages some 6 readings in the usual 100 steps over 8 decades.
-DECADES = 0.25
+# Distance at which a reading's weight has fallen to 1/e. An eighth of a decade is less than the distance between rates
+# that train differently, and averages some 3 to 6 readings in the usual 100 to 200 steps over 8 decades.
+DECADES = 0.125
 
 # A reading higher than the start of the curve by more than this many noise standard deviations is divergence.
 _DIVERGED = 4.0
