@@ -14,6 +14,14 @@ def check_descent(curve: Curve, reader: str, *, needed: int = 6) -> Curve:
     Returns: `curve.finite`; its `drop` is above 0.
     Raises: TooFewPoints, OnlyRises, FlatCurve.
     """
+    finite = enough_points(curve, reader, needed)
+    if finite.falls and finite.drop > 0:
+        return finite
+    raise only_rises(finite) if finite.rises else flat(finite)
+
+
+def enough_points(curve: Curve, reader: str, needed: int) -> Curve:
+    """The finite part of the curve. Raises: TooFewPoints if it is shorter than `needed`."""
     finite = curve.finite
     if len(finite) < needed:
         ended = f": the sweep ended at lr={curve.lr[-1]:.2g}" if len(curve) else ""
@@ -23,18 +31,30 @@ def check_descent(curve: Curve, reader: str, *, needed: int = 6) -> Curve:
             needed=needed,
             found=len(finite),
         )
-    if finite.falls and finite.drop > 0:
-        return finite
-    numbers = {"noise": finite.noise, "drop": finite.drop, "start_lr": finite.lr[0], "end_lr": finite.lr[-1]}
-    span = f"between lr={finite.lr[0]:.2g} and {finite.lr[-1]:.2g}"
-    if finite.rises:
-        raise OnlyRises(
-            f"the loss only rises {span}, from {finite.start:.4g}: the sweep starts too high. Lower start_lr.",
-            **numbers,
-        )
-    raise FlatCurve(
-        f"the loss does not fall {span} by more than its noise (drop {finite.drop:.3g}, noise {finite.noise:.3g} a "
-        f"reading). Raise end_lr or num_steps, and check that the optimizer holds the parameters that the loss "
-        f"depends on.",
-        **numbers,
+    return finite
+
+
+def only_rises(finite: Curve) -> OnlyRises:
+    """The error for a loss that rises and never falls."""
+    return OnlyRises(
+        f"the loss only rises {_span(finite)}, from {finite.start:.4g}: the sweep starts too high. Lower start_lr.",
+        **_numbers(finite),
     )
+
+
+def flat(finite: Curve) -> FlatCurve:
+    """The error for a loss that neither falls nor rises."""
+    return FlatCurve(
+        f"the loss does not fall {_span(finite)} by more than its noise (drop {finite.drop:.3g}, noise "
+        f"{finite.noise:.3g} a reading). Raise end_lr or num_steps, and check that the optimizer holds the parameters "
+        f"that the loss depends on.",
+        **_numbers(finite),
+    )
+
+
+def _span(finite: Curve) -> str:
+    return f"between lr={finite.lr[0]:.2g} and {finite.lr[-1]:.2g}"
+
+
+def _numbers(finite: Curve) -> dict[str, float]:
+    return {"noise": finite.noise, "drop": finite.drop, "start_lr": finite.lr[0], "end_lr": finite.lr[-1]}

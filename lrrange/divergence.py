@@ -12,8 +12,8 @@ from typing import Any
 import attrs
 
 from lrrange.errors import PlanError
-from lrrange.noise import noise_from, rounding_of, second_difference
-from lrrange.smoothing import OnlineSmoother, start_level
+from lrrange.noise import noise_from, rounding_of, second_difference, start_level
+from lrrange.smoothing import OnlineSmoother
 
 
 def _not_negative(_: object, field: "attrs.Attribute[Any]", value: float) -> None:

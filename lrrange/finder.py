@@ -25,7 +25,7 @@ def find_lr(
     *,
     start_lr: float = 1e-7,
     end_lr: float = 10.0,
-    num_steps: int = 100,
+    num_steps: int = 200,
     shape: Shape = "exponential",
     heuristic: str | Heuristic | None = None,
     backend: str | None = None,

@@ -12,13 +12,16 @@ from collections.abc import Sequence
 # |x| of a normal variable is its standard deviation over 1.4826.
 _SECOND_DIFFERENCE_TO_SD = 1.4826 / math.sqrt(6)
 
+# Nine of ten readings of a normal variable lie within this many standard deviations.
+_NINE_OF_TEN = 1.645
+
 # Further than this many standard deviations from both neighbours, one reading is a spike and not the curve.
 _SPIKE = 6.0
 
 # Standardised falls of pure noise stay under this in 99.5 % of curves of 20 to 400 readings (tests/core/test_noise.py
 # measures it); shorter curves need more, because their own noise is known less well.
-_SIGNIFICANT = 5.5
-_SHORT_CURVE = 40.0
+_SIGNIFICANT = 4.2
+_SHORT_CURVE = 8.0
 
 _EPSILON = 2.0**-50
 
@@ -45,14 +48,25 @@ def noise_level(loss: Sequence[float]) -> float:
         loss: n finite losses in sweep order, shape (n,).
     Returns: 0 if n is under 3.
     """
-    return noise_from(
-        sorted(abs(second_difference(a, b, c)) for a, b, c in zip(loss, loss[1:], loss[2:], strict=False))
-    )
+    return noise_from(_bends(loss))
+
+
+def _bends(loss: Sequence[float]) -> list[float]:
+    """Absolute second differences, sorted."""
+    return sorted(abs(second_difference(a, b, c)) for a, b, c in zip(loss, loss[1:], loss[2:], strict=False))
+
+
+def start_level(loss: Sequence[float]) -> float:
+    """The loss before any training: the median of the first five readings."""
+    return statistics.median(loss[:5])
 
 
 def rounding_of(loss: Sequence[float]) -> float:
-    """A difference of losses this small is rounding. In the unit of the loss."""
-    return _EPSILON * max(map(abs, loss), default=0.0)
+    """A difference of losses this small is rounding. In the unit of the loss.
+
+    That of the start of the curve: losses that explode later must not make what came before look like rounding.
+    """
+    return _EPSILON * max(map(abs, loss[:5]), default=0.0)
 
 
 def despike(loss: Sequence[float], noise: float) -> list[float]:
@@ -72,19 +86,30 @@ def despike(loss: Sequence[float], noise: float) -> list[float]:
 
 
 def significant_fall(loss: Sequence[float]) -> bool:
-    """Whether the losses fall, somewhere, by more than their noise explains. See `_largest_change`."""
-    return _significant([-value for value in loss])
+    """Whether the losses fall below their start, somewhere, by more than their noise explains."""
+    return significant_rise([-value for value in loss])
 
 
 def significant_rise(loss: Sequence[float]) -> bool:
-    """Whether the losses rise, somewhere, by more than their noise explains."""
-    return _significant(loss)
+    """Whether the losses rise above their start, somewhere, by more than their noise explains."""
+    if not loss:
+        return False
+    noise, level = noise_level(loss), start_level(loss)
+    calm = despike(loss, noise)
+    # Only what lies above the start counts: coming back from a valley is no rise, nor from an explosion a fall.
+    above = [max(value, level) for value in calm]
+    noise = _with_heavy_tails(calm, noise) + rounding_of(loss)
+    return _largest_change(above, noise) > _SIGNIFICANT + _SHORT_CURVE / len(loss)
 
 
-def _significant(loss: Sequence[float]) -> bool:
-    noise = noise_level(loss)
-    threshold = _SIGNIFICANT + _SHORT_CURVE / max(len(loss), 1)
-    return _largest_change(despike(loss, noise), noise + rounding_of(loss)) > threshold
+def _with_heavy_tails(loss: Sequence[float], noise: float) -> float:
+    """The noise, or what the tenth largest of ten second differences says of it, if that is more.
+
+    The first half of the readings alone: later ones belong to a curve that moves.
+    """
+    half = loss[: max(8, len(loss) // 2)]
+    bends = _bends(half)
+    return max(noise, bends[int(0.9 * len(bends))] / _NINE_OF_TEN / math.sqrt(6)) if bends else noise
 
 
 def _largest_change(loss: Sequence[float], noise: float) -> float:

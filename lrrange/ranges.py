@@ -8,6 +8,7 @@ import attrs
 from lrrange.curve import Curve
 from lrrange.descent import check_descent
 from lrrange.errors import CurveError, NoDescent, UnknownName
+from lrrange.midway import readings
 
 # The loss "starts to fall" once it has made this part of its whole drop, and "stops falling" when this part is left.
 _EDGE = 0.1
@@ -93,13 +94,32 @@ _SMITH_2018 = (
     "Smith 2018 (arXiv:1803.09820), section 4.1: a minimum of 1/10 or 1/20 of the maximum if only one cycle is used"
 )
 
+
+def midway(curve: Curve) -> LRRange:
+    """From where the loss begins to fall to the best peak of a one-cycle.
+
+    Args:
+        curve: n points in sweep order, best some 25 a decade.
+    Returns: `base_lr`, where the smoothed loss has left its starting level by more than its noise, and under a quarter
+        of the peak; `max_lr`, a third or so of the rate midway between where the loss has fallen and where it blows up.
+    Raises: TooFewPoints, FlatCurve, OnlyRises.
+    Source: lrrange's own, and its default; `docs/quality.md` has the measurements.
+    """
+    found = readings(curve)
+    return LRRange(base_lr=found.base_lr, max_lr=found.max_lr, rule="midway", source="lrrange, docs/quality.md")
+
+
 RANGE_RULES: dict[str, Callable[[Curve], LRRange]] = {
+    "midway": midway,
     "smith": smith,
     "max/3": _fraction(3, _SMITH_2017),
     "max/4": _fraction(4, _SMITH_2017),
     "max/10": _fraction(10, _SMITH_2018),
     "max/20": _fraction(20, _SMITH_2018),
 }
+
+
+DEFAULT_RANGE = "midway"
 
 
 def range_rule(name: str) -> Callable[[Curve], LRRange]:

@@ -1,5 +1,6 @@
 """What a range test found, and where it came from."""
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -7,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from lrrange.curve import Curve
-from lrrange.errors import LRRangeError, TargetError, UnknownName
-from lrrange.ranges import RANGE_RULES, LRRange
+from lrrange.errors import LRRangeError, TargetError
+from lrrange.ranges import DEFAULT_RANGE, RANGE_RULES, LRRange, range_rule
 from lrrange.schedule import SweepPlan
 from lrrange.suggest import DEFAULT, HEURISTICS, Heuristic, Refusal, Suggestion, ask, known_name
 from lrrange.sweep import StopReason
@@ -81,20 +82,22 @@ class RangeTestResult:
 
     @property
     def range(self) -> LRRange:
-        """The range by Smith's own rule. Raises: the reason, a `NoSuggestion`, if the curve has none."""
-        return self.range_by("smith")
+        """The range by the default rule. Raises: the reason, a `NoSuggestion`, if the curve has none.
+
+        Its `max_lr` is for the peak of a one-cycle; `range_by("smith")` is what the paper reads.
+        """
+        return self.range_by(DEFAULT_RANGE)
 
     def range_by(self, rule: str) -> LRRange:
-        """The range by the rule of that name: `"smith"`, `"max/3"`, `"max/4"`, `"max/10"` or `"max/20"`.
+        """The range by a rule of that name: `"midway"`, `"smith"`, `"max/3"`, `"max/4"`, `"max/10"` or `"max/20"`.
 
         Raises: UnknownName, or the reason, a `NoSuggestion`, if the curve has no range.
         """
-        if rule not in RANGE_RULES:
-            raise UnknownName(f"range rule {rule!r} is not one of {', '.join(RANGE_RULES)}.", name=rule)
+        read_anew = range_rule(rule)
         for bounds in self.ranges:
             if bounds.rule == rule:
                 return bounds
-        return RANGE_RULES[rule](self.curve)  # raises why not: it is a pure function of the curve
+        return read_anew(self.curve)  # raises why not: it is a pure function of the curve
 
     def with_heuristic(
         self, heuristic: str | Heuristic | None, heuristics: Mapping[str, Heuristic] = HEURISTICS
@@ -176,10 +179,8 @@ def read(curve: Curve, heuristics: Mapping[str, Heuristic]) -> dict[str, Any]:
     """The fields of a result that are read from its curve: `answers` and `ranges`."""
     ranges = []
     for rule in RANGE_RULES.values():
-        try:
+        with contextlib.suppress(LRRangeError):  # `RangeTestResult.range_by` raises the reason
             ranges.append(rule(curve))
-        except LRRangeError:
-            break  # they all read the same curve; `RangeTestResult.range` raises the reason
     return {
         "answers": tuple(ask(name, heuristic, curve) for name, heuristic in heuristics.items()),
         "ranges": tuple(ranges),

@@ -68,7 +68,7 @@ class SweepPlan:
         validator=_finite_and_positive,
     )
     num_steps: int = attrs.field(
-        default=100,
+        default=200,
         converter=attrs.Converter(_whole, takes_self=True, takes_field=True),  # type: ignore[misc]  # attrs' stub
     )
     shape: Shape = "exponential"
@@ -78,7 +78,7 @@ class SweepPlan:
             raise PlanError(f"shape={self.shape!r} is not one of {', '.join(_SHAPES)}.", shape=self.shape)
         if self.num_steps < 2:
             raise PlanError(
-                f"num_steps={self.num_steps} is too few: a sweep takes at least 2, one at each end. 100 is usual.",
+                f"num_steps={self.num_steps} is too few: a sweep takes at least 2, one at each end. 200 is usual.",
                 num_steps=self.num_steps,
             )
         if self.end_lr <= self.start_lr:

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from typing import Literal, get_args
 
 from lrrange.errors import UnknownName
-from lrrange.noise import despike, noise_level
+from lrrange.noise import despike, noise_level, start_level
 
 SmoothingKind = Literal["ema", "median", "none"]
 
@@ -153,11 +153,6 @@ def _without_extremes(y: list[float]) -> list[float]:
     ceiling = level + max(level - min(calm), _DIVERGED * noise)
     # A curve whose losses were all but equal and then rise has no ceiling to speak of.
     return [min(value, ceiling) for value in calm] if ceiling > level else calm
-
-
-def start_level(loss: Sequence[float]) -> float:
-    """The loss before any training: the median of the first five readings."""
-    return statistics.median(loss[:5])
 
 
 _SMOOTHERS = {"ema": _two_sided_ema, "median": _running_median, "none": _as_it_is}

@@ -63,25 +63,34 @@ _converter.register_structure_hook_factory(
 )
 
 
-def save(result: RangeTestResult, path: str | Path) -> None:
-    """Write `result` to `path` so that at any moment there is a whole file or none.
-
-    Raises: SaveError. What was at `path` before is then still there.
-    """
+def dumps(result: RangeTestResult) -> str:
+    """`result` as the JSON document that `save` writes."""
     document = {
         "format": _FORMAT,
         "schema": SCHEMA,
         "lrrange": version("lrrange"),
         "result": _plain(_converter.unstructure(result)),
     }
-    text = json.dumps(document, allow_nan=False, indent=1) + "\n"
+    return json.dumps(document, allow_nan=False, indent=1) + "\n"
+
+
+def save(result: RangeTestResult, path: str | Path) -> None:
+    """Write `result` to `path` so that at any moment there is a whole file or none.
+
+    Raises: SaveError. What was at `path` before is then still there.
+    """
+    write_whole(dumps(result).encode(), path, "the result")
+
+
+def write_whole(content: bytes, path: str | Path, what: str) -> None:
+    """Write a file so that at any moment there is a whole one or none. Raises: SaveError, naming `what` it was."""
     # Where `path` is a link, its target is replaced and the link stays.
     final = Path(os.path.realpath(path))
     partial = final.with_name(f".{final.name}.{secrets.token_hex(4)}.part")
     try:
         try:
-            with open(partial, "x", encoding="utf-8") as file:
-                file.write(text)
+            with open(partial, "xb") as file:
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(partial, final)
@@ -90,7 +99,7 @@ def save(result: RangeTestResult, path: str | Path) -> None:
                 partial.unlink()
     except OSError as error:
         raise SaveError(
-            f"the result could not be written to {path}: {error.strerror or error}. Give a path you can write to.",
+            f"{what} could not be written to {path}: {error.strerror or error}. Give a path you can write to.",
             path=str(path),
         ) from error
 

@@ -4,6 +4,7 @@ A heuristic is a function of a `Curve` that returns a `Suggestion`, or just a ra
 (`NoSuggestion` or a subclass). Plug-ins offer more of them through the hook `lrrange_offer_heuristics`.
 """
 
+import contextlib
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ from lrrange import errors
 from lrrange.curve import Curve
 from lrrange.descent import check_descent
 from lrrange.errors import LRRangeError, NoSuggestion, UnknownName
+from lrrange.midway import readings
 
 
 def _finite_and_positive(suggestion: "Suggestion", _: object, lr: float) -> None:
@@ -32,12 +34,16 @@ class Suggestion:
         lr: the rate.
         index: of the point of the curve it was read from, counting gaps too; None if it lies between points.
         slope: of the smoothed loss there, in loss units per decade; None if the heuristic does not use it.
+        low, high: the interval in which the rate lies. For `midway` that of the best rate, as measured on tasks where
+            it is known; for the others that of their own reading, by asking every other point of the curve alone.
     """
 
     heuristic: str
     lr: float = attrs.field(converter=float, validator=_finite_and_positive)
     index: int | None = None
     slope: float | None = None
+    low: float | None = None
+    high: float | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -66,6 +72,10 @@ class Refusal:
 Heuristic = Callable[[Curve], "Suggestion | float"]
 
 
+# The loss has begun to fall once it has made this part of its drop.
+_BEGUN = 0.1
+
+
 def steepest(curve: Curve) -> Suggestion:
     """The rate where the smoothed loss falls fastest per decade of learning rate.
 
@@ -89,13 +99,17 @@ def valley(curve: Curve) -> Suggestion:
 
     Args:
         curve: n points in sweep order.
-    Returns: the rate of the point nearest to the middle of the longest decreasing subsequence.
+    Returns: the rate of the point nearest to the middle of the longest decreasing subsequence, from where a tenth of
+        the drop is made.
     Raises: TooFewPoints, FlatCurve, OnlyRises.
     Cost: O(n log n).
-    Source: fastai's "valley" rule, after ESRI's learning-rate finder; the point fastai takes is the same halfway one.
+    Source: fastai's "valley" rule, after ESRI's learning-rate finder; fastai too takes the point halfway.
     """
     finite = check_descent(curve, "valley", needed=12)
-    falling = _longest_decreasing(finite.smoothed)
+    # The noise of the level stretch before the fall has long decreasing subsequences of its own, so all of it counts as
+    # one point.
+    begun = finite.start - _BEGUN * finite.drop
+    falling = _longest_decreasing([min(value, begun) for value in finite.smoothed])
     first, last = finite.lr[falling[0]], finite.lr[falling[-1]]
     middle = (math.log(first) + math.log(last)) / 2
     nearest = min(range(len(finite)), key=lambda i: abs(math.log(finite.lr[i]) - middle))
@@ -156,7 +170,23 @@ def slide(curve: Curve) -> Suggestion:
     return _at(curve, finite.lr[answer], "slide", slope=slopes[answer])
 
 
+def midway(curve: Curve) -> Suggestion:
+    """A ninth of the rate midway between where the loss has fallen and where it blows up.
+
+    Args:
+        curve: n points in sweep order, best some 25 a decade.
+    Returns: the rate for training at it throughout, and the interval in which the best such rate probably lies. Where
+        noise hides the fall, the blow-up alone is read, and the interval is wider; so it is if nothing blows up.
+    Raises: TooFewPoints, FlatCurve, OnlyRises.
+    Source: lrrange's own, and its default; `docs/quality.md` has the measurements.
+    """
+    found = readings(curve)
+    low, high = found.interval
+    return Suggestion(heuristic="midway", lr=found.lr, low=low, high=high)
+
+
 HEURISTICS: dict[str, Heuristic] = {
+    "midway": midway,
     "steepest": steepest,
     "valley": valley,
     "min/10": tenth_of_minimum,
@@ -166,7 +196,7 @@ HEURISTICS: dict[str, Heuristic] = {
 # fastai's names for rules that have a clearer one.
 ALIASES = {"steep": "steepest", "minimum": "min/10"}
 
-DEFAULT = "valley"
+DEFAULT = "midway"
 
 
 def known_name(name: str, heuristics: Mapping[str, Heuristic]) -> str:
@@ -183,6 +213,9 @@ def ask(name: str, heuristic: Heuristic, curve: Curve) -> Suggestion | Refusal:
         answer = heuristic(curve)
         if not isinstance(answer, Suggestion):
             answer = Suggestion(heuristic=name, lr=answer)
+        if answer.low is None or answer.high is None:
+            low, high = _reading_interval(heuristic, curve, answer.lr)
+            answer = attrs.evolve(answer, low=low, high=high)
         return attrs.evolve(answer, heuristic=name)
     except NoSuggestion as error:
         numbers = {key: float(value) for key, value in vars(error).items() if isinstance(value, (int, float))}
@@ -190,6 +223,16 @@ def ask(name: str, heuristic: Heuristic, curve: Curve) -> Suggestion | Refusal:
     except Exception as error:
         reason = f'the "{name}" heuristic failed with {type(error).__name__}: {error}'
         return Refusal(heuristic=name, kind=NoSuggestion.__name__, reason=reason)
+
+
+def _reading_interval(heuristic: Heuristic, curve: Curve, lr: float) -> tuple[float, float]:
+    """The span of what the heuristic answers to all points and to every other point, either way."""
+    answers = [lr]
+    for half in (curve.every_other(0), curve.every_other(1)):
+        with contextlib.suppress(NoSuggestion):  # half the points may be too few
+            answer = heuristic(half)
+            answers.append(answer.lr if isinstance(answer, Suggestion) else float(answer))
+    return min(answers), max(answers)
 
 
 def _at(curve: Curve, lr: float, heuristic: str, slope: float | None = None) -> Suggestion:
@@ -205,7 +248,7 @@ def _slopes(finite: Curve) -> list[float]:
     ]
 
 
-def _longest_decreasing(values: tuple[float, ...]) -> list[int]:
+def _longest_decreasing(values: list[float]) -> list[int]:
     """Indices of the longest strictly decreasing subsequence, by patience sorting."""
     tails: list[float] = []  # negated last value of the best subsequence of each length
     ends: list[int] = []

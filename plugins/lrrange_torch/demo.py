@@ -7,16 +7,13 @@ import contextlib
 import sys
 from typing import Any, Literal, get_args
 
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, Dataset, TensorDataset
+
 from lrrange.errors import MissingExtra, NoData, OptionError, UnknownName
 
 _EXTRA = "Run: pip install 'lrrange[demo]'"
-
-try:
-    import torch
-    from torch import nn
-    from torch.utils.data import DataLoader, Dataset, TensorDataset
-except ModuleNotFoundError as error:
-    raise MissingExtra(f"the demo needs {error.name}. {_EXTRA}", extra="demo") from error
 
 Data = Literal["digits", "mnist", "fashion-mnist"]
 

@@ -90,7 +90,7 @@ def test_a_scheduler_keeps_its_shape_around_the_new_rate(
 
     plain, applied = trajectory(False), trajectory(True)
     factor = result.lr / plain[0][2]  # the reference group's initial_lr
-    assert factor < 0.5
+    assert factor < 0.9
     for before, after in zip(plain, applied, strict=True):
         assert after == pytest.approx([factor * rate for rate in before], rel=1e-9)
 

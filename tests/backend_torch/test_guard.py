@@ -13,23 +13,13 @@ from torch import nn
 from lrrange.errors import OptionError, RateNotInForce
 from tests.backend_torch.observing import of_optimizer
 
-NAMES = [
-    "SGD",
-    "Adam",
-    "AdamW",
-    "NAdam",
-    "RAdam",
-    "Adamax",
-    "Adagrad",
-    "Adadelta",
-    "RMSprop",
-    "Rprop",
-    "ASGD",
-    "Adafactor",
-    "LBFGS",
-]
+KINDS = (
+    *(torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.NAdam, torch.optim.RAdam, torch.optim.Adamax),
+    *(torch.optim.Adagrad, torch.optim.Adadelta, torch.optim.RMSprop, torch.optim.Rprop, torch.optim.ASGD),
+    *(torch.optim.Adafactor, torch.optim.LBFGS),
+)
 OPTIMIZERS: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
-    **{name: partial(getattr(torch.optim, name), lr=0.1) for name in NAMES},
+    **{kind.__name__: partial(kind, lr=0.1) for kind in KINDS},
     "foreach Adam": partial(torch.optim.Adam, lr=0.1, foreach=True),
     "fused Adam": partial(torch.optim.Adam, lr=0.1, fused=True),
     "tensor rate": lambda parameters: torch.optim.Adam(parameters, lr=torch.tensor(0.1)),

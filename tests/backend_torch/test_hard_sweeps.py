@@ -38,7 +38,7 @@ def test_a_loss_that_goes_negative_runs_on_and_is_answered() -> None:
     result = find(model, likelihood, end_lr=0.3)
     assert min(result.curve.loss) < 4 * result.curve.loss[0] < 0
     assert result.stop_reason is StopReason.COMPLETED
-    assert len(result.curve.lr) == 100
+    assert len(result.curve.lr) == result.plan.num_steps
     assert 1e-4 < result.lr < 0.3
 
 
@@ -189,4 +189,4 @@ def test_a_loss_that_explodes_ends_the_sweep_early() -> None:
     model = network()
     result = find(model, optimizer=torch.optim.SGD(model.parameters(), 0.1), end_lr=1e6)
     assert result.stop_reason in (StopReason.DIVERGED, StopReason.NON_FINITE)
-    assert len(result.curve.lr) < 100
+    assert len(result.curve.lr) < result.plan.num_steps

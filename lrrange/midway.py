@@ -1,0 +1,146 @@
+"""The default advice: midway between where the loss has fallen and where it blows up, and down from there.
+
+One sweep shows two rates well. By the *fall* most of what the sweep could learn is learnt; at the *blow-up* the loss
+climbs back over its starting level. The best rate for a whole training lies a decade or so below the two, and which of
+them is nearer differs from task to task; their geometric mean errs less than either. `docs/quality.md` has the
+measurements, and says on which tasks the constants below were chosen and on which they were only checked.
+"""
+
+import math
+import statistics
+from collections.abc import Sequence
+from itertools import pairwise
+
+import attrs
+
+from lrrange.curve import Curve
+from lrrange.descent import enough_points, flat, only_rises
+from lrrange.noise import rounding_of
+from lrrange.smoothing import smooth
+
+# How far below the middle, in decades, the best rate lies: for training at that rate throughout, and as the peak of a
+# one-cycle. A sweep trains a few steps near each rate, and what survives those may not survive a thousand.
+_DOWN_CONSTANT = 0.95
+_DOWN_ONE_CYCLE = 0.55
+
+# The best constant rate lay within this many decades below and above the answer on three of four tasks, and within half
+# a decade more on nine of ten. Where one of the two rates is missing, so much more, in the direction it is missing in.
+_BELOW = 0.3
+_ABOVE = 0.5
+_MISSING = 0.7
+
+# The peak of a cycle is at least this many times its base.
+_NARROWEST = 4.0
+
+# The fall is where this part of the drop is made: early enough to be seen in noise, late enough not to be noise itself.
+_FALLEN = 0.8
+
+# A sweep with fewer steps per decade trains less before each rate, so its loss falls later. What counts is the sum of
+# the rates so far, which is proportional to the steps per decade; the constants are for this many.
+_STEPS_PER_DECADE = 25.0
+
+# Standard deviations of the noise by which the median of three readings passes the starting level at the blow-up, and
+# by which a smoothed loss must lie below it to be a fall.
+_BLOWN_UP = 3.0
+_FALL = 2.0
+
+# Widths, in decades, at which a fall is looked for; the first at which it stands out of the noise is taken.
+_WIDTHS = (0.0625, 0.125, 0.25)
+
+
+@attrs.frozen(kw_only=True)
+class Readings:
+    """What the advice is made from; rates are in log10.
+
+    Args:
+        begin: where the loss begins to fall.
+        fall: where four fifths of the drop are made; None if no fall stands out of the noise.
+        blow_up: where the loss climbs over its starting level for good; the last rate if it never does.
+        blown_up: whether it does.
+    """
+
+    begin: float
+    fall: float | None
+    blow_up: float
+    blown_up: bool
+
+    @property
+    def _middle(self) -> float:
+        """The geometric mean of the two rates; half a decade under the blow-up if there is no fall."""
+        return self.blow_up - 0.5 if self.fall is None else (self.fall + self.blow_up) / 2
+
+    @property
+    def lr(self) -> float:
+        """The rate for training at one rate throughout."""
+        return 10 ** (self._middle - _DOWN_CONSTANT)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Where the best such rate probably lies."""
+        below = _BELOW + (_MISSING if self.fall is None else 0.0)
+        above = _ABOVE + (0.0 if self.blown_up else _MISSING)
+        return self.lr / 10**below, self.lr * 10**above
+
+    @property
+    def max_lr(self) -> float:
+        """The peak rate for a one-cycle."""
+        return 10 ** (self._middle - _DOWN_ONE_CYCLE)
+
+    @property
+    def base_lr(self) -> float:
+        """Where a cycle starts: where the loss begins to fall, well under the peak."""
+        return min(10**self.begin, self.max_lr / _NARROWEST)
+
+
+def readings(curve: Curve) -> Readings:
+    """Where the loss begins to fall, has fallen, and blows up.
+
+    Args:
+        curve: n points in sweep order.
+    Raises: TooFewPoints; OnlyRises if the loss blows up within the first decade; FlatCurve if it neither falls nor
+        blows up.
+    """
+    finite = enough_points(curve, "midway", 12)
+    x = [math.log10(lr) for lr in finite.lr]
+    per_decade = (len(x) - 1) / (x[-1] - x[0])
+    head = max(5, round(0.1 * len(x)))
+    level = statistics.median(finite.loss[:head])
+    noise = _early_noise(finite.loss) + rounding_of(finite.loss)
+    calm = [statistics.median(finite.loss[max(0, i - 1) : i + 2]) for i in range(len(x))]
+    from_here = max(head, round(per_decade))
+    blown_up = [i for i in range(from_here, len(x)) if calm[i] > level + _BLOWN_UP * noise]
+    end = blown_up[0] if blown_up else len(x)
+    blow_up = x[min(end, len(x) - 1)]
+    if not (finite.falls or (blown_up and finite.rises)):
+        raise flat(finite)
+    if not finite.falls and end <= from_here + 1:
+        raise only_rises(finite)
+    for width in _WIDTHS:
+        smoothed = smooth(finite.lr[:end], calm[:end], "ema", width)
+        lowest = min(range(end), key=smoothed.__getitem__)
+        drop = level - smoothed[lowest]
+        error = 1.25 * noise * math.sqrt(1 / max(1.0, 4 * width * per_decade) + 1 / head)
+        if drop > _FALL * error:
+            return Readings(
+                begin=_crossing(x, smoothed, level - max(0.1 * drop, _FALL * error)),
+                fall=_crossing(x, smoothed, level - _FALLEN * drop) + math.log10(per_decade / _STEPS_PER_DECADE),
+                blow_up=blow_up,
+                blown_up=bool(blown_up),
+            )
+    return Readings(begin=blow_up - 1, fall=None, blow_up=blow_up, blown_up=True)
+
+
+def _early_noise(loss: Sequence[float]) -> float:
+    """Standard deviation of one reading before anything is learnt, or of its heavy tails if these are worse."""
+    half = loss[: max(9, len(loss) // 2 + 1)]
+    steps = sorted(abs(after - before) for before, after in pairwise(half))
+    return max(1.4826 * statistics.median(steps), steps[int(0.95 * (len(steps) - 1))] / 1.96) / math.sqrt(2)
+
+
+def _crossing(x: Sequence[float], smoothed: Sequence[float], level: float) -> float:
+    """Where the smoothed loss first comes down to `level`, between points."""
+    i = next(i for i, value in enumerate(smoothed) if value <= level)
+    if i == 0:
+        return x[0]
+    part = (smoothed[i - 1] - level) / (smoothed[i - 1] - smoothed[i])
+    return x[i - 1] + part * (x[i] - x[i - 1])
