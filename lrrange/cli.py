@@ -19,6 +19,7 @@ from lrrange.finder import find_lr
 from lrrange.loading import FactoryNotFound, UserCodeError, call_factory, errors_in_one_line
 from lrrange.plotting import check_plottable, save_plot
 from lrrange.plugins import Plugin, heuristics, list_plugins, make_manager
+from lrrange.ranges import RANGE_RULES
 from lrrange.rendering import as_rich
 from lrrange.result import RangeTestResult
 from lrrange.schedule import Shape
@@ -166,7 +167,7 @@ def find(factory: str, save: Path | None, plot: Path | None, full: bool, as_json
 @main.command()
 @_result_argument
 @click.option("--heuristic", metavar="NAME", help="Whose answer to take.")
-@click.option("--range", "rule", metavar="RULE", help="The range's rule: smith, max/3, max/4, max/10, max/20.")
+@click.option("--range", "rule", metavar="RULE", help=f"The range's rule: {', '.join(RANGE_RULES)}.")
 @_json_option
 def suggest(path: str, heuristic: str | None, rule: str | None, as_json: bool) -> None:
     """Answer again from a saved curve, without training."""

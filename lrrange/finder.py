@@ -1,36 +1,57 @@
 """The front door: run a range test on whatever a plug-in can train."""
 
+import math
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pluggy
+import attrs
 
+from lrrange.curve import Curve
 from lrrange.divergence import Divergence
-from lrrange.errors import OptionError, TargetError
+from lrrange.errors import OptionError, PlanError, TargetError
 from lrrange.plugins import heuristics as offered_heuristics
 from lrrange.plugins import list_plugins, make_manager, only
 from lrrange.protocol import Driver, StepDriver, TrainingStep
+from lrrange.repeats import common_reason, median_curve
 from lrrange.result import Provenance, RangeTestResult, choose, read
 from lrrange.schedule import Shape, SweepPlan
 from lrrange.smoothing import SmoothingKind
-from lrrange.suggest import Heuristic
-from lrrange.sweep import Sweep
+from lrrange.suggest import Heuristic, Suggestion
+from lrrange.sweep import StopReason, Sweep
+from lrrange.trials import check_budget
+from lrrange.trials import confirm as run_trials
+from lrrange.verdict import still_falls
+
+if TYPE_CHECKING:
+    import pluggy
+
+# Rates between which most optimizers go from learning nothing to blowing up; a backend may know better ones.
+_START_LR, _END_LR = 1e-7, 10.0
+
+_STEPS_PER_DECADE = 25
+_FEWEST_STEPS, _LINEAR_STEPS = 50, 200
+
+# Where a sweep whose bounds were lrrange's choice ends too soon, it is run once more over so many decades more.
+_FURTHER_UP, _FURTHER_DOWN = 2, 4
 
 
 def find_lr(
     target: object,
     *,
-    start_lr: float = 1e-7,
-    end_lr: float = 10.0,
-    num_steps: int = 200,
+    start_lr: float | None = None,
+    end_lr: float | None = None,
+    num_steps: int | None = None,
     shape: Shape = "exponential",
     heuristic: str | Heuristic | None = None,
     backend: str | None = None,
     progress: bool = False,
     seed: int | None = None,
+    repeats: int = 1,
+    confirm: bool = False,
+    confirm_steps: int = 675,
     smoothing: SmoothingKind = "ema",
     divergence: Divergence | None = Divergence(),  # noqa: B008  a frozen value, safe to share
     non_finite_limit: int = 3,
@@ -41,11 +62,19 @@ def find_lr(
 
     Args:
         target: what to train: anything an installed plug-in can adapt, or a `TrainingStep` or `Driver` itself.
-        start_lr, end_lr, num_steps, shape: the rates; see `SweepPlan`.
+        start_lr, end_lr: the first and last rate. By default 1e-7 and 10, or what the backend knows to fit the
+            optimizer. If the loss still falls at a default end, or rises from a default start, and `num_steps` was not
+            given, one more sweep is run, further.
+        num_steps: by default 25 a decade: 200 steps between the default bounds.
+        shape: see `SweepPlan`.
         heuristic: the name of one, or a function of the `Curve`; by default lrrange chooses, and says which.
         backend: ask this plug-in alone.
         progress: show a progress bar on standard error.
         seed: of every random number generator during the sweep; they are put back afterwards.
+        repeats: so many sweeps, the second and later ones with other seeds. The median is read, and the intervals span
+            what each of them says.
+        confirm: after the sweep, try rates around the answer in short runs from the same start; see `lrrange.trials`.
+        confirm_steps: steps of these runs together, at most.
         smoothing: of the curve that advice is read from: `"ema"`, `"median"` or `"none"`.
         divergence: when to stop early; None for never.
         non_finite_limit: this many losses in a row that are not finite end the sweep.
@@ -54,9 +83,15 @@ def find_lr(
     Returns: the curve, every heuristic's answer, the chosen one, and the range.
     Raises: before the first step, for anything wrong with the arguments, an `LRRangeError` that says what to change.
         Whatever the training itself raises passes through. In every case the target is as it was before.
-    Cost: `num_steps` training steps at most, and one copy of what training changes.
+    Cost: `num_steps` training steps at most for each sweep, `confirm_steps` more to confirm, and one copy of what
+        training changes.
     """
-    plan = SweepPlan(start_lr=start_lr, end_lr=end_lr, num_steps=num_steps, shape=shape)
+    # What is wrong with the numbers is said before the target is looked at.
+    _plan(start_lr, end_lr, num_steps, shape, {})
+    if repeats < 1:
+        raise PlanError(f"repeats={repeats} is no sweep at all. Give 1 or more.", repeats=repeats)
+    if confirm:
+        check_budget(confirm_steps)
     manager = make_manager(watchers)
     if progress:
         from lrrange.progress import ProgressBar
@@ -64,47 +99,128 @@ def find_lr(
         manager.register(ProgressBar())
     chosen, heuristics = choose(heuristic, offered_heuristics(manager))
     name, adapted = _adapt(manager, target, backend, options)
-    sweep = Sweep(
-        plan,
-        smoothing=smoothing,
-        divergence=divergence,
-        non_finite_limit=non_finite_limit,
-        on_advance=lambda point: manager.hook.lrrange_advanced(point=point, sweep=sweep),
+    runs = _Runs(
+        manager=manager,
+        adapted=adapted,
+        settings={"smoothing": smoothing, "divergence": divergence, "non_finite_limit": non_finite_limit},
     )
-    driver = _seeded(adapted, seed)
+    runs.check_seeds(seed, repeats)
     began = time.perf_counter()
-    try:
-        manager.hook.lrrange_started(plan=plan, sweep=sweep)
-        curve = driver.run(sweep)
-    finally:
-        wall_time = time.perf_counter() - began
-        manager.hook.lrrange_finished(sweep=sweep)
-    if sweep.stop_reason is None:
-        raise TargetError(
-            f"the backend {name!r} ended its training after {len(sweep.points)} of {num_steps} steps without saying "
-            f"why. It should call sweep.close(reason).",
-            steps_run=len(sweep.points),
-        )
-    report = dict(getattr(adapted, "report", dict)())
-    return RangeTestResult(
+    plan = _plan(start_lr, end_lr, num_steps, shape, getattr(adapted, "bounds", dict)())
+    sweeps = [runs.sweep(plan, seed)]
+    # A number of steps is a budget, and what was asked for is not spent twice.
+    further = _further(sweeps[0], start_lr, end_lr, shape) if num_steps is None else None
+    if further is not None:
+        plan, sweeps = further, [runs.sweep(further, seed)]
+    sweeps += [runs.sweep(plan, (seed or 0) + number) for number in range(1, repeats)]
+    curve = sweeps[0].curve if repeats == 1 else median_curve(sweeps, smoothing)
+    singles = tuple(sweep.curve for sweep in sweeps) if repeats > 1 else ()
+    result = RangeTestResult(
         plan=plan,
         curve=curve,
-        stop_reason=sweep.stop_reason,
+        stop_reason=common_reason(sweeps),
         heuristic=chosen,
-        provenance=Provenance(
-            backend=name,
-            versions={"python": platform.python_version(), "lrrange": version("lrrange"), **report.pop("versions", {})},
-            seed=seed,
-            steps_run=len(sweep.points),
-            wall_time=wall_time,
-            details=report,
-        ),
-        **read(curve, heuristics),
+        sweeps=singles,
+        provenance=Provenance(backend=name, seed=seed),
+        **read(curve, heuristics, singles),
     )
+    if confirm and isinstance(result.chosen, Suggestion):
+        result = attrs.evolve(
+            result,
+            confirmation=run_trials(
+                result.lr,
+                runs.trial(seed),
+                confirm_steps=confirm_steps,
+                end_lr=plan.end_lr,
+                evaluate=getattr(adapted, "evaluate", None),
+            ),
+        )
+    wall_time = time.perf_counter() - began
+    report = dict(getattr(adapted, "report", dict)())
+    versions = {"python": platform.python_version(), "lrrange": version("lrrange"), **report.pop("versions", {})}
+    provenance = Provenance(
+        backend=name, versions=versions, seed=seed, steps_run=runs.steps_run, wall_time=wall_time, details=report
+    )
+    return attrs.evolve(result, provenance=provenance)
+
+
+def _plan(
+    start_lr: float | None, end_lr: float | None, num_steps: int | None, shape: Shape, bounds: Mapping[str, float]
+) -> SweepPlan:
+    """What the user asked for, and the defaults for the rest."""
+    start = bounds.get("start_lr", _START_LR) if start_lr is None else start_lr
+    end = bounds.get("end_lr", _END_LR) if end_lr is None else end_lr
+    if num_steps is not None:
+        return SweepPlan(start_lr=start, end_lr=end, num_steps=num_steps, shape=shape)
+    plan = SweepPlan(start_lr=start, end_lr=end, num_steps=_LINEAR_STEPS, shape=shape)  # whose numbers are then sound
+    if shape == "linear":
+        return plan
+    decades = math.log10(plan.end_lr / plan.start_lr)
+    return attrs.evolve(plan, num_steps=max(_FEWEST_STEPS, round(_STEPS_PER_DECADE * decades)))
+
+
+def _further(sweep: Sweep, start_lr: float | None, end_lr: float | None, shape: Shape) -> SweepPlan | None:
+    """The plan for a second sweep where the first ended too soon at a bound that lrrange chose; None if it did not."""
+    plan, curve = sweep.plan, sweep.curve
+    if not isinstance(plan, SweepPlan):
+        return None
+    if end_lr is None and sweep.stop_reason is not None and still_falls(curve, sweep.stop_reason):
+        return _plan(plan.start_lr, plan.end_lr * 10**_FURTHER_UP, None, shape, {})
+    blew_up = sweep.stop_reason in (StopReason.DIVERGED, StopReason.NON_FINITE)
+    if start_lr is None and blew_up and len(curve.finite) > 0 and not curve.falls and curve.rises:
+        return _plan(plan.start_lr / 10**_FURTHER_DOWN, curve.lr[-1], None, shape, {})
+    return None
+
+
+@attrs.define(kw_only=True)
+class _Runs:
+    """Sweeps and trials of one target, each from the same start."""
+
+    manager: "pluggy.PluginManager"
+    adapted: TrainingStep | Driver
+    settings: dict[str, Any]
+    steps_run: int = 0
+
+    def check_seeds(self, seed: int | None, repeats: int) -> None:
+        """Raise OptionError if seeds are needed and the backend takes none."""
+        if (seed is not None or repeats > 1) and not hasattr(self.adapted, "seed"):
+            asked = f"seed={seed}" if seed is not None else f"repeats={repeats}"
+            raise OptionError(
+                f"{asked} was given, but a {type(self.adapted).__name__} has no seed(value) method to pass a seed to.",
+                seed=seed,
+                repeats=repeats,
+            )
+
+    def sweep(self, plan: SweepPlan, seed: int | None) -> Sweep:
+        """Run one sweep, with the watchers told of it."""
+        hook = self.manager.hook
+        sweep = Sweep(plan, on_advance=lambda point: hook.lrrange_advanced(point=point, sweep=sweep), **self.settings)
+        try:
+            hook.lrrange_started(plan=plan, sweep=sweep)
+            self._run(sweep, seed)
+        finally:
+            hook.lrrange_finished(sweep=sweep)
+        if sweep.running:
+            raise TargetError(
+                f"the {type(self.adapted).__name__} ended its training after {len(sweep.points)} of {plan.num_steps} "
+                f"steps without saying why. It should call sweep.close(reason).",
+                steps_run=len(sweep.points),
+            )
+        return sweep
+
+    def trial(self, seed: int | None) -> Callable[[Sweep], object]:
+        """What runs a trial: as a sweep, but nobody watches."""
+        return lambda trial: self._run(trial, seed)
+
+    def _run(self, sweep: Sweep, seed: int | None) -> Curve:
+        try:
+            return _seeded(self.adapted, seed).run(sweep)
+        finally:
+            self.steps_run += len(sweep.points)
 
 
 def _adapt(
-    manager: pluggy.PluginManager, target: object, backend: str | None, options: dict[str, Any]
+    manager: "pluggy.PluginManager", target: object, backend: str | None, options: dict[str, Any]
 ) -> tuple[str, TrainingStep | Driver]:
     """The backend's name and what it made of the target."""
     names = [backend] if backend else [found.name for found in list_plugins() if found.problem is None]
@@ -133,12 +249,9 @@ def _adapt(
 
 
 def _seeded(adapted: TrainingStep | Driver, seed: int | None) -> Driver:
-    if seed is not None and not hasattr(adapted, "seed"):
-        raise OptionError(
-            f"seed={seed} was given, but a {type(adapted).__name__} has no seed(value) method to pass it to.", seed=seed
-        )
+    """What runs the target, with this seed."""
     if isinstance(adapted, TrainingStep):
         return StepDriver(adapted, seed)
     if seed is not None:
-        adapted.seed(seed)  # type: ignore[attr-defined]  # checked above
+        adapted.seed(seed)  # type: ignore[attr-defined]  # _Runs.check_seeds has seen to it
     return adapted

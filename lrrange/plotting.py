@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrrange.errors import MissingExtra, OptionError
-from lrrange.rendering import gap_count, rate, stopped
+from lrrange.rendering import gap_count, interval, rate, stopped
 from lrrange.result import RangeTestResult
 from lrrange.storage import write_whole
 from lrrange.suggest import Refusal, Suggestion
@@ -125,12 +125,17 @@ def _mark_suggestions(result: RangeTestResult, ax: "Axes") -> None:
     others = [answer for answer in suggestions if answer is not result.chosen]
     for i, other in enumerate(others):
         marker = _OTHER_MARKERS[i % len(_OTHER_MARKERS)]
-        look: dict[str, Any] = {"marker": marker, "markersize": 8, "markerfacecolor": "white", "color": _PURPLE}
+        look: dict[str, Any] = {"marker": marker, "markersize": 10, "markerfacecolor": "white", "color": _PURPLE}
         _mark(result, ax, other, zorder=5 + i, markeredgewidth=1.6, **look)
     if isinstance(result.chosen, Suggestion):
         ax.axvline(result.chosen.lr, color=_ORANGE, linewidth=1.2, linestyle=(0, (4, 3)), zorder=3)
-        # Last and on top, because heuristics like to agree.
-        _mark(result, ax, result.chosen, zorder=20, marker="o", markersize=10, color=_ORANGE, markeredgecolor="white")
+        ends = [end for end in (result.chosen.low, result.chosen.high) if end is not None]
+        if text := interval(result.chosen):
+            heights = [_smoothed_at(result, result.chosen.lr)] * 2
+            look = {"color": _ORANGE, "linewidth": 2, "markersize": 11, "label": f"interval  {text}"}
+            ax.plot(ends, heights, "|-", zorder=19, **look)
+        # Last and on top, but small enough to show what is under it, because heuristics like to agree.
+        _mark(result, ax, result.chosen, zorder=20, marker="o", markersize=8, color=_ORANGE, markeredgecolor="white")
 
 
 def _mark(result: RangeTestResult, ax: "Axes", suggestion: Suggestion, **look: Any) -> None:
@@ -205,7 +210,9 @@ def _set_limits(result: RangeTestResult, ax: "Axes") -> None:
 
 def _x_limits(result: RangeTestResult) -> tuple[float, float]:
     """The rates that were swept and everything marked, with a little room; the planned rates if none were."""
-    marked = [answer.lr for answer in result.answers if isinstance(answer, Suggestion)]
+    suggestions = [answer for answer in result.answers if isinstance(answer, Suggestion)]
+    marked = [answer.lr for answer in suggestions]
+    marked += [end for answer in suggestions if answer is result.chosen for end in (answer.low, answer.high) if end]
     marked += [bound for bounds in result.ranges[:1] for bound in (bounds.base_lr, bounds.max_lr)]
     rates = [*(result.curve.lr or result.plan.rates), *marked]
     room = max((max(rates) / min(rates)) ** 0.03, 1.05)

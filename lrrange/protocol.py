@@ -20,10 +20,12 @@ Adapted = TypeVar("Adapted")
 class TrainingStep(Protocol):
     """A loop that lrrange runs: one optimizer step at a time.
 
-    Two more methods are used where they exist: `seed(value)`, called once after the snapshot, if the user gives a seed;
+    These methods are used where they exist: `seed(value)`, called once after the snapshot, if the user gives a seed;
     and `report()`, called after the sweep, a mapping that goes into the result's provenance (`versions`, itself a
-    mapping of package to version, and anything else that JSON can hold). What is wrong with the target is best raised
-    where the adapter is made, before any step.
+    mapping of package to version, and anything else that JSON can hold). Two more widen what `find_lr` can do:
+    `bounds()`, a mapping with `start_lr` or `end_lr` where the usual ones do not fit the optimizer; and `evaluate()`, the
+    held-out loss of the training as it is, by which `confirm=True` then judges. What is wrong with the target is best
+    raised where the adapter is made, before any step.
     """
 
     def step(self, lr: float) -> Any:
@@ -40,7 +42,7 @@ class TrainingStep(Protocol):
 class Driver(Protocol):
     """A loop that a framework owns. It is given the sweep, and puts everything back itself, in `finally`.
 
-    `seed(value)` and `report()` are used where they exist, as for `TrainingStep`; `seed` is called before `run`, which
+    The same further methods are used where they exist, as for `TrainingStep`; `seed` is called before `run`, which
     seeds inside its own snapshot and restore.
     """
 

@@ -37,6 +37,13 @@ def stopped(result: RangeTestResult) -> str:
     return _STOPPED[result.stop_reason].format(steps=len(curve), planned=result.plan.num_steps, lr=rate(curve.lr[-1]))
 
 
+def interval(answer: Suggestion | Refusal) -> str:
+    """From where to where the suggested rate may lie; empty if that is not known, or no wider than the rate itself."""
+    if isinstance(answer, Refusal) or answer.low is None or answer.high is None or answer.low == answer.high:
+        return ""
+    return f"{rate(answer.low)} to {rate(answer.high)}"
+
+
 def gap_count(result: RangeTestResult) -> int:
     """Readings that were not finite."""
     return sum(not math.isfinite(loss) for loss in result.curve.loss)
@@ -71,6 +78,7 @@ def _answers(result: RangeTestResult) -> Table:
     table.add_column("", width=1)
     table.add_column("heuristic", no_wrap=True)
     table.add_column("lr", no_wrap=True, justify="right")
+    table.add_column("interval", no_wrap=True)
     table.add_column("read from the curve", overflow="fold")
     first_with: dict[str, str] = {}
     for answer in result.answers:
@@ -78,7 +86,7 @@ def _answers(result: RangeTestResult) -> Table:
         marked = answer is result.chosen and (isinstance(answer, Suggestion) or result.heuristic is not None)
         style = "dim" if isinstance(answer, Refusal) else "bold green" if marked else ""
         rate_text = rate(answer.lr) if isinstance(answer, Suggestion) else "refused"
-        cells = ("*" if marked else "", answer.heuristic, rate_text, _reading(answer, first_with))
+        cells = ("*" if marked else "", answer.heuristic, rate_text, interval(answer), _reading(answer, first_with))
         table.add_row(*(Text(cell) for cell in cells), style=style)
     return table
 

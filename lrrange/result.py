@@ -1,7 +1,7 @@
 """What a range test found, and where it came from."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,8 @@ from lrrange.ranges import DEFAULT_RANGE, RANGE_RULES, LRRange, range_rule
 from lrrange.schedule import SweepPlan
 from lrrange.suggest import DEFAULT, HEURISTICS, Heuristic, Refusal, Suggestion, ask, known_name
 from lrrange.sweep import StopReason
+from lrrange.trials import Confirmation
+from lrrange.verdict import Verdict, judge
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,6 +52,8 @@ class RangeTestResult:
         answers: every heuristic's suggestion, or its refusal with the reason.
         heuristic: the name of the heuristic the user asked for; None if the choice was lrrange's.
         ranges: every range rule's range; empty if the curve has none.
+        sweeps: the single curves, if the test was repeated; `curve` is then their median.
+        confirmation: what the short runs around the answer said, if they were asked for.
         provenance: where it came from.
     """
 
@@ -59,6 +63,8 @@ class RangeTestResult:
     answers: tuple[Suggestion | Refusal, ...]
     heuristic: str | None = None
     ranges: tuple[LRRange, ...] = ()
+    sweeps: tuple[Curve, ...] = ()
+    confirmation: Confirmation | None = None
     provenance: Provenance
 
     @property
@@ -75,10 +81,40 @@ class RangeTestResult:
     @property
     def lr(self) -> float:
         """The suggested rate. Raises: the reason, a `NoSuggestion`, if the heuristic (or every heuristic) refused."""
+        return self._suggestion.lr if self.confirmation is None else self.confirmation.lr
+
+    @property
+    def low(self) -> float:
+        """Lower end of the interval in which the rate lies. Raises: as `lr` does."""
+        return self._interval[0]
+
+    @property
+    def high(self) -> float:
+        """Upper end of the interval in which the rate lies. Raises: as `lr` does."""
+        return self._interval[1]
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the answer is confident, and if not, why. Raises: as `lr` does."""
+        chosen = self._suggestion
+        others = [answer for answer in self.answers if isinstance(answer, Suggestion) and answer != chosen]
+        if self.confirmation is not None:
+            return Verdict()
+        return judge(chosen, others, self.curve, self.plan, self.stop_reason)
+
+    @property
+    def _suggestion(self) -> Suggestion:
         chosen = self.chosen
         if isinstance(chosen, Refusal):
             raise chosen.error
-        return chosen.lr
+        return chosen
+
+    @property
+    def _interval(self) -> tuple[float, float]:
+        if self.confirmation is not None:
+            return self.confirmation.low, self.confirmation.high
+        chosen = self._suggestion
+        return chosen.low or chosen.lr, chosen.high or chosen.lr
 
     @property
     def range(self) -> LRRange:
@@ -86,7 +122,8 @@ class RangeTestResult:
 
         Its `max_lr` is for the peak of a one-cycle; `range_by("smith")` is what the paper reads.
         """
-        return self.range_by(DEFAULT_RANGE)
+        bounds = self.range_by(DEFAULT_RANGE)
+        return bounds if self.confirmation is None else self.confirmation.range(bounds.base_lr)
 
     def range_by(self, rule: str) -> LRRange:
         """The range by a rule of that name: `"midway"`, `"smith"`, `"max/3"`, `"max/4"`, `"max/10"` or `"max/20"`.
@@ -102,9 +139,12 @@ class RangeTestResult:
     def with_heuristic(
         self, heuristic: str | Heuristic | None, heuristics: Mapping[str, Heuristic] = HEURISTICS
     ) -> "RangeTestResult":
-        """The same test, answered anew with this heuristic as the chosen one. Raises: UnknownName."""
+        """The same test, answered anew with this heuristic as the chosen one.
+
+        A confirmation was of another answer, and is left out. Raises: UnknownName.
+        """
         name, heuristics = choose(heuristic, heuristics)
-        return attrs.evolve(self, heuristic=name, **read(self.curve, heuristics))
+        return attrs.evolve(self, heuristic=name, confirmation=None, **read(self.curve, heuristics, self.sweeps))
 
     def apply(
         self, optimizer: object, *, scheduler: object | None = None, lr: float | None = None
@@ -175,13 +215,19 @@ def choose(
     return name, {**heuristics, name: heuristic}
 
 
-def read(curve: Curve, heuristics: Mapping[str, Heuristic]) -> dict[str, Any]:
-    """The fields of a result that are read from its curve: `answers` and `ranges`."""
+def read(curve: Curve, heuristics: Mapping[str, Heuristic], sweeps: Sequence[Curve] = ()) -> dict[str, Any]:
+    """The fields of a result that are read from its curve: `answers` and `ranges`.
+
+    Args:
+        curve: to read.
+        heuristics: to ask, by name.
+        sweeps: the single curves of a repeated test; each answer's interval spans what they say.
+    """
     ranges = []
     for rule in RANGE_RULES.values():
         with contextlib.suppress(LRRangeError):  # `RangeTestResult.range_by` raises the reason
             ranges.append(rule(curve))
     return {
-        "answers": tuple(ask(name, heuristic, curve) for name, heuristic in heuristics.items()),
+        "answers": tuple(ask(name, heuristic, curve, sweeps) for name, heuristic in heuristics.items()),
         "ranges": tuple(ranges),
     }

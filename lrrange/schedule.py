@@ -122,3 +122,20 @@ class SweepPlan:
     def rates(self) -> tuple[float, ...]:
         """Every rate of the sweep, in order; shape (num_steps,)."""
         return tuple(map(self.lr_at, range(self.num_steps)))
+
+
+@attrs.frozen(kw_only=True)
+class ConstantPlan:
+    """One rate for some steps: a plan for a trial rather than for a sweep.
+
+    Args:
+        lr: the rate.
+        num_steps: how many steps.
+    """
+
+    lr: float
+    num_steps: int
+
+    def lr_at(self, step: int) -> float:  # noqa: ARG002  the signature of a plan
+        """The rate, whatever the step."""
+        return self.lr

@@ -56,6 +56,7 @@ def _answer(value: Any, _: Any) -> Suggestion | Refusal:
 _converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=False)
 _converter.register_structure_hook(float, _as_float)
 _converter.register_structure_hook(int, _exactly(int))
+_converter.register_structure_hook(bool, _exactly(bool))
 _converter.register_structure_hook(str, _exactly(str))
 _converter.register_structure_hook(Suggestion | Refusal, _answer)
 _converter.register_structure_hook_factory(

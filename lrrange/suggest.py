@@ -7,7 +7,7 @@ A heuristic is a function of a `Curve` that returns a `Suggestion`, or just a ra
 import contextlib
 import math
 from bisect import bisect_left
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 
@@ -207,16 +207,26 @@ def known_name(name: str, heuristics: Mapping[str, Heuristic]) -> str:
     return found
 
 
-def ask(name: str, heuristic: Heuristic, curve: Curve) -> Suggestion | Refusal:
-    """What one heuristic answers. One that fails refuses; it takes no other answer with it."""
+def ask(name: str, heuristic: Heuristic, curve: Curve, sweeps: Sequence[Curve] = ()) -> Suggestion | Refusal:
+    """What one heuristic answers. One that fails refuses; it takes no other answer with it.
+
+    Args:
+        name: what to call it.
+        heuristic: to ask.
+        curve: to ask it about.
+        sweeps: single curves, if `curve` is their median; the interval then spans the answers to them too.
+    """
     try:
         answer = heuristic(curve)
         if not isinstance(answer, Suggestion):
             answer = Suggestion(heuristic=name, lr=answer)
+        read_again = list(sweeps)
         if answer.low is None or answer.high is None:
-            low, high = _reading_interval(heuristic, curve, answer.lr)
-            answer = attrs.evolve(answer, low=low, high=high)
-        return attrs.evolve(answer, heuristic=name)
+            read_again += [curve.every_other(0), curve.every_other(1)]
+        answers = [answer.lr, *_answers(heuristic, read_again)]
+        low = min(answers if answer.low is None else [answer.low, *answers])
+        high = max(answers if answer.high is None else [answer.high, *answers])
+        return attrs.evolve(answer, heuristic=name, low=low, high=high)
     except NoSuggestion as error:
         numbers = {key: float(value) for key, value in vars(error).items() if isinstance(value, (int, float))}
         return Refusal(heuristic=name, kind=type(error).__name__, reason=str(error), numbers=numbers)
@@ -225,14 +235,14 @@ def ask(name: str, heuristic: Heuristic, curve: Curve) -> Suggestion | Refusal:
         return Refusal(heuristic=name, kind=NoSuggestion.__name__, reason=reason)
 
 
-def _reading_interval(heuristic: Heuristic, curve: Curve, lr: float) -> tuple[float, float]:
-    """The span of what the heuristic answers to all points and to every other point, either way."""
-    answers = [lr]
-    for half in (curve.every_other(0), curve.every_other(1)):
-        with contextlib.suppress(NoSuggestion):  # half the points may be too few
-            answer = heuristic(half)
-            answers.append(answer.lr if isinstance(answer, Suggestion) else float(answer))
-    return min(answers), max(answers)
+def _answers(heuristic: Heuristic, curves: Sequence[Curve]) -> list[float]:
+    """What the heuristic answers to those of the curves it does not refuse."""
+    rates = []
+    for curve in curves:
+        with contextlib.suppress(NoSuggestion):  # half the points, or one noisy sweep, may be too little
+            answer = heuristic(curve)
+            rates.append(answer.lr if isinstance(answer, Suggestion) else float(answer))
+    return rates
 
 
 def _at(curve: Curve, lr: float, heuristic: str, slope: float | None = None) -> Suggestion:

@@ -10,7 +10,7 @@ import attrs
 from lrrange.curve import Curve
 from lrrange.divergence import Divergence, DivergenceMonitor
 from lrrange.errors import LossError, PlanError, SweepStateError
-from lrrange.schedule import SweepPlan
+from lrrange.schedule import ConstantPlan, SweepPlan
 from lrrange.smoothing import SmoothingKind, check_kind, smooth
 
 
@@ -69,7 +69,7 @@ class Sweep:
 
     def __init__(
         self,
-        plan: SweepPlan,
+        plan: SweepPlan | ConstantPlan,
         *,
         smoothing: SmoothingKind = "ema",
         divergence: Divergence | None = Divergence(),  # noqa: B008  a frozen value, safe to share

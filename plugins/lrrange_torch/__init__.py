@@ -33,7 +33,8 @@ def lrrange_adapt(target: object, options: Mapping[str, Any]) -> TrainingStep | 
     if not isinstance(target, module) and not own_step:
         return None
     from lrrange.protocol import with_options
-    from lrrange_torch.steps import LoaderStep, OwnStep
+    from lrrange_torch.loader_step import LoaderStep
+    from lrrange_torch.own_step import OwnStep
 
     if isinstance(target, module):
         return with_options(LoaderStep, target, options)

@@ -1,0 +1,183 @@
+"""Confirmation: short runs at a handful of rates around the answer, each from the same start.
+
+A sweep passes each rate in a few steps; a trial stays at one. Rates half a decade apart are tried, the better two for
+twice as long (successive halving), and the answer moves most of the way to the winner.
+"""
+
+import math
+import statistics
+from collections.abc import Callable
+
+import attrs
+
+from lrrange.curve import Curve
+from lrrange.errors import NoData, NoSuggestion, PlanError
+from lrrange.ranges import LRRange
+from lrrange.schedule import ConstantPlan
+from lrrange.sweep import Point, StopReason, Sweep
+
+# Distances of the trial rates from the sweep's answer, in decades: more above than below, because where the sweep's
+# answer is wrong it is too low (`docs/quality.md`).
+_OFFSETS = (-0.5, 0.0, 0.5, 1.0, 1.5)
+_KEPT = 2
+
+# Part of the way from the sweep's answer to the winner. The whole way would trust a short run too much: at a high rate
+# the loss falls sooner, and ends higher.
+_TRUST = 0.8
+
+# The peak of a one-cycle above the confirmed constant rate. Nearer than above an unconfirmed one: see _TRUST.
+_PEAK = 10**0.2
+_NARROWEST = 4.0
+
+# The confirmed rate's interval, in decades either way: from there on the neighbouring trial rate would be nearer.
+_HALF_WIDTH = 0.25
+
+_SHORTEST = 10
+
+
+@attrs.frozen(kw_only=True)
+class Trial:
+    """One short run at one rate.
+
+    Args:
+        lr: the rate.
+        steps: how many it ran.
+        loss: what it reached: the held-out loss at its end, or else the mean training loss of its second half; infinite
+            if a loss was not finite.
+    """
+
+    lr: float
+    steps: int
+    loss: float
+
+
+@attrs.frozen(kw_only=True)
+class Confirmation:
+    """What the trials say.
+
+    Args:
+        trials: in the order they ran; the finalists twice, the second time for longer.
+        held_out: whether `loss` is that of held-out data.
+        lr: the confirmed rate.
+        low, high: the interval in which it lies.
+        max_lr: the peak for a one-cycle.
+    """
+
+    trials: tuple[Trial, ...]
+    held_out: bool
+    lr: float
+    low: float
+    high: float
+    max_lr: float
+
+    @property
+    def steps(self) -> int:
+        """Training steps that all trials took."""
+        return sum(trial.steps for trial in self.trials)
+
+    def range(self, base_lr: float) -> LRRange:
+        """The confirmed range, from `base_lr` or well under the peak."""
+        base_lr = min(base_lr, self.max_lr / _NARROWEST)
+        return LRRange(base_lr=base_lr, max_lr=self.max_lr, rule="confirmed", source="lrrange, docs/quality.md")
+
+
+class _TrialRun(Sweep):
+    """A trial as a driver sees it: a sweep whose rates are all one. It has no curve."""
+
+    def __init__(self, lr: float, num_steps: int, evaluate: Callable[[], float] | None) -> None:
+        super().__init__(
+            ConstantPlan(lr=lr, num_steps=num_steps), divergence=None, non_finite_limit=1, on_advance=self._at_the_end
+        )
+        self._evaluate = evaluate
+        self._held_out: float | None = None
+
+    @property
+    def curve(self) -> Curve:
+        """Empty."""
+        return Curve(lr=(), loss=())
+
+    def _at_the_end(self, _: Point) -> None:
+        # The training is still as the last step left it; the driver puts it back once this trial is over.
+        if self.stop_reason is StopReason.COMPLETED and self._evaluate is not None:
+            self._held_out = float(self._evaluate())
+
+    @property
+    def trial(self) -> Trial:
+        """How it went."""
+        reached = math.inf
+        if self.stop_reason is StopReason.COMPLETED:
+            half = [point.loss for point in self.points[len(self.points) // 2 :]]
+            reached = statistics.fmean(half) if self._held_out is None else self._held_out
+        lr = self.plan.lr_at(0)
+        return Trial(lr=lr, steps=len(self.points), loss=reached if math.isfinite(reached) else math.inf)
+
+
+def check_budget(confirm_steps: int) -> None:
+    """Raise PlanError if the budget is too small for `confirm`."""
+    if confirm_steps < _SHORTEST * _parts():
+        raise PlanError(
+            f"confirm_steps={confirm_steps} leaves under {_SHORTEST} steps for the shortest trial. Give "
+            f"{_SHORTEST * _parts()} or more; 675 is usual.",
+            confirm_steps=confirm_steps,
+        )
+
+
+def confirm(
+    lr: float,
+    run: Callable[[Sweep], object],
+    *,
+    confirm_steps: int,
+    end_lr: float,
+    evaluate: Callable[[], float] | None = None,
+) -> Confirmation:
+    """Try rates around `lr`, each from the same start, and move towards the best.
+
+    Args:
+        lr: the sweep's answer.
+        run: runs a sweep from the start and puts everything back, as `Driver.run` does.
+        confirm_steps: training steps of all trials together, at most.
+        end_lr: no rate above this is tried.
+        evaluate: the held-out loss of the training as it is; None to judge by the training loss, which favours rates
+            that fall fast over those that end low. The answer's distance from the winner allows for that.
+    Raises: NoData if the data do not last; NoSuggestion if no trial stayed finite.
+    """
+    short = confirm_steps // _parts()
+    rates = [lr * 10**offset for offset in _OFFSETS]
+    rates = [rate for rate in rates if rate <= max(end_lr, lr)]
+    first = [_try(rate, short, run, evaluate) for rate in rates]
+    finalists = sorted(first, key=lambda trial: trial.loss)[:_KEPT]
+    last = [_try(trial.lr, 2 * short, run, evaluate) for trial in finalists if trial.loss < math.inf]
+    best = min(last, key=lambda trial: trial.loss, default=None)
+    if best is None or best.loss == math.inf:
+        raise NoSuggestion(
+            f"at every rate from {rates[0]:.2g} to {rates[-1]:.2g} the loss became infinite or NaN within {2 * short} "
+            f"steps. Check the inputs, or lower end_lr.",
+            start_lr=rates[0],
+            end_lr=rates[-1],
+        )
+    confirmed = lr * (best.lr / lr) ** _TRUST
+    return Confirmation(
+        trials=tuple(first + last),
+        held_out=evaluate is not None,
+        lr=confirmed,
+        low=confirmed / 10**_HALF_WIDTH,
+        high=confirmed * 10**_HALF_WIDTH,
+        max_lr=confirmed * _PEAK,
+    )
+
+
+def _parts() -> int:
+    """How many of the shortest trials the budget must hold."""
+    return len(_OFFSETS) + 2 * _KEPT
+
+
+def _try(lr: float, steps: int, run: Callable[[Sweep], object], evaluate: Callable[[], float] | None) -> Trial:
+    trial = _TrialRun(lr, steps, evaluate)
+    run(trial)
+    if trial.stop_reason not in (StopReason.COMPLETED, StopReason.NON_FINITE):
+        raise NoData(
+            f"the data ran out after {len(trial.points)} of {steps} steps of a trial. confirm=True needs a loader that "
+            f"starts again; a generator does not.",
+            steps_run=len(trial.points),
+        )
+    return trial.trial

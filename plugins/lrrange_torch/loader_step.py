@@ -1,0 +1,227 @@
+"""Form A: training steps made of a model, an optimizer, a loss function and a loader."""
+
+import inspect
+import math
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from lrrange.errors import OptionError, TargetError
+from lrrange_torch.batches import Batches
+from lrrange_torch.objective import BatchForm, MetricMode, Objective
+from lrrange_torch.optimizing import Optimizing
+from lrrange_torch.state import Snapshot, seed_everything
+
+ReadOn = Literal["training", "validation"]
+
+
+class LoaderStep(Optimizing):
+    """Form A: a `TrainingStep` made of a model, its optimizer, a loss function and a loader.
+
+    Args:
+        model: in train mode during the sweep; one that is already keeps the modes of its sub-modules.
+        optimizer: of (some of) the model's parameters. Param groups keep the proportions of their rates.
+        loss_fn: `loss_fn(model(inputs), targets)`, or `loss_fn(model, batch)` with `batch_form="whole"`; a mean.
+        loader: any iterable of batches; it goes round if it is shorter than the sweep.
+        scheduler: an attached LR scheduler, left as it was. It takes no steps during the sweep.
+        grad_scaler: a `torch.amp.GradScaler`; the forward pass then runs under autocast. Steps it skips are counted.
+        accumulate: micro-batches per optimizer step. The loss recorded is the mean of theirs.
+        clip_norm: clip the gradients' total norm to this before each step.
+        batch_form: `"inputs_and_targets"` for batches of two, `"whole"` for any other.
+        autocast: dtype of the forward pass; by default float16 if there is a `grad_scaler`, else none.
+        val_loader: held-out batches, the same ones each time; `find_lr(confirm=True)` then judges by them.
+        read_on: `"validation"` records, for each rate, the loss over all of `val_loader` after the step instead of the
+            step's own. It costs a pass over `val_loader` each step.
+        metric: what to record instead of the loss: `metric(outputs, targets)`, or `metric(model, batch)` for whole
+            batches, a mean over the batch. Training still follows the loss.
+        metric_mode: `"max"` if higher is better; what is recorded is then the negative, so that a curve falls as it
+            learns.
+
+    A step whose loss is not finite does not move the weights: that would only destroy them for the steps that follow.
+    Raises: TargetError, OptionError or NoData for what cannot be trained.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer,
+        loss_fn: Callable[..., torch.Tensor],
+        loader: Iterable[Any],
+        scheduler: Any = None,
+        grad_scaler: torch.amp.GradScaler | None = None,
+        accumulate: int = 1,
+        clip_norm: float | None = None,
+        batch_form: BatchForm = "inputs_and_targets",
+        autocast: torch.dtype | None = None,
+        val_loader: Iterable[Any] | None = None,
+        read_on: ReadOn = "training",
+        metric: Callable[..., Any] | None = None,
+        metric_mode: MetricMode = "max",
+    ) -> None:
+        super().__init__([optimizer])
+        check_trains(model, optimizer)
+        _check_options(accumulate, clip_norm, read_on, val_loader)
+        self._objective = Objective(model, loss_fn, batch_form, metric, metric_mode)
+        self._model = model
+        self._optimizer = optimizer
+        self._loader = loader
+        self._batches = Batches(loader)
+        self._scheduler = scheduler
+        self._scaler = grad_scaler if grad_scaler is not None and grad_scaler.is_enabled() else None
+        self._accumulate = accumulate
+        self._clip_norm = clip_norm
+        self._objective.autocast = autocast or (torch.float16 if self._scaler else None)
+        # LBFGS and its like evaluate the loss themselves, several times a step.
+        closure = inspect.signature(optimizer.step).parameters.get("closure")
+        self._takes_closure = closure is not None and closure.default is inspect.Parameter.empty
+        if self._takes_closure and self._scaler:
+            raise OptionError(f"a {type(optimizer).__name__} cannot be used with a GradScaler. Leave grad_scaler out.")
+        self._skipped = 0
+        self._read_on = read_on
+        self._val_loader = val_loader
+        if val_loader is not None:
+            self.evaluate = self._evaluate  # its presence says that there are held-out data
+
+    def snapshot(self) -> Snapshot:
+        """Keep everything, and set the present gradients aside."""
+        state = Snapshot()
+        parameters = [*self._model.parameters(), *self._parameters()]
+        self._grads = [(parameter, parameter.grad) for parameter in parameters]
+        for parameter in parameters:
+            parameter.grad = None
+        try:
+            for holder in (self._model, self._optimizer, self._scheduler, self._scaler):
+                state.keep(holder)
+            state.keep_loader(self._loader)
+            state.keep_random_state()
+        except BaseException:
+            self._put_grads_back()
+            raise
+        self._watch()
+        if not self._model.training:
+            self._model.train()
+        return state
+
+    def restore(self, state: Snapshot) -> None:
+        """Put everything back."""
+        self._unwatch()
+        self._batches.close()
+        state.restore()
+        self._put_grads_back()
+
+    def _put_grads_back(self) -> None:
+        for parameter, grad in self._grads:
+            parameter.grad = grad
+        self._grads = []
+
+    def seed(self, value: int) -> None:
+        """Seed every generator that the sweep uses."""
+        seed_everything(value, self._loader, getattr(self._loader, "sampler", None))
+
+    def step(self, lr: float) -> float:
+        """One optimizer step at `lr`; the mean loss of its micro-batches."""
+        self._set(lr)
+        batches = [self._objective.checked(next(self._batches)) for _ in range(self._accumulate)]
+        reading = self._closure_step(batches) if self._takes_closure else self._update(batches)
+        return self._evaluate() if self._read_on == "validation" else reading
+
+    def _evaluate(self) -> float:
+        return self._objective.evaluate(self._val_loader or ())
+
+    def report(self) -> dict[str, Any]:
+        """Versions, and what happened besides the losses."""
+        return {
+            "versions": self._versions(),
+            "form": "loader",
+            "optimizer": type(self._optimizer).__name__,
+            "group_ratios": list(self._rates.ratios),
+            "batches_taken": self._batches.taken,
+            "one_shot_loader": self._batches.one_shot,
+            "skipped_steps": self._skipped,
+            "reads": f"{self._read_on} {self._objective.reads}",
+        }
+
+    def _closure_step(self, batches: list[Any]) -> float:
+        first: list[float] = []
+
+        def closure() -> float:
+            loss, reading = self._backward(batches)
+            first.append(reading)
+            return loss
+
+        self._optimizer.step(closure)
+        return first[0]
+
+    def _update(self, batches: list[Any]) -> float:
+        loss, reading = self._backward(batches)
+        if not math.isfinite(loss):
+            self._skipped += 1
+            return reading
+        if self._clip_norm is not None:
+            if self._scaler:
+                self._scaler.unscale_(self._optimizer)
+            nn.utils.clip_grad_norm_(self._parameters(), self._clip_norm)
+        if self._scaler:
+            before = self._optimizer_steps
+            self._scaler.step(self._optimizer)
+            self._scaler.update()
+            self._skipped += self._optimizer_steps == before
+        else:
+            self._optimizer.step()
+        return reading
+
+    def _backward(self, batches: list[Any]) -> tuple[float, float]:
+        """Gradients of the mean loss over the micro-batches; that mean, and the mean of what is recorded."""
+        self._optimizer.zero_grad()
+        mean_loss = mean_reading = 0.0
+        with torch.enable_grad():
+            for batch in batches:
+                loss, reading = self._objective(batch)
+                part = loss / len(batches)
+                (self._scaler.scale(part) if self._scaler else part).backward()  # type: ignore[no-untyped-call]
+                mean_loss += float(loss.detach()) / len(batches)
+                mean_reading += reading / len(batches)
+        return mean_loss, mean_reading
+
+    def _parameters(self) -> list[torch.Tensor]:
+        return [parameter for group in self._optimizer.param_groups for parameter in group["params"]]
+
+
+def check_trains(model: nn.Module, optimizer: Optimizer) -> None:
+    """Raise TargetError if this optimizer cannot train this model."""
+    if any(isinstance(parameter, nn.parameter.UninitializedParameter) for parameter in model.parameters()):
+        raise TargetError(
+            "the model has lazy parameters that no batch has given a shape yet. Run one batch through it, then make "
+            "the optimizer, then call find_lr.",
+        )
+    trained = {id(parameter) for parameter in model.parameters() if parameter.requires_grad}
+    if not trained:
+        raise TargetError(
+            f"no parameter of this {type(model).__name__} requires a gradient: it is frozen. Unfreeze what is to be "
+            f"trained, with requires_grad_(True).",
+        )
+    if not any(id(parameter) in trained for group in optimizer.param_groups for parameter in group["params"]):
+        raise TargetError(
+            f"the optimizer holds none of the {len(trained)} trainable parameters of this {type(model).__name__}. Make "
+            f"it anew from model.parameters(), after the last change to the model.",
+            trainable=len(trained),
+        )
+
+
+def _check_options(accumulate: object, clip_norm: object, read_on: object, val_loader: object) -> None:
+    if not isinstance(accumulate, int) or accumulate < 1:
+        raise OptionError(f"accumulate={accumulate!r} is not a whole number of micro-batches, 1 or more.")
+    if clip_norm is not None and not (isinstance(clip_norm, (int, float)) and clip_norm > 0):
+        raise OptionError(f"clip_norm={clip_norm!r} is not a positive norm.")
+    if read_on not in ("training", "validation"):
+        raise OptionError(f"read_on={read_on!r} is neither 'training' nor 'validation'.")
+    if read_on == "validation" and val_loader is None:
+        raise OptionError("read_on='validation' needs a val_loader to read on.")
+    if val_loader is not None and (hasattr(val_loader, "__next__") or not hasattr(val_loader, "__iter__")):
+        raise OptionError(
+            f"val_loader is a {type(val_loader).__name__}, which gives its batches once or not at all. Give one that "
+            f"starts again, such as a DataLoader or a list.",
+        )

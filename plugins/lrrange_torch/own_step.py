@@ -1,0 +1,75 @@
+"""Form B: training steps that the user wrote."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from torch.optim import Optimizer
+
+from lrrange.errors import TargetError
+from lrrange_torch.optimizing import Optimizing
+from lrrange_torch.state import Snapshot, seed_everything
+
+# Steps that a user's own step may take without the optimizer moving (accumulation, a GradScaler finding its scale).
+_PATIENCE = 25
+
+
+class OwnStep(Optimizing):
+    """Form B: a `TrainingStep` made of the user's own `step()`, for GANs, closures, AMP, several inputs, no loader.
+
+    Args:
+        step: called once per rate without arguments; trains one step and returns its loss. `StopIteration` ends the
+            sweep.
+        optimizer: one, or several that share one multiplier.
+        restore: everything else that `step` changes: modules, schedulers, scalers, loaders (their random states),
+            tensors, generators, containers of these, anything with a `state_dict`. Parameters in the optimizer and the
+            global random states are restored in any case.
+    Raises: TargetError for an optimizer without a rate; when the sweep begins, for something that cannot be restored.
+    """
+
+    def __init__(self, step: Callable[[], Any], optimizer: Optimizer | Sequence[Optimizer], restore: Any) -> None:
+        optimizers = [optimizer] if isinstance(optimizer, Optimizer) else list(optimizer)
+        super().__init__(optimizers)
+        self._step = step
+        self._restore = tuple(restore) if isinstance(restore, (list, tuple)) else (restore,)
+        self._steps = 0
+
+    def snapshot(self) -> Snapshot:
+        """Keep everything."""
+        state = Snapshot()
+        state.keep(list(self._rates.optimizers))
+        for one in self._restore:
+            state.keep_what_the_user_named(one)
+        state.keep_random_state()
+        self._watch()
+        return state
+
+    def restore(self, state: Snapshot) -> None:
+        """Put everything back."""
+        self._unwatch()
+        state.restore()
+
+    def seed(self, value: int) -> None:
+        """Seed every generator that lrrange was told of."""
+        seed_everything(value, *self._restore)
+
+    def step(self, lr: float) -> Any:
+        """One call of the user's step at `lr`."""
+        self._set(lr)
+        loss = self._step()
+        self._steps += 1
+        if self._steps == _PATIENCE and self._optimizer_steps == 0:
+            raise TargetError(
+                f"step() was called {self._steps} times and the optimizer given took no step, so no rate can change "
+                f"anything. Give the optimizer that step() uses.",
+            )
+        return loss
+
+    def report(self) -> dict[str, Any]:
+        """Versions, and what happened besides the losses."""
+        return {
+            "versions": self._versions(),
+            "form": "own step",
+            "optimizer": ", ".join(type(one).__name__ for one in self._rates.optimizers),
+            "group_ratios": list(self._rates.ratios),
+            "optimizer_steps": self._optimizer_steps,
+        }
