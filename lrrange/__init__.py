@@ -20,6 +20,7 @@ from lrrange.sweep import Point, StopReason, Sweep
 
 if TYPE_CHECKING:
     from lrrange.finder import find_lr
+    from lrrange.grids import Grid, grid
     from lrrange.hookspecs import hookimpl
     from lrrange.plugins import list_plugins, make_schedule, register, unregister
     from lrrange.protocol import Driver, TrainingStep
@@ -29,6 +30,7 @@ __all__ = [
     "Curve",
     "Divergence",
     "Driver",
+    "Grid",
     "LRRange",
     "LRRangeError",
     "NoSuggestion",
@@ -42,18 +44,21 @@ __all__ = [
     "SweepPlan",
     "TrainingStep",
     "find_lr",
+    "grid",
     "hookimpl",
-    "load",
     "list_plugins",
-    "register",
+    "load",
     "make_schedule",
+    "register",
     "unregister",
 ]
 
 _ON_FIRST_USE = {
     "Driver": "lrrange.protocol",
     "TrainingStep": "lrrange.protocol",
+    "Grid": "lrrange.grids",
     "find_lr": "lrrange.finder",
+    "grid": "lrrange.grids",
     "hookimpl": "lrrange.hookspecs",
     "load": "lrrange.storage",
     "list_plugins": "lrrange.plugins",

@@ -76,10 +76,11 @@ def _sweep_options(
     *, start_lr: float | None = None, end_lr: float | None = None, num_steps: int | None = None
 ) -> Callable[[Command], Command]:
     """Options of every command that sweeps. None leaves the default to the factory's options, and then to `find_lr`."""
+    steps = _default(num_steps, "25 a decade")
     options = (
         click.option("--start-lr", type=float, default=start_lr, metavar="LR", help=_default(start_lr, "1e-7")),
         click.option("--end-lr", type=float, default=end_lr, metavar="LR", help=_default(end_lr, "10")),
-        click.option("--steps", "num_steps", type=int, default=num_steps, metavar="N", help=_default(num_steps, "100")),
+        click.option("--steps", "num_steps", type=int, default=num_steps, metavar="N", help=steps),
         click.option("--heuristic", metavar="NAME", help="Whose answer to take; by default lrrange chooses."),
         click.option("--no-progress", is_flag=True, help="No progress bar."),
     )
@@ -145,6 +146,9 @@ def demo(data: str, root: str | None, out_dir: str | None, as_json: bool, seed: 
 @click.option("--smoothing", type=click.Choice(get_args(SmoothingKind)), help="Of the curve.  [default: ema]")
 @click.option("--backend", metavar="NAME", help="The plug-in to use; by default, whichever knows the target.")
 @click.option("--seed", type=int, help="Of every random number generator, during the sweep.")
+@click.option("--repeats", type=int, metavar="N", help="Sweeps, with other batch orders.  [default: 1]")
+@click.option("--confirm", is_flag=True, default=None, help="Try rates around the answer in short runs.")
+@click.option("--confirm-steps", type=int, metavar="N", help="Steps of those runs together.  [default: 675]")
 @click.option("--save", type=click.Path(dir_okay=False, path_type=Path), help="Write the result here, as JSON.")
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the curve here.")
 @click.option("--traceback", "full", is_flag=True, help="Show where an error in your code came from.")

@@ -34,9 +34,16 @@ class Curve:
     loss: tuple[float, ...] = attrs.field(converter=_numbers)
     smoothed: tuple[float, ...] = attrs.field(converter=_numbers)
 
-    @lr.validator
-    def _check_lr(self, _: object, lr: tuple[float, ...]) -> None:
-        for before, after in zip((0.0, *lr), lr, strict=False):
+    @smoothed.default
+    def _smooth(self) -> tuple[float, ...]:
+        self._check()  # before the smoother relies on it
+        return smooth(self.lr, self.loss)
+
+    def __attrs_post_init__(self) -> None:
+        self._check()
+
+    def _check(self) -> None:
+        for before, after in zip((0.0, *self.lr), self.lr, strict=False):
             if not before < after < math.inf:
                 raise CurveError(
                     f"rates must be positive, finite and rising, and {after:g} follows {before:g}. "
@@ -44,16 +51,6 @@ class Curve:
                     before=before,
                     after=after,
                 )
-
-    @smoothed.default
-    def _smooth(self) -> tuple[float, ...]:
-        self._check_lengths()
-        return smooth(self.lr, self.loss)
-
-    def __attrs_post_init__(self) -> None:
-        self._check_lengths()
-
-    def _check_lengths(self) -> None:
         smoothed = getattr(self, "smoothed", self.loss)
         if not len(self.lr) == len(self.loss) == len(smoothed):
             raise CurveError(

@@ -1,7 +1,7 @@
 """Whether a curve can be read at all. Every heuristic and range rule asks this first."""
 
 from lrrange.curve import Curve
-from lrrange.errors import FlatCurve, OnlyRises, TooFewPoints
+from lrrange.errors import FlatCurve, OnlyRises, RatesTooFarApart, StillFalls, TooFewPoints
 
 
 def check_descent(curve: Curve, reader: str, *, needed: int = 6) -> Curve:
@@ -49,6 +49,26 @@ def flat(finite: Curve) -> FlatCurve:
         f"{finite.noise:.3g} a reading). Raise end_lr or num_steps, and check that the optimizer holds the parameters "
         f"that the loss depends on.",
         **_numbers(finite),
+    )
+
+
+def still_falls(finite: Curve, fallen_at: float) -> StillFalls:
+    """The error for a loss that has not stopped falling at the last rate."""
+    return StillFalls(
+        f"the loss still falls at the last rate, lr={finite.lr[-1]:.2g}: most of its drop was made only from "
+        f"{fallen_at:.2g} on, and nothing shows how much is still to come. Raise end_lr, to {100 * finite.lr[-1]:.2g} "
+        f"say.",
+        **_numbers(finite),
+    )
+
+
+def rates_too_far_apart(finite: Curve, per_decade: float, needed: float) -> RatesTooFarApart:
+    """The error for a sweep that takes too few steps a decade."""
+    return RatesTooFarApart(
+        f"{len(finite)} losses {_span(finite)} are {per_decade:.1f} a decade, and a curve can fall and blow up between "
+        f"two of them: {needed:g} a decade are needed. Raise num_steps, or narrow start_lr to end_lr.",
+        per_decade=per_decade,
+        needed=needed,
     )
 
 

@@ -56,6 +56,14 @@ class OnlyRises(NoDescent):
     """The loss rises and never falls: the lowest rate is already too high."""
 
 
+class StillFalls(NoSuggestion):
+    """The loss still falls at the last rate: the rates that matter lie above it."""
+
+
+class RatesTooFarApart(NoSuggestion):
+    """So few steps a decade that a curve may fall and blow up between two of them."""
+
+
 class UnknownName(LRRangeError, LookupError):
     """A heuristic, smoothing, range rule or plug-in by that name does not exist."""
 

@@ -11,13 +11,13 @@ import attrs
 
 from lrrange.curve import Curve
 from lrrange.divergence import Divergence
-from lrrange.errors import OptionError, PlanError, TargetError
+from lrrange.errors import OptionError, TargetError
 from lrrange.plugins import heuristics as offered_heuristics
 from lrrange.plugins import list_plugins, make_manager, only
 from lrrange.protocol import Driver, StepDriver, TrainingStep
 from lrrange.repeats import common_reason, median_curve
 from lrrange.result import Provenance, RangeTestResult, choose, read
-from lrrange.schedule import Shape, SweepPlan
+from lrrange.schedule import Shape, SweepPlan, whole_number
 from lrrange.smoothing import SmoothingKind
 from lrrange.suggest import Heuristic, Suggestion
 from lrrange.sweep import StopReason, Sweep
@@ -37,6 +37,9 @@ _FEWEST_STEPS, _LINEAR_STEPS = 50, 200
 # Where a sweep whose bounds were lrrange's choice ends too soon, it is run once more over so many decades more.
 _FURTHER_UP, _FURTHER_DOWN = 2, 4
 
+# A blow-up fewer decades than this above the first rate leaves no room for the rates that matter.
+_TOO_SOON = 2.0
+
 
 def find_lr(
     target: object,
@@ -50,6 +53,7 @@ def find_lr(
     progress: bool = False,
     seed: int | None = None,
     repeats: int = 1,
+    reset: Callable[[], object] | None = None,
     confirm: bool = False,
     confirm_steps: int = 675,
     smoothing: SmoothingKind = "ema",
@@ -73,6 +77,8 @@ def find_lr(
         seed: of every random number generator during the sweep; they are put back afterwards.
         repeats: so many sweeps, the second and later ones with other seeds. The median is read, and the intervals span
             what each of them says.
+        reset: gives the target other initial weights, in place, for the second and later sweeps. They are put back, as
+            everything is.
         confirm: after the sweep, try rates around the answer in short runs from the same start; see `lrrange.trials`.
         confirm_steps: steps of these runs together, at most.
         smoothing: of the curve that advice is read from: `"ema"`, `"median"` or `"none"`.
@@ -87,9 +93,13 @@ def find_lr(
         training changes.
     """
     # What is wrong with the numbers is said before the target is looked at.
-    _plan(start_lr, end_lr, num_steps, shape, {})
-    if repeats < 1:
-        raise PlanError(f"repeats={repeats} is no sweep at all. Give 1 or more.", repeats=repeats)
+    settings: dict[str, Any] = {
+        "smoothing": smoothing,
+        "divergence": divergence,
+        "non_finite_limit": non_finite_limit,
+    }
+    Sweep(_plan(start_lr, end_lr, num_steps, shape, {}), **settings)
+    repeats = whole_number("repeats", repeats)
     if confirm:
         check_budget(confirm_steps)
     manager = make_manager(watchers)
@@ -99,12 +109,14 @@ def find_lr(
         manager.register(ProgressBar())
     chosen, heuristics = choose(heuristic, offered_heuristics(manager))
     name, adapted = _adapt(manager, target, backend, options)
-    runs = _Runs(
-        manager=manager,
-        adapted=adapted,
-        settings={"smoothing": smoothing, "divergence": divergence, "non_finite_limit": non_finite_limit},
-    )
+    runs = _Runs(manager=manager, adapted=adapted, settings=settings)
     runs.check_seeds(seed, repeats)
+    if reset is not None and (repeats == 1 or not isinstance(adapted, TrainingStep)):
+        raise OptionError(
+            f"reset= gives the second and later sweeps other weights, and here are repeats={repeats} of a "
+            f"{type(adapted).__name__}. Give repeats=2 or more, and a target whose steps lrrange runs itself.",
+            repeats=repeats,
+        )
     began = time.perf_counter()
     plan = _plan(start_lr, end_lr, num_steps, shape, getattr(adapted, "bounds", dict)())
     sweeps = [runs.sweep(plan, seed)]
@@ -112,7 +124,7 @@ def find_lr(
     further = _further(sweeps[0], start_lr, end_lr, shape) if num_steps is None else None
     if further is not None:
         plan, sweeps = further, [runs.sweep(further, seed)]
-    sweeps += [runs.sweep(plan, (seed or 0) + number) for number in range(1, repeats)]
+    sweeps += [runs.sweep(plan, (seed or 0) + number, reset) for number in range(1, repeats)]
     curve = sweeps[0].curve if repeats == 1 else median_curve(sweeps, smoothing)
     singles = tuple(sweep.curve for sweep in sweeps) if repeats > 1 else ()
     result = RangeTestResult(
@@ -129,6 +141,7 @@ def find_lr(
             result,
             confirmation=run_trials(
                 result.lr,
+                result.curve,
                 runs.trial(seed),
                 confirm_steps=confirm_steps,
                 end_lr=plan.end_lr,
@@ -167,7 +180,8 @@ def _further(sweep: Sweep, start_lr: float | None, end_lr: float | None, shape: 
     if end_lr is None and sweep.stop_reason is not None and still_falls(curve, sweep.stop_reason):
         return _plan(plan.start_lr, plan.end_lr * 10**_FURTHER_UP, None, shape, {})
     blew_up = sweep.stop_reason in (StopReason.DIVERGED, StopReason.NON_FINITE)
-    if start_lr is None and blew_up and len(curve.finite) > 0 and not curve.falls and curve.rises:
+    too_soon = len(curve) > 0 and math.log10(curve.lr[-1] / plan.start_lr) < _TOO_SOON
+    if start_lr is None and blew_up and too_soon and len(curve.finite) > 0 and not curve.falls and curve.rises:
         return _plan(plan.start_lr / 10**_FURTHER_DOWN, curve.lr[-1], None, shape, {})
     return None
 
@@ -191,13 +205,13 @@ class _Runs:
                 repeats=repeats,
             )
 
-    def sweep(self, plan: SweepPlan, seed: int | None) -> Sweep:
+    def sweep(self, plan: SweepPlan, seed: int | None, reset: Callable[[], object] | None = None) -> Sweep:
         """Run one sweep, with the watchers told of it."""
         hook = self.manager.hook
         sweep = Sweep(plan, on_advance=lambda point: hook.lrrange_advanced(point=point, sweep=sweep), **self.settings)
         try:
             hook.lrrange_started(plan=plan, sweep=sweep)
-            self._run(sweep, seed)
+            self._run(sweep, seed, reset)
         finally:
             hook.lrrange_finished(sweep=sweep)
         if sweep.running:
@@ -212,9 +226,9 @@ class _Runs:
         """What runs a trial: as a sweep, but nobody watches."""
         return lambda trial: self._run(trial, seed)
 
-    def _run(self, sweep: Sweep, seed: int | None) -> Curve:
+    def _run(self, sweep: Sweep, seed: int | None, reset: Callable[[], object] | None = None) -> Curve:
         try:
-            return _seeded(self.adapted, seed).run(sweep)
+            return _seeded(self.adapted, seed, reset).run(sweep)
         finally:
             self.steps_run += len(sweep.points)
 
@@ -248,10 +262,10 @@ def _adapt(
     )
 
 
-def _seeded(adapted: TrainingStep | Driver, seed: int | None) -> Driver:
-    """What runs the target, with this seed."""
+def _seeded(adapted: TrainingStep | Driver, seed: int | None, reset: Callable[[], object] | None) -> Driver:
+    """What runs the target, with this seed and these weights."""
     if isinstance(adapted, TrainingStep):
-        return StepDriver(adapted, seed)
+        return StepDriver(adapted, seed, reset)
     if seed is not None:
         adapted.seed(seed)  # type: ignore[attr-defined]  # _Runs.check_seeds has seen to it
     return adapted

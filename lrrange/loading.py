@@ -6,12 +6,13 @@ import os
 import sys
 import sysconfig
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import click
 
-from lrrange.errors import LRRangeError, TargetError
+from lrrange.errors import LRRangeError
+from lrrange.protocol import split_made
 
 # Frames of these are the way to the user's code or the machinery under it, never the place to look.
 _NOT_THE_USERS = ("lrrange", "importlib", "click", "pluggy")
@@ -72,17 +73,7 @@ def call_factory(name: str, **arguments: Any) -> tuple[object, dict[str, Any]]:
     Raises: FactoryNotFound; TargetError if it returns neither a target nor `(target, options)`. What the user's code
         raises passes through.
     """
-    made = find_factory(name)(**arguments)
-    if made is None:
-        raise TargetError(f"{name}() returned None. Return the target, or (target, options).")
-    if not isinstance(made, tuple):
-        return made, {}
-    if len(made) != 2 or not isinstance(made[1], Mapping) or not all(isinstance(key, str) for key in made[1]):
-        what = ", ".join(type(part).__name__ for part in made)
-        raise TargetError(
-            f"{name}() returned a tuple of ({what}). Return the target, or (target, options) with a dict of options."
-        )
-    return made[0], dict(made[1])
+    return split_made(find_factory(name)(**arguments), name)
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from itertools import pairwise
 import attrs
 
 from lrrange.curve import Curve
-from lrrange.descent import enough_points, flat, only_rises
+from lrrange.descent import enough_points, flat, only_rises, rates_too_far_apart, still_falls
 from lrrange.noise import rounding_of
 from lrrange.smoothing import smooth
 
@@ -35,6 +35,12 @@ _NARROWEST = 4.0
 # The fall is where this part of the drop is made: early enough to be seen in noise, late enough not to be noise itself.
 _FALLEN = 0.8
 
+# Without a blow-up, a fall this near to the last rate, in decades, is no fall yet: the loss may fall much further.
+_UNFINISHED = 0.5
+
+# With fewer readings a decade than this, the fall and the blow-up may both lie between two of them.
+_FEWEST_PER_DECADE = 3.0
+
 # A sweep with fewer steps per decade trains less before each rate, so its loss falls later. What counts is the sum of
 # the rates so far, which is proportional to the steps per decade; the constants are for this many.
 _STEPS_PER_DECADE = 25.0
@@ -42,7 +48,7 @@ _STEPS_PER_DECADE = 25.0
 # Standard deviations of the noise by which the median of three readings passes the starting level at the blow-up, and
 # by which a smoothed loss must lie below it to be a fall.
 _BLOWN_UP = 3.0
-_FALL = 2.0
+_FALL = 4.0
 
 # Widths, in decades, at which a fall is looked for; the first at which it stands out of the noise is taken.
 _WIDTHS = (0.0625, 0.125, 0.25)
@@ -97,23 +103,25 @@ def readings(curve: Curve) -> Readings:
 
     Args:
         curve: n points in sweep order.
-    Raises: TooFewPoints; OnlyRises if the loss blows up within the first decade; FlatCurve if it neither falls nor
-        blows up.
+    Raises: TooFewPoints; RatesTooFarApart; OnlyRises if the loss blows up within the first decade; FlatCurve if it
+        neither falls nor blows up; StillFalls if it has not stopped falling at the last rate.
     """
     finite = enough_points(curve, "midway", 12)
     x = [math.log10(lr) for lr in finite.lr]
     per_decade = (len(x) - 1) / (x[-1] - x[0])
+    if per_decade < _FEWEST_PER_DECADE:
+        raise rates_too_far_apart(finite, per_decade, _FEWEST_PER_DECADE)
     head = max(5, round(0.1 * len(x)))
     level = statistics.median(finite.loss[:head])
     noise = _early_noise(finite.loss) + rounding_of(finite.loss)
-    calm = [statistics.median(finite.loss[max(0, i - 1) : i + 2]) for i in range(len(x))]
+    calm = _medians_of_three(finite.loss)
     from_here = max(head, round(per_decade))
     blown_up = [i for i in range(from_here, len(x)) if calm[i] > level + _BLOWN_UP * noise]
     end = blown_up[0] if blown_up else len(x)
     blow_up = x[min(end, len(x) - 1)]
-    if not (finite.falls or (blown_up and finite.rises)):
+    if not finite.falls and not finite.rises:
         raise flat(finite)
-    if not finite.falls and end <= from_here + 1:
+    if not finite.falls and (not blown_up or end <= from_here + 1):
         raise only_rises(finite)
     for width in _WIDTHS:
         smoothed = smooth(finite.lr[:end], calm[:end], "ema", width)
@@ -121,13 +129,22 @@ def readings(curve: Curve) -> Readings:
         drop = level - smoothed[lowest]
         error = 1.25 * noise * math.sqrt(1 / max(1.0, 4 * width * per_decade) + 1 / head)
         if drop > _FALL * error:
+            fall = _crossing(x, smoothed, level - _FALLEN * drop)
+            if not blown_up and x[-1] - fall < _UNFINISHED:
+                raise still_falls(finite, 10**fall)
             return Readings(
                 begin=_crossing(x, smoothed, level - max(0.1 * drop, _FALL * error)),
-                fall=_crossing(x, smoothed, level - _FALLEN * drop) + math.log10(per_decade / _STEPS_PER_DECADE),
+                fall=fall + math.log10(per_decade / _STEPS_PER_DECADE),
                 blow_up=blow_up,
                 blown_up=bool(blown_up),
             )
     return Readings(begin=blow_up - 1, fall=None, blow_up=blow_up, blown_up=True)
+
+
+def _medians_of_three(loss: Sequence[float]) -> list[float]:
+    """Each reading's median with its two neighbours; at the ends, with the nearest two."""
+    firsts = (min(max(i - 1, 0), len(loss) - 3) for i in range(len(loss)))
+    return [statistics.median(loss[first : first + 3]) for first in firsts]
 
 
 def _early_noise(loss: Sequence[float]) -> float:

@@ -117,8 +117,6 @@ def _largest_change(loss: Sequence[float], noise: float) -> float:
 
     Blocks of 3, 6, 12, ... readings are compared, so that both a short deep valley and a long shallow slope show.
     """
-    if noise == 0.0:
-        return 0.0
     sums = [0.0]
     for value in loss:
         sums.append(sums[-1] + (value - loss[0]))
@@ -128,6 +126,7 @@ def _largest_change(loss: Sequence[float], noise: float) -> float:
         lowest = math.inf
         for earlier, later in zip(means, means[block:], strict=False):
             lowest = min(lowest, earlier)
-            largest = max(largest, (later - lowest) / (noise * math.sqrt(2 / block)))
+            if later > lowest:
+                largest = max(largest, (later - lowest) / (noise * math.sqrt(2 / block)) if noise else math.inf)
         block *= 2
     return largest

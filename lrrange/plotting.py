@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrrange.errors import MissingExtra, OptionError
-from lrrange.rendering import gap_count, interval, rate, stopped
+from lrrange.grids import Grid
+from lrrange.ranges import LRRange
+from lrrange.rendering import gap_count, rate, stopped
+from lrrange.repeats import band
 from lrrange.result import RangeTestResult
 from lrrange.storage import write_whole
 from lrrange.suggest import Refusal, Suggestion
@@ -60,6 +63,39 @@ def save_plot(result: RangeTestResult, path: str | Path) -> None:
     write_whole(picture.getvalue(), path, "the plot")
 
 
+def plot_grid(grid: Grid) -> "Figure":
+    """One small picture for each setting, all on the same axes' limits, with the range shaded.
+
+    Args:
+        grid: of range tests.
+    Returns: a figure, which `savefig` writes; a notebook shows it.
+    Raises: MissingExtra if matplotlib is not installed.
+    """
+    _need_matplotlib()
+    from matplotlib.figure import Figure
+
+    columns = min(len(grid), 3)
+    rows = -(-len(grid) // columns)
+    figure = Figure(figsize=(4 * columns, 2.6 * rows + 0.6), layout="constrained")
+    panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat
+    for panel in panels[len(grid) :]:
+        panel.set_axis_off()
+    for panel, cell in zip(panels, grid.cells, strict=False):
+        _set_limits(cell.result, panel)
+        panel.set_xscale("log")
+        curve = cell.result.curve
+        panel.plot(curve.lr, curve.loss, ".", color=_GREY, markersize=3, alpha=0.5, markeredgewidth=0)
+        panel.plot(curve.lr, curve.smoothed, "-", color=_BLUE, linewidth=1.5)
+        if (bounds := _range(cell.result)) is not None:
+            panel.axvspan(bounds.base_lr, bounds.max_lr, color=_GREEN, alpha=0.15, linewidth=0)
+        if isinstance(cell.result.chosen, Suggestion):
+            panel.axvline(cell.result.lr, color=_ORANGE, linewidth=1.2, linestyle=(0, (4, 3)))
+        panel.set_title(cell.label, fontsize="medium", loc="left")
+    figure.supxlabel("learning rate  (dashed: lr, shaded: range)", fontsize="medium")
+    figure.supylabel("loss", fontsize="medium")
+    return figure
+
+
 def check_plottable(path: str | Path) -> None:
     """Raise now what `save_plot` would raise after the sweep: MissingExtra, or OptionError for the file's suffix."""
     _need_matplotlib()
@@ -92,8 +128,7 @@ def _draw(result: RangeTestResult, ax: "Axes") -> "Axes":
     ax.grid(visible=True, which="major", color="0.92", linewidth=0.8)
     ax.set_axisbelow(True)
     ax.spines[["top", "right"]].set_visible(False)
-    if result.ranges:
-        bounds = result.ranges[0]
+    if (bounds := _range(result)) is not None:
         ax.axvspan(
             bounds.base_lr,
             bounds.max_lr,
@@ -102,6 +137,8 @@ def _draw(result: RangeTestResult, ax: "Axes") -> "Axes":
             linewidth=0,
             label=f"range  {rate(bounds.base_lr)} to {rate(bounds.max_lr)}  ({bounds.rule})",
         )
+    if result.sweeps:
+        _draw_band(result, ax)
     ax.plot(curve.lr, curve.loss, ".", color=_GREY, markersize=6, alpha=0.55, markeredgewidth=0, label="loss")
     ax.plot(curve.lr, curve.smoothed, "-", color=_BLUE, linewidth=2, label="smoothed loss")
     _mark_off_scale(result, ax)
@@ -120,6 +157,21 @@ def _legend_outside(figure: "Figure", ax: "Axes") -> "Axes":
     return ax
 
 
+def _range(result: RangeTestResult) -> LRRange | None:
+    """The range to draw: the confirmed one, or the first that was read; None if the curve has none."""
+    if result.confirmation is not None:
+        return result.range
+    return result.ranges[0] if result.ranges else None
+
+
+def _draw_band(result: RangeTestResult, ax: "Axes") -> None:
+    """Between the lowest and the highest smoothed loss of the single sweeps."""
+    low, high = band(result.sweeps)
+    rates = max((curve.lr for curve in result.sweeps), key=len)
+    label = f"smoothed loss of {len(result.sweeps)} sweeps"
+    ax.fill_between(rates, low, high, color=_BLUE, alpha=0.15, linewidth=0, label=label)
+
+
 def _mark_suggestions(result: RangeTestResult, ax: "Axes") -> None:
     suggestions = [answer for answer in result.answers if isinstance(answer, Suggestion)]
     others = [answer for answer in suggestions if answer is not result.chosen]
@@ -128,22 +180,28 @@ def _mark_suggestions(result: RangeTestResult, ax: "Axes") -> None:
         look: dict[str, Any] = {"marker": marker, "markersize": 10, "markerfacecolor": "white", "color": _PURPLE}
         _mark(result, ax, other, zorder=5 + i, markeredgewidth=1.6, **look)
     if isinstance(result.chosen, Suggestion):
-        ax.axvline(result.chosen.lr, color=_ORANGE, linewidth=1.2, linestyle=(0, (4, 3)), zorder=3)
-        ends = [end for end in (result.chosen.low, result.chosen.high) if end is not None]
-        if text := interval(result.chosen):
-            heights = [_smoothed_at(result, result.chosen.lr)] * 2
-            look = {"color": _ORANGE, "linewidth": 2, "markersize": 11, "label": f"interval  {text}"}
-            ax.plot(ends, heights, "|-", zorder=19, **look)
+        ax.axvline(result.lr, color=_ORANGE, linewidth=1.2, linestyle=(0, (4, 3)), zorder=3)
+        if result.low < result.high:
+            heights = [_smoothed_at(result, result.lr)] * 2
+            text = f"interval  {rate(result.low)} to {rate(result.high)}"
+            look = {"color": _ORANGE, "linewidth": 2, "markersize": 11, "label": text}
+            ax.plot([result.low, result.high], heights, "|-", zorder=19, **look)
         # Last and on top, but small enough to show what is under it, because heuristics like to agree.
-        _mark(result, ax, result.chosen, zorder=20, marker="o", markersize=8, color=_ORANGE, markeredgecolor="white")
+        look = {"color": _ORANGE, "markeredgecolor": "white"}
+        _mark(result, ax, result.chosen, zorder=20, marker="o", markersize=8, **look)
+        if result.confirmation is not None:
+            _mark_rate(result, ax, result.lr, f"confirmed  {rate(result.lr)}", zorder=21, marker="*", ms=16, **look)
 
 
 def _mark(result: RangeTestResult, ax: "Axes", suggestion: Suggestion, **look: Any) -> None:
-    height = _smoothed_at(result, suggestion.lr)
     label = f"{suggestion.heuristic}  {rate(suggestion.lr)}"
     if suggestion is result.chosen:
         label += "  (chosen)"
-    ax.plot([suggestion.lr], [height], linestyle="none", clip_on=False, label=label, **look)
+    _mark_rate(result, ax, suggestion.lr, label, **look)
+
+
+def _mark_rate(result: RangeTestResult, ax: "Axes", lr: float, label: str, **look: Any) -> None:
+    ax.plot([lr], [_smoothed_at(result, lr)], linestyle="none", clip_on=False, label=label, **look)
 
 
 def _smoothed_at(result: RangeTestResult, lr: float) -> float:
@@ -212,8 +270,10 @@ def _x_limits(result: RangeTestResult) -> tuple[float, float]:
     """The rates that were swept and everything marked, with a little room; the planned rates if none were."""
     suggestions = [answer for answer in result.answers if isinstance(answer, Suggestion)]
     marked = [answer.lr for answer in suggestions]
-    marked += [end for answer in suggestions if answer is result.chosen for end in (answer.low, answer.high) if end]
-    marked += [bound for bounds in result.ranges[:1] for bound in (bounds.base_lr, bounds.max_lr)]
+    if isinstance(result.chosen, Suggestion):
+        marked += [result.low, result.lr, result.high]
+    if (bounds := _range(result)) is not None:
+        marked += [bounds.base_lr, bounds.max_lr]
     rates = [*(result.curve.lr or result.plan.rates), *marked]
     room = max((max(rates) / min(rates)) ** 0.03, 1.05)
     return min(rates) / room, max(rates) * room
@@ -241,7 +301,8 @@ def _title(result: RangeTestResult, ax: "Axes") -> None:
         who = chosen.heuristic if result.heuristic is not None else "every heuristic"
         headline = f"no learning rate: {who} refused ({chosen.kind})"
     else:
-        headline = f"lr = {rate(chosen.lr)}  ({chosen.heuristic})"
+        how = chosen.heuristic if result.confirmation is None else f"{chosen.heuristic}, confirmed"
+        headline = f"lr = {rate(result.lr)}  ({how})"
     ax.set_title(headline, loc="left", fontsize="large", fontweight="bold", pad=22)
     ax.annotate(
         stopped(result),

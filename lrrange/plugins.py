@@ -107,13 +107,20 @@ def _empty_manager() -> pluggy.PluginManager:
 
 
 def make_manager(watchers: Iterable[object] = ()) -> pluggy.PluginManager:
-    """A manager with every plug-in that works, and these watchers. Those asked first come first."""
+    """A manager with every plug-in that works, and these watchers. Those asked first come first.
+
+    Raises: OptionError for a watcher whose hooks are not those of `lrrange.hookspecs`.
+    """
     manager = _empty_manager()
     for found in reversed(list_plugins()):  # pluggy asks the last one registered first
         if found.plugin is not None:
             manager.register(found.plugin, found.name)
     for watcher in watchers:
-        manager.register(watcher)
+        try:
+            manager.register(watcher)
+            manager.check_pending()
+        except pluggy.PluginValidationError as error:
+            raise OptionError(f"the watcher {type(watcher).__name__} does not fit lrrange's hooks: {error}") from error
     return manager
 
 

@@ -4,13 +4,14 @@ import contextlib
 import inspect
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import attrs
 
 from lrrange.curve import Curve
-from lrrange.errors import OptionError
+from lrrange.errors import OptionError, TargetError
 from lrrange.sweep import StopReason, Sweep
 
 Adapted = TypeVar("Adapted")
@@ -23,13 +24,18 @@ class TrainingStep(Protocol):
     These methods are used where they exist: `seed(value)`, called once after the snapshot, if the user gives a seed;
     and `report()`, called after the sweep, a mapping that goes into the result's provenance (`versions`, itself a
     mapping of package to version, and anything else that JSON can hold). Two more widen what `find_lr` can do:
-    `bounds()`, a mapping with `start_lr` or `end_lr` where the usual ones do not fit the optimizer; and `evaluate()`, the
-    held-out loss of the training as it is, by which `confirm=True` then judges. What is wrong with the target is best
-    raised where the adapter is made, before any step.
+    `bounds()`, a mapping with `start_lr` or `end_lr` where the usual ones do not fit the optimizer; and `evaluate()`,
+    the held-out loss of the training as it is, by which `confirm=True` then judges. What is wrong with the target is
+    best raised where the adapter is made, before any step.
     """
 
     def step(self, lr: float) -> Any:
-        """Train one step at this rate; return its loss, one number. Raise StopIteration when the data has run out."""
+        """Train one step at this rate; return its loss, one number. Raise StopIteration when the data has run out.
+
+        A loss that a device has yet to compute may be read late: return an object with `__float__`, and with
+        `steps_late`, the number of further steps that are taken before it is read. A sweep then ends as many steps
+        late, and what those measured is left out.
+        """
 
     def snapshot(self) -> Any:
         """Everything that `step` may change, in a form that `restore` understands."""
@@ -52,10 +58,17 @@ class Driver(Protocol):
 
 @attrs.frozen
 class StepDriver:
-    """Runs a sweep over a `TrainingStep`: snapshot, steps, and restore whatever happens."""
+    """Runs a sweep over a `TrainingStep`: snapshot, steps, and restore whatever happens.
+
+    Args:
+        target: to train.
+        seed: for its `seed` method, after the snapshot.
+        reset: called after that; makes other initial weights.
+    """
 
     target: TrainingStep
     seed: int | None = None
+    reset: Callable[[], object] | None = None
 
     def run(self, sweep: Sweep) -> Curve:
         """Sweep, and leave `target` as it was, also after an error and after Ctrl-C."""
@@ -63,13 +76,9 @@ class StepDriver:
         try:
             if self.seed is not None:
                 self.target.seed(self.seed)  # type: ignore[attr-defined]  # find_lr has checked that it is there
-            while sweep.running:
-                try:
-                    loss = self.target.step(sweep.lr)
-                except StopIteration:
-                    sweep.close(StopReason.DATA_EXHAUSTED)
-                else:
-                    sweep.tell(loss)
+            if self.reset is not None:
+                self.reset()
+            self._run_steps(sweep)
         except KeyboardInterrupt:
             if sweep.running:
                 sweep.close(StopReason.INTERRUPTED)
@@ -78,6 +87,28 @@ class StepDriver:
             with deferred_interrupts():
                 self.target.restore(state)
         return sweep.curve
+
+    def _run_steps(self, sweep: Sweep) -> None:
+        untold: deque[Any] = deque()
+        for step in range(sweep.plan.num_steps):
+            try:
+                untold.append(self.target.step(sweep.plan.lr_at(step)))
+            except StopIteration:
+                _tell(sweep, untold)
+                if sweep.running:
+                    sweep.close(StopReason.DATA_EXHAUSTED)
+                return
+            if len(untold) > getattr(untold[0], "steps_late", 0):
+                sweep.tell(untold.popleft())
+            if not sweep.running:
+                return  # and what is still untold was not asked for
+        _tell(sweep, untold)
+
+
+def _tell(sweep: Sweep, losses: Iterable[Any]) -> None:
+    for loss in losses:
+        if sweep.running:
+            sweep.tell(loss)
 
 
 @contextlib.contextmanager
@@ -94,6 +125,26 @@ def deferred_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
         if waiting and callable(before):
             before(*waiting[0])
+
+
+def split_made(made: Any, name: str) -> tuple[object, dict[str, Any]]:
+    """The target and its options, from what a user's factory returned: the target, or `(target, options)`.
+
+    Args:
+        made: what it returned.
+        name: of the factory, for the message.
+    Raises: TargetError if it is neither.
+    """
+    if made is None:
+        raise TargetError(f"{name}() returned None. Return the target, or (target, options).")
+    if not isinstance(made, tuple):
+        return made, {}
+    if len(made) != 2 or not isinstance(made[1], Mapping) or not all(isinstance(key, str) for key in made[1]):
+        what = ", ".join(type(part).__name__ for part in made)
+        raise TargetError(
+            f"{name}() returned a tuple of ({what}). Return the target, or (target, options) with a dict of options."
+        )
+    return made[0], dict(made[1])
 
 
 def with_options(adapter: Callable[..., Adapted], target: object, options: Mapping[str, Any]) -> Adapted:

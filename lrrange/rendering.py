@@ -10,9 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from lrrange.errors import LRRangeError
+from lrrange.grids import Grid
 from lrrange.result import Provenance, RangeTestResult
 from lrrange.suggest import Refusal, Suggestion
 from lrrange.sweep import StopReason
+from lrrange.trials import Confirmation
 
 # Texts here are ASCII and never rich markup: a reason may hold brackets, and a log file any encoding.
 _STOPPED = {
@@ -50,7 +52,7 @@ def gap_count(result: RangeTestResult) -> int:
 
 
 def as_rich(result: RangeTestResult) -> Group:
-    """Every heuristic's answer or refusal with the chosen one marked, the range, why the sweep ended, and its origin.
+    """Every heuristic's answer or refusal with the chosen one marked, the trials, the range, and where it came from.
 
     Returns: something that `rich.print` shows. The first of `result.ranges` is the range, the others alternatives.
     """
@@ -59,7 +61,32 @@ def as_rich(result: RangeTestResult) -> Group:
     facts.add_column(overflow="fold")
     for name, text in _facts(result):
         facts.add_row(name, text)
-    return Group(_answers(result), Padding(facts, (0, 0, 1, 1)))
+    tables = [_answers(result)] if result.confirmation is None else [_answers(result), _trials(result.confirmation)]
+    return Group(*tables, Padding(facts, (0, 0, 1, 1)))
+
+
+def grid_as_rich(grid: Grid) -> Table:
+    """A row for each setting: the rate and the range, or why there is none."""
+    names = list(grid[0].setting)
+    table = Table(box=SIMPLE_HEAD, pad_edge=True)
+    for name in [*names, "lr", "base_lr", "max_lr"]:
+        table.add_column(name, no_wrap=True, justify="right")
+    table.add_column("lowest loss", justify="right")
+    table.add_column("verdict", overflow="fold", min_width=24)
+    for cell in grid.cells:
+        values = [str(cell.setting[name]) for name in names]
+        table.add_row(*map(Text, [*values, *_cell_reading(cell.result)]))
+    return table
+
+
+def _cell_reading(result: RangeTestResult) -> list[str]:
+    finite = result.curve.finite
+    lowest = f"{finite.smoothed[finite.lowest]:.4g}" if len(finite) else ""
+    try:
+        bounds = result.range
+        return [rate(result.lr), rate(bounds.base_lr), rate(bounds.max_lr), lowest, str(result.verdict)]
+    except LRRangeError as error:
+        return ["none", "", "", lowest, str(error)]
 
 
 def as_html(result: RangeTestResult) -> str:
@@ -91,6 +118,23 @@ def _answers(result: RangeTestResult) -> Table:
     return table
 
 
+def _trials(confirmation: Confirmation) -> Table:
+    """A row for each rate that was tried, with the loss it reached after so many steps."""
+    lengths = sorted({trial.steps for trial in confirmation.trials})
+    what = "held-out loss" if confirmation.held_out else "training loss"
+    table = Table(box=SIMPLE_HEAD, pad_edge=True)
+    table.add_column("", width=1)
+    table.add_column("trial at lr", no_wrap=True, justify="right")
+    for steps in lengths:
+        table.add_column(f"{what} by {steps} steps", justify="right")
+    for lr in sorted({trial.lr for trial in confirmation.trials}):
+        reached = {trial.steps: f"{trial.loss:.4g}" for trial in confirmation.trials if trial.lr == lr}
+        best = lr == confirmation.best.lr
+        cells = ["*" if best else "", rate(lr), *(reached.get(steps, "") for steps in lengths)]
+        table.add_row(*map(Text, cells), style="bold green" if best else "")
+    return table
+
+
 def _reading(answer: Suggestion | Refusal, first_with: dict[str, str]) -> str:
     if isinstance(answer, Refusal):
         first = first_with.setdefault(answer.reason, answer.heuristic)
@@ -106,7 +150,13 @@ def _facts(result: RangeTestResult) -> list[tuple[str, Text]]:
     chosen = result.chosen
     if isinstance(chosen, Suggestion):
         asked = "as asked" if result.heuristic is not None else "lrrange's choice"
-        facts.append(("lr", Text.assemble((rate(chosen.lr), "bold"), f"  {chosen.heuristic}, {asked}")))
+        how = f"{chosen.heuristic}, {asked}"
+        if result.confirmation is not None:
+            how += f", moved from {rate(chosen.lr)} by {result.confirmation.steps} steps of trials"
+        facts.append(("lr", Text.assemble((rate(result.lr), "bold"), f"  {how}")))
+        facts.append(("best in", Text(f"{rate(result.low)} to {rate(result.high)}")))
+        verdict = result.verdict
+        facts.append(("verdict", Text(str(verdict), style="" if verdict.confident else "yellow")))
     else:
         who = f'"{chosen.heuristic}" refused' if result.heuristic is not None else "every heuristic refused"
         facts.append(("lr", Text.assemble(("none", "bold red"), f"  {who}")))
@@ -127,6 +177,8 @@ def _range_facts(result: RangeTestResult) -> list[tuple[str, Text]]:
         refused = {answer.reason for answer in result.answers if isinstance(answer, Refusal)}
         return [("range", Text("none, for the same reason" if reason in refused else f"none: {reason}"))]
     bounds, *others = result.ranges
+    if result.confirmation is not None:
+        bounds, others = result.range, list(result.ranges)
     facts = [
         (
             "range",

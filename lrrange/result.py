@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from lrrange.curve import Curve
-from lrrange.errors import LRRangeError, TargetError
+from lrrange.errors import LRRangeError, RatesTooFarApart, StillFalls, TargetError, UnknownName
 from lrrange.ranges import DEFAULT_RANGE, RANGE_RULES, LRRange, range_rule
 from lrrange.schedule import SweepPlan
 from lrrange.suggest import DEFAULT, HEURISTICS, Heuristic, Refusal, Suggestion, ask, known_name
@@ -18,6 +18,10 @@ from lrrange.verdict import Verdict, judge
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+
+
+# Refusals that speak of the sweep and not of a heuristic.
+_UNFIT_SWEEP = (StillFalls.__name__, RatesTooFarApart.__name__)
 
 
 @attrs.frozen(kw_only=True)
@@ -71,11 +75,13 @@ class RangeTestResult:
     def chosen(self) -> Suggestion | Refusal:
         """The answer of the heuristic asked for; if none was, the first that answers, the default one before others.
 
-        A heuristic that was asked for and refuses is not replaced by another.
+        A heuristic that was asked for and refuses is not replaced by another, nor is the default one where it says that
+        the sweep ended too soon or was too coarse: the others would answer, from the edge of what was measured.
         """
         ordered = sorted(self.answers, key=lambda answer: answer.heuristic != (self.heuristic or DEFAULT))
-        if self.heuristic is not None:
-            return ordered[0]
+        first = ordered[0]
+        if self.heuristic is not None or (isinstance(first, Refusal) and first.kind in _UNFIT_SWEEP):
+            return first
         return next((answer for answer in ordered if isinstance(answer, Suggestion)), ordered[0])
 
     @property
@@ -97,10 +103,9 @@ class RangeTestResult:
     def verdict(self) -> Verdict:
         """Whether the answer is confident, and if not, why. Raises: as `lr` does."""
         chosen = self._suggestion
-        others = [answer for answer in self.answers if isinstance(answer, Suggestion) and answer != chosen]
         if self.confirmation is not None:
-            return Verdict()
-        return judge(chosen, others, self.curve, self.plan, self.stop_reason)
+            return self.confirmation.verdict
+        return judge(chosen, self.answers, self.curve, self.plan, self.stop_reason)
 
     @property
     def _suggestion(self) -> Suggestion:
@@ -211,6 +216,11 @@ def choose(
         return None, heuristics
     if isinstance(heuristic, str):
         return known_name(heuristic, heuristics), heuristics
+    if not callable(heuristic):
+        raise UnknownName(
+            f"heuristic={heuristic!r} is neither a name nor a function of a curve. There are {', '.join(heuristics)}.",
+            name=heuristic,
+        )
     name = getattr(heuristic, "__name__", type(heuristic).__name__)
     return name, {**heuristics, name: heuristic}
 

@@ -23,11 +23,19 @@ def _number(value: Any, _: object, field: "attrs.Attribute[float]") -> float:
         raise PlanError(f"{field.name}={value!r} is not a number. Give a rate such as 1e-7.", value=value) from None
 
 
-def _whole(value: Any, _: object, field: "attrs.Attribute[int]") -> int:
+def whole_number(name: str, value: Any, *, least: int = 1) -> int:
+    """`value` as an int. Raises: PlanError, naming it, if it is no whole number or under `least`."""
     try:
-        return operator.index(value)
+        number = operator.index(value)
     except TypeError:
-        raise PlanError(f"{field.name}={value!r} is not a whole number of steps.", value=value) from None
+        raise PlanError(f"{name}={value!r} is not a whole number.", value=value) from None
+    if number < least:
+        raise PlanError(f"{name}={number} is under {least}. Give {least} or more.", **{name: number})
+    return number
+
+
+def _whole(value: Any, _: object, field: "attrs.Attribute[int]") -> int:
+    return whole_number(field.name, value, least=-sys.maxsize)
 
 
 def _finite_and_positive(_: object, field: "attrs.Attribute[float]", value: float) -> None:

@@ -13,7 +13,7 @@ import attrs
 import cattrs
 from cattrs.gen import make_dict_structure_fn
 
-from lrrange.errors import LoadError, SaveError
+from lrrange.errors import LoadError, LRRangeError, NoSuggestion, SaveError
 from lrrange.result import RangeTestResult
 from lrrange.suggest import Refusal, Suggestion
 
@@ -70,9 +70,21 @@ def dumps(result: RangeTestResult) -> str:
         "format": _FORMAT,
         "schema": SCHEMA,
         "lrrange": version("lrrange"),
+        "answer": _plain(_answer_of(result)),
         "result": _plain(_converter.unstructure(result)),
     }
     return json.dumps(document, allow_nan=False, indent=1) + "\n"
+
+
+def _answer_of(result: RangeTestResult) -> dict[str, Any]:
+    """What most readers of the file look for. All of it follows from the rest, and `load` does not read it."""
+    try:
+        answer = {"lr": result.lr, "low": result.low, "high": result.high, "verdict": str(result.verdict)}
+    except NoSuggestion as refusal:
+        return {"refused": str(refusal)}
+    with contextlib.suppress(LRRangeError):  # a rate can be read from some curves that have no range
+        answer |= {"base_lr": result.range.base_lr, "max_lr": result.range.max_lr}
+    return answer
 
 
 def save(result: RangeTestResult, path: str | Path) -> None:

@@ -177,7 +177,7 @@ def midway(curve: Curve) -> Suggestion:
         curve: n points in sweep order, best some 25 a decade.
     Returns: the rate for training at it throughout, and the interval in which the best such rate probably lies. Where
         noise hides the fall, the blow-up alone is read, and the interval is wider; so it is if nothing blows up.
-    Raises: TooFewPoints, FlatCurve, OnlyRises.
+    Raises: TooFewPoints, RatesTooFarApart, FlatCurve, OnlyRises, StillFalls.
     Source: lrrange's own, and its default; `docs/quality.md` has the measurements.
     """
     found = readings(curve)

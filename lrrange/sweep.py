@@ -10,7 +10,7 @@ import attrs
 from lrrange.curve import Curve
 from lrrange.divergence import Divergence, DivergenceMonitor
 from lrrange.errors import LossError, PlanError, SweepStateError
-from lrrange.schedule import ConstantPlan, SweepPlan
+from lrrange.schedule import ConstantPlan, SweepPlan, whole_number
 from lrrange.smoothing import SmoothingKind, check_kind, smooth
 
 
@@ -76,13 +76,13 @@ class Sweep:
         non_finite_limit: int = 3,
         on_advance: Callable[[Point], object] | None = None,
     ) -> None:
-        if non_finite_limit < 1:
-            raise PlanError(f"non_finite_limit={non_finite_limit} is under 1.", non_finite_limit=non_finite_limit)
+        if not isinstance(divergence, Divergence | None):
+            raise PlanError(f"divergence={divergence!r} is no stopping rule. Give a Divergence, or None to never stop.")
         self.plan = plan
         self._smoothing = check_kind(smoothing)
         self._divergence = divergence
         self._monitor = DivergenceMonitor(divergence or Divergence())
-        self._non_finite_limit = non_finite_limit
+        self._non_finite_limit = whole_number("non_finite_limit", non_finite_limit)
         self._non_finite_run = 0
         self._on_advance = on_advance
         self._points: list[Point] = []

@@ -1,36 +1,42 @@
 """Confirmation: short runs at a handful of rates around the answer, each from the same start.
 
 A sweep passes each rate in a few steps; a trial stays at one. Rates half a decade apart are tried, the better two for
-twice as long (successive halving), and the answer moves most of the way to the winner.
+twice as long (successive halving), and the answer moves towards those that do well.
 """
 
 import math
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import attrs
 
 from lrrange.curve import Curve
 from lrrange.errors import NoData, NoSuggestion, PlanError
 from lrrange.ranges import LRRange
-from lrrange.schedule import ConstantPlan
+from lrrange.schedule import ConstantPlan, whole_number
 from lrrange.sweep import Point, StopReason, Sweep
+from lrrange.verdict import Verdict
 
 # Distances of the trial rates from the sweep's answer, in decades: more above than below, because where the sweep's
-# answer is wrong it is too low (`docs/quality.md`).
+# answer is far off it is too low (`docs/quality.md`).
 _OFFSETS = (-0.5, 0.0, 0.5, 1.0, 1.5)
 _KEPT = 2
 
-# Part of the way from the sweep's answer to the winner. The whole way would trust a short run too much: at a high rate
-# the loss falls sooner, and ends higher.
-_TRUST = 0.8
+# A trial's rate counts for exp(-shortfall / _MATTERS), its shortfall in parts of the drop, and less the further it is
+# from the sweep's answer: a standard deviation of that answer in decades.
+_MATTERS = 0.1
+_SWEEP_ERROR = 0.5
 
-# The peak of a one-cycle above the confirmed constant rate. Nearer than above an unconfirmed one: see _TRUST.
-_PEAK = 10**0.2
+# In a short run a high rate is ahead of the one that ends lowest in a long run: so many decades.
+_SHORT_RUN = 0.2
+
+# The best peak of a one-cycle above the best constant rate.
+_PEAK = 10**0.3
 _NARROWEST = 4.0
 
-# The confirmed rate's interval, in decades either way: from there on the neighbouring trial rate would be nearer.
-_HALF_WIDTH = 0.25
+# The interval holds every rate that fell short of the best by no more than this, and a quarter decade about the answer.
+_AS_GOOD = 0.05
+_HALF_WIDTH = 10**0.25
 
 _SHORTEST = 10
 
@@ -75,6 +81,20 @@ class Confirmation:
         """Training steps that all trials took."""
         return sum(trial.steps for trial in self.trials)
 
+    @property
+    def best(self) -> Trial:
+        """The finalist with the lowest loss."""
+        return min(self.trials, key=lambda trial: (-trial.steps, trial.loss))
+
+    @property
+    def verdict(self) -> Verdict:
+        """Uncertain if the best trial has no neighbour on one side: a better rate may lie further out."""
+        tried = [trial.lr for trial in self.trials]
+        which = {min(tried): "lowest", max(tried): "highest"}.get(self.best.lr)
+        if which is None:
+            return Verdict()
+        return Verdict(reasons=(f"the best trial is the {which} rate tried, {self.best.lr:.2g}",))
+
     def range(self, base_lr: float) -> LRRange:
         """The confirmed range, from `base_lr` or well under the peak."""
         base_lr = min(base_lr, self.max_lr / _NARROWEST)
@@ -114,7 +134,7 @@ class _TrialRun(Sweep):
 
 def check_budget(confirm_steps: int) -> None:
     """Raise PlanError if the budget is too small for `confirm`."""
-    if confirm_steps < _SHORTEST * _parts():
+    if whole_number("confirm_steps", confirm_steps) < _SHORTEST * _parts():
         raise PlanError(
             f"confirm_steps={confirm_steps} leaves under {_SHORTEST} steps for the shortest trial. Give "
             f"{_SHORTEST * _parts()} or more; 675 is usual.",
@@ -124,21 +144,25 @@ def check_budget(confirm_steps: int) -> None:
 
 def confirm(
     lr: float,
+    curve: Curve,
     run: Callable[[Sweep], object],
     *,
     confirm_steps: int,
     end_lr: float,
     evaluate: Callable[[], float] | None = None,
 ) -> Confirmation:
-    """Try rates around `lr`, each from the same start, and move towards the best.
+    """Try rates around `lr`, each from the same start, and move towards those that do well.
+
+    The answer is the mean, in log rate, of the rates tried, each weighted by how little its loss falls short of the
+    best one and by how near it is to `lr`; less a fifth of a decade, because short runs favour high rates.
 
     Args:
         lr: the sweep's answer.
+        curve: the sweep's, for the loss before training and how far it falls.
         run: runs a sweep from the start and puts everything back, as `Driver.run` does.
         confirm_steps: training steps of all trials together, at most.
         end_lr: no rate above this is tried.
-        evaluate: the held-out loss of the training as it is; None to judge by the training loss, which favours rates
-            that fall fast over those that end low. The answer's distance from the winner allows for that.
+        evaluate: the held-out loss of the training as it is; None to judge by the training loss.
     Raises: NoData if the data do not last; NoSuggestion if no trial stayed finite.
     """
     short = confirm_steps // _parts()
@@ -147,23 +171,40 @@ def confirm(
     first = [_try(rate, short, run, evaluate) for rate in rates]
     finalists = sorted(first, key=lambda trial: trial.loss)[:_KEPT]
     last = [_try(trial.lr, 2 * short, run, evaluate) for trial in finalists if trial.loss < math.inf]
-    best = min(last, key=lambda trial: trial.loss, default=None)
-    if best is None or best.loss == math.inf:
+    if not any(trial.loss < math.inf for trial in last):
         raise NoSuggestion(
             f"at every rate from {rates[0]:.2g} to {rates[-1]:.2g} the loss became infinite or NaN within {2 * short} "
             f"steps. Check the inputs, or lower end_lr.",
             start_lr=rates[0],
             end_lr=rates[-1],
         )
-    confirmed = lr * (best.lr / lr) ** _TRUST
+    # A finalist's longer run says more than its shorter one.
+    shortfall = _shortfalls(first, curve) | _shortfalls(last, curve)
+    distance = {rate: math.log10(rate / lr) for rate in shortfall}
+    weight = {
+        rate: math.exp(-short / _MATTERS - 0.5 * (distance[rate] / _SWEEP_ERROR) ** 2)
+        for rate, short in shortfall.items()
+    }
+    middle = sum(weight[rate] * distance[rate] for rate in weight) / sum(weight.values())
+    confirmed = lr * 10 ** (middle - _SHORT_RUN)
+    as_good = [rate for rate, short in shortfall.items() if short <= _AS_GOOD]
     return Confirmation(
         trials=tuple(first + last),
         held_out=evaluate is not None,
         lr=confirmed,
-        low=confirmed / 10**_HALF_WIDTH,
-        high=confirmed * 10**_HALF_WIDTH,
+        low=min(confirmed / _HALF_WIDTH, *as_good),
+        high=max(confirmed * _HALF_WIDTH, *as_good),
         max_lr=confirmed * _PEAK,
     )
+
+
+def _shortfalls(trials: Sequence[Trial], curve: Curve) -> dict[float, float]:
+    """For each rate, how far its loss is from the lowest one, in parts of the lowest one's distance from the start."""
+    lowest = min(trial.loss for trial in trials)
+    if lowest == math.inf:
+        return {}
+    drop = max(curve.start - lowest, curve.drop)
+    return {trial.lr: (trial.loss - lowest) / drop if trial.loss > lowest else 0.0 for trial in trials}
 
 
 def _parts() -> int:

@@ -7,7 +7,7 @@ import attrs
 
 from lrrange.curve import Curve
 from lrrange.schedule import SweepPlan
-from lrrange.suggest import Suggestion
+from lrrange.suggest import Refusal, Suggestion
 from lrrange.sweep import StopReason
 
 # In decades: an interval wider than this, or other heuristics further off than this, make an answer uncertain.
@@ -44,19 +44,24 @@ def still_falls(curve: Curve, stop_reason: StopReason) -> bool:
 
 
 def judge(
-    chosen: Suggestion, others: Sequence[Suggestion], curve: Curve, plan: SweepPlan, stop_reason: StopReason
+    chosen: Suggestion,
+    answers: Sequence[Suggestion | Refusal],
+    curve: Curve,
+    plan: SweepPlan,
+    stop_reason: StopReason,
 ) -> Verdict:
     """What speaks against `chosen`.
 
     Args:
         chosen: the answer.
-        others: what other heuristics answer.
+        answers: of every heuristic.
         curve, plan, stop_reason: of the sweep.
     """
     reasons = []
     if chosen.low and chosen.high and math.log10(chosen.high / chosen.low) > _WIDE:
         width = math.log10(chosen.high / chosen.low)
         reasons.append(f"the interval {chosen.low:.2g} to {chosen.high:.2g} is {width:.1f} decades wide")
+    others = [answer for answer in answers if isinstance(answer, Suggestion) and answer != chosen]
     far = [other for other in others if abs(math.log10(other.lr / chosen.lr)) > _WIDE]
     if far and 2 * len(far) >= len(others):
         named = ", ".join(f"{other.heuristic} ({other.lr:.2g})" for other in far)

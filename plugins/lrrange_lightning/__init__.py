@@ -1,0 +1,1 @@
+"""PyTorch Lightning for lrrange."""

@@ -1,0 +1,118 @@
+import json
+import sys
+
+import pytest
+
+import lrrange as library
+
+
+def test_an_answer_is_exit_code_0_and_shows_every_heuristic_the_range_and_the_stop_reason(project, lrrange):
+    run = lrrange("find", "train:make")
+    assert (run.exit_code, run.stderr) == (0, "")
+    for shown in ("steepest", "valley", "min/10", "slide", "midway", "diverged at step", "Loop:"):
+        assert shown in run.stdout
+
+
+def test_the_target_is_put_back_after_the_sweep(project, lrrange):
+    lrrange("find", "train:make")
+    assert project.loops()[0].log[-1] == "restored"
+
+
+def test_saving_writes_a_result_that_load_reads(project, lrrange):
+    run = lrrange("find", "train:make", "--save", "run.json", "--start-lr", "1e-5", "--steps", "50")
+    result = library.load("run.json")
+    assert run.exit_code == 0
+    assert "Wrote run.json" in run.stdout
+    assert (result.plan.start_lr, result.plan.num_steps) == (1e-5, 50)
+
+
+def test_json_is_one_document_that_load_reads_and_nothing_else_is_on_stdout(project, lrrange):
+    run = lrrange("find", "train:make_noisy_prints", "--json", "--save", "run.json")
+    project.path.joinpath("stdout.json").write_text(run.stdout)
+    assert library.load("stdout.json") == library.load("run.json")
+    assert "loading data" in run.stderr
+    assert "training at" in run.stderr
+    assert "Wrote run.json" in run.stderr
+
+
+def test_what_training_prints_stays_on_stdout_without_json(project, lrrange):
+    run = lrrange("find", "train:make_noisy_prints")
+    assert "loading data" in run.stdout
+    assert "training at" in run.stdout
+
+
+def test_the_factorys_options_reach_the_sweep(project, lrrange):
+    document = json.loads(lrrange("find", "train:make_with_options", "--json").stdout)["result"]
+    assert (document["plan"]["end_lr"], document["heuristic"]) == (0.5, "steepest")
+
+
+def test_what_is_typed_goes_before_the_factorys_options(project, lrrange):
+    run = lrrange("find", "train:make_with_options", "--json", "--heuristic", "slide", "--steps", "80")
+    document = json.loads(run.stdout)["result"]
+    plan = document["plan"]
+    assert (plan["end_lr"], plan["num_steps"], document["heuristic"]) == (0.5, 80, "slide")
+
+
+def test_shape_and_smoothing_are_passed_on(project, lrrange):
+    run = lrrange("find", "train:make", "--json", "--shape", "linear", "--smoothing", "none", "--end-lr", "0.1")
+    result = json.loads(run.stdout)["result"]
+    assert result["plan"]["shape"] == "linear"
+    assert result["curve"]["smoothed"] == result["curve"]["loss"]
+
+
+def test_a_curve_that_every_heuristic_refuses_is_shown_and_exit_code_1(project, lrrange, one_error_line):
+    run = lrrange("find", "train:make_frozen")
+    assert "does not fall" in one_error_line(run, 1)
+    assert "every heuristic refused" in run.stdout
+
+
+def test_a_refused_result_is_still_a_whole_json_document(project, lrrange, one_error_line):
+    run = lrrange("find", "train:make_frozen", "--json")
+    one_error_line(run, 1)
+    answers = json.loads(run.stdout)["result"]["answers"]
+    assert {answer["kind"] for answer in answers} == {"FlatCurve"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "kind"),
+    [
+        (["train:make", "--start-lr", "1", "--end-lr", "0.1"], "PlanError"),
+        (["train:make", "--steps", "1"], "PlanError"),
+        (["train:make", "--seed", "3"], "OptionError"),
+        (["train:make", "--heuristic", "nonesuch"], "UnknownName"),
+        (["train:make", "--backend", "nonesuch"], "BackendNotFound"),
+        (["train:make_nothing"], "TargetError"),
+        (["train:make_triple"], "TargetError"),
+        (["train:make_pair_without_options"], "TargetError"),
+        (["train:not_callable"], "FactoryNotFound"),
+        (["train:make_failing"], "ValueError"),
+    ],
+)
+def test_with_json_an_error_is_one_document_with_its_type(project, lrrange, one_error_line, arguments, kind):
+    run = lrrange("find", *arguments, "--json")
+    line = one_error_line(run, 2 if kind == "FactoryNotFound" else 1)
+    error = json.loads(run.stdout)["error"]
+    assert error["type"] == kind
+    assert error["message"] in line
+
+
+def test_a_save_path_in_no_folder_is_refused_before_the_first_step(project, lrrange, one_error_line):
+    run = lrrange("find", "train:make_interrupted", "--save", "nowhere/run.json")  # a step would interrupt: code 130
+    assert "there is no folder nowhere" in one_error_line(run, 1)
+
+
+def test_a_result_that_cannot_be_saved_is_printed_all_the_same(project, lrrange, one_error_line, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("lrrange.storage.os.replace", full)
+    run = lrrange("find", "train:make", "--save", "run.json")
+    assert "No space left on device" in one_error_line(run, 1)
+    assert "valley" in run.stdout
+    assert sorted(path.name for path in project.path.glob("*.json*")) == []
+
+
+def test_a_plot_without_matplotlib_names_the_extra_before_the_first_step(project, lrrange, one_error_line, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    run = lrrange("find", "train:make_interrupted", "--plot", "run.png")
+    assert "pip install 'lrrange[plot]'" in one_error_line(run, 1)

@@ -1,0 +1,189 @@
+import io
+import math
+import random
+import sys
+
+import attrs
+import pytest
+from rich.console import Console
+
+import lrrange
+from lrrange.rendering import as_html, as_rich
+from lrrange.result import read
+from lrrange.suggest import HEURISTICS
+
+
+def result_of(loss, lr=None, stop_reason=lrrange.StopReason.COMPLETED, **fields):
+    plan = lrrange.SweepPlan(start_lr=1e-5, end_lr=1.0, num_steps=max(len(loss), 2))
+    curve = lrrange.Curve(lr=lr or plan.rates[: len(loss)], loss=loss)
+    origin = lrrange.Provenance(
+        backend="torch", versions={"torch": "2.4"}, seed=7, steps_run=len(loss), wall_time=1.5, details={"skipped": 3}
+    )
+    return lrrange.RangeTestResult(
+        plan=plan, curve=curve, stop_reason=stop_reason, provenance=origin, **read(curve, HEURISTICS), **fields
+    )
+
+
+def descending(n=60):
+    noise = random.Random(0)
+    return [2.3 - 2.0 / (1 + math.exp(-12 * (i / n - 0.5))) + noise.gauss(0, 0.01) for i in range(n)]
+
+
+REFUSED = {
+    "flat": [2.3] * 60,
+    "rising": [2.3 + 0.05 * i for i in range(60)],
+    "short": [2.0, 1.0, 0.5],
+    "none finite": [math.nan] * 5,
+    "empty": [],
+}
+
+
+def text_of(result, width=200):
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    console.print(as_rich(result))
+    return console.file.getvalue()
+
+
+def rows(text):
+    return [line.split() for line in text.splitlines()]
+
+
+def test_every_suggestion_is_shown_and_the_chosen_one_marked():
+    result = result_of(descending(), heuristic="steepest")
+    text = text_of(result)
+    for answer in result.answers:
+        mark = ["*"] if answer.heuristic == "steepest" else []
+        assert [*mark, answer.heuristic, f"{answer.lr:.2e}"] in [row[: 2 + len(mark)] for row in rows(text)]
+    assert sum(row[:1] == ["*"] for row in rows(text)) == 1
+    assert f"{result.lr:.2e}  steepest, as asked" in text
+
+
+def test_a_choice_that_was_lrranges_is_called_that():
+    result = result_of(descending())
+    assert f"{result.lr:.2e}  {result.chosen.heuristic}, lrrange's choice" in text_of(result)
+
+
+def test_the_interval_of_a_suggestion_is_shown_beside_it():
+    answers = (
+        lrrange.Suggestion(heuristic="wide", lr=1e-3, low=2e-4, high=5e-3),
+        lrrange.Suggestion(heuristic="sharp", lr=1e-3, low=1e-3, high=1e-3),
+        lrrange.Suggestion(heuristic="bare", lr=1e-3),
+    )
+    shown = rows(text_of(attrs.evolve(result_of(descending()), answers=answers)))
+    assert ["*", "wide", "1.00e-03", "2.00e-04", "to", "5.00e-03"] in shown
+    assert ["sharp", "1.00e-03"] in shown
+    assert ["bare", "1.00e-03"] in shown
+
+
+def test_the_range_its_rule_and_its_alternatives_are_shown():
+    result = result_of(descending())
+    text = text_of(result)
+    first, *others = result.ranges
+    assert f"{first.base_lr:.2e} to {first.max_lr:.2e}  {first.rule}: {first.source}" in text
+    assert "smith" in [bounds.rule for bounds in others]
+    for bounds in others:
+        assert f"{bounds.rule} from {bounds.base_lr:.2e}" in text
+
+
+def test_the_peak_that_all_ranges_share_is_given_once():
+    result = result_of(descending())
+    smith, *shortcuts = [bounds for bounds in result.ranges if bounds.rule != "midway"]
+    text = text_of(attrs.evolve(result, ranges=(smith, *shortcuts)))
+    assert len(shortcuts) == 4
+    assert text.count(f"{smith.max_lr:.2e}") == 1
+
+
+def test_the_origin_is_one_line_with_steps_time_seed_versions_and_details():
+    assert "torch: 60 steps in 1.5 s, seed 7, torch 2.4, skipped=3" in text_of(result_of(descending()))
+
+
+@pytest.mark.parametrize("stop_reason", lrrange.StopReason)
+def test_the_stop_reason_is_shown_with_its_steps(stop_reason):
+    result = result_of(descending(), stop_reason=stop_reason)
+    (line,) = [row for row in rows(text_of(result)) if row[:1] == ["stopped"]]
+    assert " ".join(line[1:]).replace("-", " ").startswith(stop_reason.value.replace("_", " "))
+    assert "60" in line
+
+
+def test_gaps_are_counted():
+    losses = descending()
+    losses[3] = losses[20] = math.nan
+    assert "2 of 60 losses were not finite" in text_of(result_of(losses))
+    assert "not finite" not in text_of(result_of(descending()))
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_when_every_heuristic_refused_the_reasons_are_shown_and_nothing_is_marked(case):
+    result = result_of(REFUSED[case])
+    text = text_of(result, width=400)
+    assert "every heuristic refused" in text
+    assert result.answers[0].reason in text
+    assert not any(row[:1] == ["*"] for row in rows(text))
+    assert ["range", "none"] in [[word.strip(":,") for word in row[:2]] for row in rows(text)]
+
+
+def test_a_reason_that_several_share_is_given_once():
+    result = result_of(REFUSED["flat"])
+    text = text_of(result, width=400)
+    assert len({answer.reason for answer in result.answers}) == 1
+    assert text.count("does not fall") == 1
+    assert text.count(f"as {result.answers[0].heuristic}") == len(result.answers) - 1
+
+
+def test_a_heuristic_that_was_asked_for_and_refuses_is_marked():
+    result = result_of(descending(8), heuristic="valley")
+    text = text_of(result)
+    assert ["*", "valley", "refused"] in [row[:3] for row in rows(text)]
+    assert '"valley" refused' in text
+
+
+def test_brackets_in_a_reason_are_shown_as_they_are():
+    refusal = lrrange.Refusal(heuristic="mine", kind="NoSuggestion", reason="[bold]x[/bold] [red")
+    result = attrs.evolve(result_of(descending()), answers=(refusal,))
+    assert "[bold]x[/bold] [red" in text_of(result)
+
+
+def test_rich_prints_a_result_as_its_table():
+    console = Console(file=io.StringIO(), width=200, color_system=None)
+    result = result_of(descending())
+    console.print(result)
+    assert console.file.getvalue() == text_of(result)
+
+
+@pytest.mark.parametrize("losses", [descending(), *REFUSED.values()], ids=["descending", *REFUSED])
+def test_html_is_a_fragment_with_inline_styles_and_prints_nothing(losses, capsys):
+    html = as_html(result_of(losses))
+    assert html.startswith("<pre style=")
+    assert html.endswith("</pre>")
+    assert "steepest" in html
+    assert "<html" not in html
+    assert "<style" not in html
+    assert capsys.readouterr() == ("", "")
+
+
+def test_making_html_in_a_notebook_displays_nothing_by_itself(monkeypatch):
+    displayed = []
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    monkeypatch.setattr("rich.jupyter.display", lambda *shown: displayed.append(shown))
+    assert "steepest" in as_html(result_of(descending()))
+    assert displayed == []
+
+
+def test_html_escapes_what_a_reason_holds():
+    refusal = lrrange.Refusal(heuristic="mine", kind="NoSuggestion", reason="<script>alert(1)</script>")
+    html = attrs.evolve(result_of(descending()), answers=(refusal,))._repr_html_()
+    assert "<script>" not in html
+    assert "&lt;script&gt;" in html
+
+
+def test_the_table_fits_a_narrow_terminal_without_losing_a_rate():
+    result = result_of(descending())
+    text = text_of(result, width=50)
+    assert max(map(len, text.splitlines())) <= 50
+    for answer in result.answers:
+        assert f"{answer.lr:.2e}" in text
+
+
+def test_rendering_needs_no_matplotlib(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert "steepest" in text_of(result_of(descending()))

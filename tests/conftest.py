@@ -1,0 +1,17 @@
+"""Hypothesis as the gate runs it: the same examples every time, few enough for a minute, and no clock.
+
+`pytest --hypothesis-profile=explore` looks for new ones.
+"""
+
+from hypothesis import Phase, settings
+
+settings.register_profile(
+    "gate",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    max_examples=40,
+    phases=[Phase.explicit, Phase.generate, Phase.shrink],
+)
+settings.register_profile("explore", deadline=None, max_examples=1000, print_blob=True)
+settings.load_profile("gate")

@@ -1,0 +1,255 @@
+"""What the core is tested on: plans, losses, and curves whose answer is known because they are made from it."""
+
+import math
+import random
+from collections.abc import Sequence
+
+import attrs
+from hypothesis import strategies as st
+
+from lrrange import Curve, LRRange, Provenance, RangeTestResult, Refusal, StopReason, Suggestion, Sweep, SweepPlan
+from lrrange.trials import Confirmation, Trial
+
+# 25 rates a decade over 8 decades: what `find_lr` takes by default.
+PLAN = SweepPlan(start_lr=1e-7, end_lr=10.0, num_steps=200)
+
+STEP = math.log10(PLAN.rates[1] / PLAN.rates[0])
+
+
+@attrs.frozen(kw_only=True)
+class Landscape:
+    """A loss as a function of the learning rate: level, then a sigmoid fall, then a parabola up.
+
+    Args:
+        top: the loss before any training.
+        drop: how far it falls.
+        fall: log10 of the rate where half of the drop is made; infinite for a loss that never falls.
+        decades: distance from a tenth of the drop to nine tenths.
+        blow_up: log10 of the rate from which on the loss climbs; infinite for one that never does.
+        steepness: the climb is the square of this many times the decades since, in parts of the drop.
+        noise: standard deviation of one reading, in parts of the drop.
+        spikes: steps whose reading is off, and by how many drops.
+        seed: of the noise.
+    """
+
+    top: float = 2.3
+    drop: float = 2.0
+    fall: float = -3.5
+    decades: float = 1.0
+    blow_up: float = -1.0
+    steepness: float = 4.0
+    noise: float = 0.0
+    spikes: tuple[tuple[int, float], ...] = ()
+    seed: int = 0
+
+    def at(self, lr: float) -> float:
+        """The loss without noise."""
+        x = math.log10(lr)
+        fallen = 1 / (1 + math.exp(-2 * math.log(9) / self.decades * (x - self.fall)))
+        climbed = (self.steepness * max(x - self.blow_up, 0.0)) ** 2
+        return self.top + self.drop * (climbed - fallen)
+
+    def falls_to(self, part: float) -> float:
+        """log10 of the rate where this part of the drop is made."""
+        return self.fall + self.decades / (2 * math.log(9)) * math.log(part / (1 - part))
+
+    @property
+    def lowest(self) -> float:
+        """log10 of the rate, among those of the usual plan, of the lowest loss."""
+        return math.log10(min(PLAN.rates, key=self.at))
+
+    @property
+    def back_at_top(self) -> float:
+        """log10 of the rate where the loss climbs over its starting level."""
+        return self.blow_up + 1 / self.steepness
+
+    def losses(self, rates: Sequence[float] = PLAN.rates) -> list[float]:
+        """One reading at each rate."""
+        random_ = random.Random(self.seed)
+        readings = [self.at(lr) + random_.gauss(0.0, self.noise * self.drop) for lr in rates]
+        for step, drops in self.spikes:
+            readings[step] += drops * self.drop
+        return readings
+
+    def curve(self, plan: SweepPlan = PLAN) -> Curve:
+        """What a sweep measures that never stops early."""
+        return Curve(lr=plan.rates, loss=self.losses(plan.rates))
+
+    def sweep(self, plan: SweepPlan = PLAN) -> Sweep:
+        """A sweep over it, ended."""
+        return told(Sweep(plan), self.losses(plan.rates))
+
+
+def told(sweep: Sweep, losses: Sequence[object]) -> Sweep:
+    """The sweep after as many of these losses as it takes."""
+    for loss in losses:
+        if not sweep.running:
+            break
+        sweep.tell(loss)
+    return sweep
+
+
+def landscapes(noise: float = 0.05, **fixed: object) -> st.SearchStrategy[Landscape]:
+    """Valleys of many kinds, whose floor is wide enough to see."""
+    free = {
+        "top": st.floats(-5.0, 5.0),
+        "drop": st.floats(0.1, 10.0),
+        "fall": st.floats(-5.0, -3.0),
+        "decades": st.floats(0.5, 1.5),
+        "blow_up": st.floats(-1.5, 0.0),
+        "steepness": st.floats(2.0, 8.0),
+        "noise": st.floats(0.0, noise),
+        "seed": st.integers(0, 2**32),
+    }
+    return st.builds(Landscape, **{name: kind for name, kind in free.items() if name not in fixed}, **_just(fixed))
+
+
+def _just(fixed: dict[str, object]) -> dict[str, st.SearchStrategy[object]]:
+    return {name: st.just(value) for name, value in fixed.items()}
+
+
+def rates() -> st.SearchStrategy[float]:
+    """Rates that somebody might sweep from or to."""
+    return st.floats(1e-12, 1e6)
+
+
+@st.composite
+def plans(draw: st.DrawFn, min_steps: int = 2, max_steps: int = 300, shape: str | None = None) -> SweepPlan:
+    """Any plan over at least a hundredth of a decade."""
+    start = draw(rates())
+    return SweepPlan(
+        start_lr=start,
+        end_lr=start * 10 ** draw(st.floats(0.01, 12.0)),
+        num_steps=draw(st.integers(min_steps, max_steps)),
+        shape=shape or draw(st.sampled_from(["exponential", "linear"])),
+    )
+
+
+# Everything a training step may return for a loss that is one number.
+losses = st.floats(allow_nan=True, allow_infinity=True)
+
+non_finite_losses = st.sampled_from([math.nan, math.inf, -math.inf])
+
+finite_losses = st.floats(-1e6, 1e6)
+
+
+# Multiples of a thousandth or so, small enough that a constant of `constants` or a factor of `factors` moves none of
+# their bits out of a float: what a law says of the sum or product is then not blurred by its rounding.
+_GRID = 2.0**-10
+
+exact_losses = st.integers(-(2**13), 2**13).map(lambda thousandths: thousandths * _GRID)
+constants = st.integers(-(2**10), 2**10).map(float)
+factors = st.integers(-20, 20).map(lambda power: 2.0**power)
+
+
+def exact_sequences(max_size: int = 120) -> st.SearchStrategy[list[float]]:
+    """Losses on the grid: no shape at all, or a valley with noise."""
+    valleys = st.builds(
+        lambda landscape, length: [round(loss / _GRID) * _GRID for loss in landscape.losses()[:length]],
+        landscapes(noise=0.3),
+        st.integers(60, PLAN.num_steps),
+    )
+    return st.one_of(st.lists(exact_losses, max_size=max_size), valleys)
+
+
+# What is no loss, by the kind of mistake.
+rubbish = st.one_of(
+    st.none(),
+    st.text(),
+    st.binary(),
+    st.complex_numbers(allow_nan=False),
+    st.lists(st.floats(), max_size=3),
+    st.dictionaries(st.text(), st.floats(), max_size=2),
+    st.builds(object),
+    st.integers(min_value=2**1024),
+)
+
+
+# What a file may hold. Text without lone surrogates, which no encoding takes.
+text = st.text(st.characters(codec="utf-8"), max_size=20)
+
+# A single NaN object, because two of them are never equal.
+numbers = st.one_of(st.floats(allow_nan=False), st.just(math.nan))
+
+json_values = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(-(2**53), 2**53), st.floats(-1e9, 1e9), text),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(text, inner, max_size=3)),
+    max_leaves=5,
+)
+
+positive = st.floats(1e-12, 1e12)
+
+suggestions = st.builds(
+    Suggestion,
+    heuristic=text,
+    lr=positive,
+    index=st.none() | st.integers(0, 1000),
+    slope=st.none() | st.floats(allow_nan=False),
+    low=st.none() | positive,
+    high=st.none() | positive,
+)
+
+refusals = st.builds(
+    Refusal,
+    heuristic=text,
+    kind=st.sampled_from(["NoSuggestion", "FlatCurve", "OnlyRises", "TooFewPoints"]),
+    reason=text,
+    numbers=st.dictionaries(text, st.floats(allow_nan=False), max_size=3),
+)
+
+ranges = st.builds(
+    lambda base, ratio, rule, source: LRRange(base_lr=base, max_lr=base * ratio, rule=rule, source=source),
+    positive,
+    st.floats(1.5, 1e3),
+    text,
+    text,
+)
+
+confirmations = st.builds(
+    Confirmation,
+    trials=st.lists(
+        st.builds(Trial, lr=positive, steps=st.integers(1, 1000), loss=st.floats(allow_nan=False)),
+        min_size=1,
+        max_size=7,
+    ).map(tuple),
+    held_out=st.booleans(),
+    lr=positive,
+    low=positive,
+    high=positive,
+    max_lr=positive,
+)
+
+
+@st.composite
+def curves(draw: st.DrawFn, plan: SweepPlan) -> Curve:
+    """As much of the plan as was swept, with any losses at all, smoothed in any way."""
+    swept = draw(st.integers(0, plan.num_steps))
+    readings = st.lists(numbers, min_size=swept, max_size=swept)
+    return Curve(lr=plan.rates[:swept], loss=draw(readings), smoothed=draw(readings))
+
+
+@st.composite
+def results(draw: st.DrawFn) -> RangeTestResult:
+    """Any result that its parts allow, whether or not a sweep could have brought it."""
+    plan = draw(plans(max_steps=12))
+    return RangeTestResult(
+        plan=plan,
+        curve=draw(curves(plan)),
+        stop_reason=draw(st.sampled_from(StopReason)),
+        answers=tuple(draw(st.lists(st.one_of(suggestions, refusals), min_size=1, max_size=4))),
+        heuristic=draw(st.none() | text),
+        ranges=tuple(draw(st.lists(ranges, max_size=3))),
+        sweeps=tuple(draw(st.lists(curves(plan), max_size=2))),
+        confirmation=draw(st.none() | confirmations),
+        provenance=draw(
+            st.builds(
+                Provenance,
+                backend=text,
+                versions=st.dictionaries(text, text, max_size=3),
+                seed=st.none() | st.integers(0, 2**63),
+                steps_run=st.integers(0, 10**6),
+                wall_time=st.floats(0, 1e6),
+                details=st.dictionaries(text, json_values, max_size=3),
+            )
+        ),
+    )

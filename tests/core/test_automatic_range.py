@@ -1,0 +1,139 @@
+"""Bounds and length where the user gives none, and the one more sweep where the curve asks for it."""
+
+import math
+
+import pytest
+
+from lrrange import StopReason, SweepPlan, find_lr
+from lrrange.errors import LRRangeError, OnlyRises, PlanError
+from tests.core.strategies import Landscape
+from tests.core.training import Loop
+
+
+class Bounded(Loop):
+    """A training that knows which rates fit its optimizer."""
+
+    def __init__(self, landscape=None, **bounds):
+        super().__init__(landscape)
+        self.limits = bounds
+
+    def bounds(self):
+        return self.limits
+
+
+def sweeps(target):
+    return target.log.count("snapshot")
+
+
+def test_by_default_25_rates_a_decade_are_swept_from_1e_7_to_10():
+    assert find_lr(Loop()).plan == SweepPlan(start_lr=1e-7, end_lr=10.0, num_steps=200)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "steps"), [(1e-5, 1.0, 125), (1e-9, 10.0, 250), (1e-2, 1.0, 50), (0.1, 1.0, 50)]
+)
+def test_the_length_follows_the_decades_and_is_never_under_50(start, end, steps):
+    assert find_lr(Loop(), start_lr=start, end_lr=end).plan.num_steps == steps
+
+
+def test_a_linear_sweep_has_200_steps():
+    assert find_lr(Loop(), shape="linear", start_lr=1e-4, end_lr=0.1).plan.num_steps == 200
+
+
+def test_the_backend_s_bounds_fit_the_optimizer_better():
+    assert find_lr(Bounded(end_lr=1.0, start_lr=1e-6)).plan == SweepPlan(start_lr=1e-6, end_lr=1.0, num_steps=150)
+
+
+def test_the_user_s_bounds_come_before_the_backend_s():
+    plan = find_lr(Bounded(end_lr=1.0, start_lr=1e-6), end_lr=0.5).plan
+    assert (plan.start_lr, plan.end_lr) == (1e-6, 0.5)
+
+
+def test_bounds_that_do_not_rise_together_are_refused_before_the_first_step():
+    target = Bounded(end_lr=1.0)
+    with pytest.raises(PlanError, match="end_lr=1 is not above start_lr=2"):
+        find_lr(target, start_lr=2.0)
+    assert target.rates == []
+
+
+def test_a_loss_that_still_falls_at_a_default_end_is_swept_two_decades_further():
+    target = Bounded(Landscape(fall=-2.0, blow_up=0.0, noise=0.01), end_lr=0.02)
+    before = target.state
+    result = find_lr(target)
+    assert result.plan.end_lr == pytest.approx(2.0)
+    assert result.plan.start_lr == 1e-7
+    assert sweeps(target) == 2
+    assert result.provenance.steps_run == len(target.rates)
+    assert math.log10(result.lr) == pytest.approx(-1.9, abs=0.3)
+    assert target.state == before
+
+
+def test_an_end_of_the_user_s_own_is_not_passed():
+    target = Loop(Landscape(fall=-2.0, blow_up=0.0, noise=0.01))
+    result = find_lr(target, end_lr=0.02)
+    assert sweeps(target) == 1
+    assert max(target.rates) <= 0.02
+    with pytest.raises(LRRangeError, match="Raise end_lr"):
+        _ = result.lr
+
+
+def test_a_loss_that_only_rises_from_a_default_start_is_swept_four_decades_lower():
+    target = Loop(Landscape(fall=-8.0, blow_up=-6.8, noise=0.01, decades=0.5))
+    result = find_lr(target)
+    assert sweeps(target) == 2
+    assert result.plan.start_lr == pytest.approx(1e-11)
+    assert result.plan.end_lr < 1e-4
+    assert math.log10(result.lr) == pytest.approx((-7.85 - 6.55) / 2 - 0.95, abs=0.3)
+
+
+def test_a_start_of_the_user_s_own_is_not_undercut():
+    target = Loop(Landscape(fall=math.inf, blow_up=-4.5, noise=0.01))
+    result = find_lr(target, start_lr=1e-5)
+    assert sweeps(target) == 1
+    assert min(target.rates) == 1e-5
+    with pytest.raises(OnlyRises, match="Lower start_lr"):
+        _ = result.lr
+
+
+@pytest.mark.parametrize(
+    "landscape",
+    [Landscape(fall=-2.0, blow_up=0.0, noise=0.01), Landscape(fall=-8.0, blow_up=-6.8, noise=0.01, decades=0.5)],
+    ids=["still falls", "only rises"],
+)
+def test_a_number_of_steps_is_a_budget_and_not_spent_twice(landscape):
+    target = Bounded(landscape, end_lr=0.02)
+    find_lr(target, num_steps=80)
+    assert len(target.rates) <= 80
+    assert sweeps(target) == 1
+
+
+@pytest.mark.parametrize(
+    "landscape",
+    [Landscape(noise=0.02), Landscape(fall=math.inf, blow_up=math.inf, noise=0.02), Landscape(fall=-5.0, noise=0.02)],
+    ids=["valley", "flat", "wide valley"],
+)
+def test_a_curve_that_does_not_ask_for_it_is_swept_once(landscape):
+    target = Loop(landscape)
+    find_lr(target)
+    assert sweeps(target) == 1
+
+
+def test_data_that_ran_out_while_the_loss_fell_are_not_asked_for_more():
+    target = Bounded(Landscape(fall=-2.0, noise=0.01), end_lr=0.02)
+    target.batches = 120
+    assert find_lr(target).stop_reason is StopReason.DATA_EXHAUSTED
+    assert sweeps(target) == 1
+
+
+@pytest.mark.parametrize("steps", [100, 400])
+def test_half_or_twice_the_steps_move_the_answer_by_less_than_a_fifth_of_a_decade(steps):
+    """Of a real training, whose loss falls with the sum of its rates so far, not with the last one."""
+
+    class Learns(Loop):
+        def loss(self, lr):
+            learnt = math.exp(-self.weights / 0.05)
+            blown_up = max(4 * (math.log10(lr) + 0.5), 0.0) ** 2
+            return 0.3 + 2 * learnt + blown_up + self.random.gauss(0.0, 0.02)
+
+    usual, other = (find_lr(Learns(), num_steps=number).lr for number in (200, steps))
+    assert abs(math.log10(other / usual)) < 0.2

@@ -1,0 +1,46 @@
+import copy
+import inspect
+import pickle
+
+import pytest
+
+from lrrange import errors
+from lrrange.errors import LRRangeError
+
+CLASSES = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if kind.__module__ == errors.__name__]
+
+CAUSES = [kind for kind in CLASSES if kind is not LRRangeError]
+
+
+@pytest.mark.parametrize("kind", CAUSES)
+def test_every_error_is_an_lrrange_error_and_a_builtin_one(kind):
+    builtin = [base for base in kind.__mro__ if base.__module__ == "builtins"]
+    assert issubclass(kind, LRRangeError)
+    assert len(builtin) > 3  # beside Exception, BaseException and object
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_every_error_says_in_its_docstring_what_it_is_for(kind):
+    assert inspect.getdoc(kind)
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_the_numbers_of_an_error_are_its_attributes(kind):
+    error = kind("start_lr=2 is above end_lr=1.", start_lr=2.0, end_lr=1.0)
+    assert str(error) == "start_lr=2 is above end_lr=1."
+    assert (error.start_lr, error.end_lr) == (2.0, 1.0)
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+@pytest.mark.parametrize("through", [lambda error: pickle.loads(pickle.dumps(error)), copy.copy, copy.deepcopy])
+def test_an_error_crosses_a_process_with_its_message_and_numbers(kind, through):
+    error = through(kind("too high", lr=2.0, names=("a", "b")))
+    assert type(error) is kind
+    assert (str(error), error.lr, error.names) == ("too high", 2.0, ("a", "b"))
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+def test_a_number_that_an_error_does_not_carry_is_missing_by_name(kind):
+    with pytest.raises(AttributeError, match=f"{kind.__name__} carries no 'end_lr'"):
+        _ = kind("too high", lr=2.0).end_lr
+    assert not hasattr(kind(), "end_lr")

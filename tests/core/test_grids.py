@@ -1,0 +1,72 @@
+import io
+import math
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+import lrrange
+from lrrange.errors import PlanError, TargetError
+
+
+class Loop:
+    """Its loss falls at `fall` and blows up two decades later."""
+
+    def __init__(self, fall: float = 1e-3, drop: float = 1.0) -> None:
+        self.fall, self.drop = fall, drop
+
+    def step(self, lr: float) -> float:
+        x = math.log10(lr / self.fall)
+        return 2.0 - self.drop / (1 + math.exp(-8 * x)) + max(0.0, 4 * (x - 2)) ** 2
+
+    def snapshot(self) -> None:
+        return None
+
+    def restore(self, state: None) -> None:
+        pass
+
+
+def text_of(grid: lrrange.Grid) -> str:
+    console = Console(file=io.StringIO(), width=200, color_system=None)
+    console.print(grid)
+    return console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_there_is_a_test_for_every_combination_with_the_last_setting_changing_fastest() -> None:
+    grid = lrrange.grid(Loop, {"fall": [1e-4, 1e-3], "drop": [1.0, 0.5]})
+    assert [tuple(cell.setting.values()) for cell in grid.cells] == [(1e-4, 1.0), (1e-4, 0.5), (1e-3, 1.0), (1e-3, 0.5)]
+    assert grid[1].label == "fall=0.0001, drop=0.5"
+
+
+def test_the_largest_rate_moves_with_the_setting() -> None:
+    low, high = lrrange.grid(Loop, {"fall": [1e-4, 1e-3]}).max_lr
+    assert high / low == pytest.approx(10, rel=0.2)
+
+
+def test_options_go_before_those_of_the_factory() -> None:
+    def make(fall: float) -> tuple[Loop, dict[str, Any]]:
+        return Loop(fall), {"end_lr": 1.0, "num_steps": 50}
+
+    (cell,) = lrrange.grid(make, {"fall": [1e-3]}, num_steps=70).cells
+    assert (cell.result.plan.end_lr, cell.result.plan.num_steps) == (1.0, 70)
+
+
+def test_a_setting_that_allows_no_answer_is_shown_with_its_reason_and_ends_nothing() -> None:
+    grid = lrrange.grid(Loop, {"drop": [0.0, 1.0]}, end_lr=1e-2)
+    assert math.isnan(grid.max_lr[0])
+    assert not math.isnan(grid.max_lr[1])
+    refused, answered = [line for line in text_of(grid).splitlines() if line.strip().startswith(("0.0", "1.0"))]
+    assert "does not fall" in refused
+    assert f"{grid[1].result.lr:.2e}" in answered
+    assert f"{grid.max_lr[1]:.2e}" in answered
+
+
+@pytest.mark.parametrize("settings", [{}, {"fall": []}])
+def test_no_setting_at_all_is_refused(settings: dict[str, list[float]]) -> None:
+    with pytest.raises(PlanError, match="nothing to try"):
+        lrrange.grid(Loop, settings)
+
+
+def test_a_factory_that_returns_nothing_is_named() -> None:
+    with pytest.raises(TargetError, match=r"make\(\) returned None"):
+        lrrange.grid(lambda fall: None, {"fall": [1.0]})

@@ -1,0 +1,135 @@
+"""The default advice: where it is read, and when it refuses."""
+
+import math
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lrrange import Curve, SweepPlan
+from lrrange.errors import OnlyRises, RatesTooFarApart, StillFalls
+from lrrange.ranges import RANGE_RULES
+from lrrange.suggest import midway
+from tests.core.strategies import PLAN, Landscape, landscapes
+
+midway_range = RANGE_RULES["midway"]
+
+
+def exponents(*rates):
+    return [math.log10(rate) for rate in rates]
+
+
+def middle(landscape):
+    """log10 of the rate midway between four fifths of the drop and the loss's return to its start."""
+    return (landscape.falls_to(0.8) + landscape.back_at_top) / 2
+
+
+def cut(landscape, end, plan=PLAN):
+    """The curve as far as this rate, in log10."""
+    rates = [lr for lr in plan.rates if math.log10(lr) <= end]
+    return Curve(lr=rates, loss=landscape.losses(rates))
+
+
+@given(landscapes(noise=0.05))
+def test_the_rate_is_a_ninth_of_that_midway_between_fall_and_blow_up(landscape):
+    assert math.log10(midway(landscape.curve()).lr) == pytest.approx(middle(landscape) - math.log10(9), abs=0.15)
+
+
+@given(landscapes(noise=0.05))
+def test_the_interval_is_under_a_decade_wide_and_holds_the_rate(landscape):
+    answer = midway(landscape.curve())
+    assert answer.low < answer.lr < answer.high < 10 * answer.low
+
+
+@given(landscapes(noise=0.05))
+def test_the_range_goes_from_where_the_loss_begins_to_fall_to_a_third_or_so_of_the_middle(landscape):
+    bounds = midway_range(landscape.curve())
+    assert math.log10(bounds.max_lr) == pytest.approx(middle(landscape) - 0.55, abs=0.15)
+    assert math.log10(bounds.base_lr) <= landscape.falls_to(0.5)
+    assert bounds.base_lr <= bounds.max_lr / 4
+
+
+@given(landscapes(noise=0.02, decades=1.0))
+def test_base_lr_is_where_the_loss_begins_to_fall(landscape):
+    bounds = midway_range(landscape.curve())
+    assert math.log10(bounds.base_lr) == pytest.approx(landscape.falls_to(0.1), abs=0.3)
+
+
+def test_the_number_of_steps_moves_the_answer_by_less_than_a_fifth_of_a_decade_at_equal_training():
+    """A sweep of half the steps trains half as much before each rate, so its loss falls at twice the rate."""
+    answers = []
+    for steps in (100, 200, 400):
+        landscape = Landscape(noise=0.02, fall=-3.5 + math.log10(200 / steps))
+        answers.append(math.log10(midway(landscape.curve(SweepPlan(num_steps=steps))).lr))
+    assert max(answers) - min(answers) < 0.2
+
+
+@given(landscapes(noise=0.02))
+def test_without_a_blow_up_the_interval_reaches_further_up(landscape):
+    whole, cut_off = midway(landscape.curve()), midway(cut(landscape, landscape.blow_up - 0.1))
+    widths = [math.log10(answer.high / answer.lr) for answer in (whole, cut_off)]
+    assert widths[1] > widths[0] + 0.5
+
+
+@given(landscapes(noise=0.02))
+def test_a_loss_that_still_falls_at_the_last_rate_is_refused_and_end_lr_is_to_be_raised(landscape):
+    ended = cut(landscape, landscape.falls_to(0.7))
+    with pytest.raises(StillFalls, match="still falls.*Raise end_lr") as caught:
+        midway(ended)
+    assert caught.value.end_lr == ended.lr[-1]
+
+
+@given(landscapes(noise=0.02))
+def test_a_loss_that_has_fallen_long_before_the_last_rate_is_not_refused(landscape):
+    ended = cut(landscape, max(landscape.falls_to(0.95) + 0.6, -2.0))
+    assert midway(ended).lr > 0
+
+
+@given(landscapes(noise=0.05, fall=math.inf, blow_up=-6.9))
+def test_a_blow_up_within_the_first_decade_is_refused_and_start_lr_is_to_be_lowered(landscape):
+    readings = [loss + 1e-3 * landscape.drop * (k % 3) for k, loss in enumerate(landscape.losses())]
+    with pytest.raises(OnlyRises, match="Lower start_lr"):
+        midway(Curve(lr=PLAN.rates, loss=readings))
+
+
+@pytest.mark.parametrize("blow_up", [-6.7, -6.5, -6.3])
+def test_so_is_one_that_ended_the_sweep_within_the_first_decade(blow_up):
+    sweep = Landscape(fall=math.inf, blow_up=blow_up, noise=0.01).sweep()
+    assert math.log10(sweep.points[-1].lr) < -6.0
+    with pytest.raises(OnlyRises, match="Lower start_lr"):
+        midway(sweep.curve)
+
+
+@given(st.floats(-4.0, 0.0), st.integers(0, 2**32))
+def test_where_noise_hides_the_fall_the_blow_up_alone_is_read_in_a_wider_interval(blow_up, seed):
+    landscape = Landscape(fall=math.inf, blow_up=blow_up, noise=0.3, seed=seed, steepness=8.0)
+    answer = midway(landscape.curve())
+    assert math.log10(answer.lr) == pytest.approx(landscape.back_at_top - 0.5 - 0.95, abs=0.3)
+    assert answer.low < answer.lr / 5
+
+
+@pytest.mark.parametrize("steps", [13, 20])
+def test_fewer_than_three_steps_a_decade_are_refused_with_their_number(steps):
+    with pytest.raises(RatesTooFarApart, match="Raise num_steps") as caught:
+        midway(Landscape().curve(SweepPlan(num_steps=steps)))
+    assert caught.value.per_decade == pytest.approx((steps - 1) / 8)
+    assert caught.value.needed == 3
+
+
+def test_the_height_of_the_explosion_changes_nothing():
+    low, high = (
+        Curve(lr=PLAN.rates, loss=[min(loss, 1e9) if k < 170 else top for k, loss in enumerate(Landscape().losses())])
+        for top in (100.0, 1e30)
+    )
+    assert midway(high) == midway(low)
+
+
+@given(landscapes(noise=0.05), st.floats(3.0, 100.0), st.integers(0, 2**32))
+def test_one_reading_in_a_hundred_far_off_moves_the_answer_little(landscape, height, seed):
+    random_ = random.Random(seed)
+    readings = landscape.losses()
+    for step in (random_.randrange(0, 100), random_.randrange(100, 200)):
+        readings[step] += height * landscape.drop
+    answer = midway(Curve(lr=PLAN.rates, loss=readings))
+    assert math.log10(answer.lr / midway(landscape.curve()).lr) == pytest.approx(0.0, abs=0.3)

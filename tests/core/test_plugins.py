@@ -1,0 +1,231 @@
+"""Registered plug-ins. Those that are installed are in test_entry_points."""
+
+import types
+
+import pytest
+
+import lrrange
+from lrrange import LRRange, find_lr, hookimpl, list_plugins, make_schedule, register, unregister
+from lrrange.errors import BackendNotFound, LRRangeError, OptionError, PluginUnavailable, UnknownName
+from lrrange.plugins import heuristics, make_manager, only
+from lrrange.suggest import HEURISTICS
+from tests.core.strategies import Landscape
+from tests.core.training import Loop
+
+BOUNDS = LRRange(base_lr=0.1, max_lr=1.0, rule="mine", source="me")
+
+
+def names():
+    return [found.name for found in list_plugins()]
+
+
+class Empty:
+    """A plug-in without a hook."""
+
+
+class Offers:
+    """A plug-in with heuristics."""
+
+    def __init__(self, **offered):
+        self.offered = offered
+
+    @hookimpl
+    def lrrange_offer_heuristics(self):
+        return self.offered
+
+
+class WrongSignature:
+    @hookimpl
+    def lrrange_adapt(self, target, colour):
+        raise AssertionError(colour)
+
+
+class UnknownHook:
+    @hookimpl
+    def lrrange_adopt(self, target):
+        raise AssertionError(target)
+
+
+def test_a_registered_plug_in_is_listed_first_and_unregistered_it_is_gone(registered):
+    before = names()
+    plugin = registered(Empty(), "empty")
+    assert names() == ["empty", *before]
+    found = list_plugins()[0]
+    assert (found.source, found.plugin, found.problem, found.hooks) == ("registered", plugin, None, ())
+    unregister("empty")
+    assert names() == before
+
+
+def test_it_is_called_by_its_module_s_or_class_s_name_unless_it_is_given_one():
+    module = types.ModuleType("a_module")
+    for plugin, name in ((module, "a_module"), (Empty(), "Empty")):
+        register(plugin)
+        assert names()[0] == name
+        unregister(name)
+
+
+def test_the_hooks_of_a_plug_in_are_listed(registered):
+    registered(Offers(), "offers")
+    assert list_plugins()[0].hooks == ("lrrange_offer_heuristics",)
+
+
+def test_a_second_plug_in_by_a_name_replaces_the_first(registered):
+    registered(Offers(first=lambda _: 0.1), "offers")
+    registered(Offers(second=lambda _: 0.2), "offers")
+    assert names().count("offers") == 1
+    assert {"first", "second"} & heuristics(make_manager()).keys() == {"second"}
+
+
+def test_a_plug_in_under_two_names_does_not_take_the_others_with_it(registered):
+    plugin = Offers(mine=lambda _: 0.01)
+    registered(plugin, "one")
+    try:
+        registered(plugin, "two")
+    except LRRangeError:
+        pass  # refusing the second name is as good
+    assert find_lr(Loop(), heuristic="mine").lr == 0.01
+
+
+def test_unregistering_what_is_not_registered_is_refused_with_its_name():
+    with pytest.raises(BackendNotFound, match="no plug-in 'nobody' was registered") as caught:
+        unregister("nobody")
+    assert caught.value.name == "nobody"
+
+
+@pytest.mark.parametrize(("plugin", "said"), [(WrongSignature(), "colour"), (UnknownHook(), "lrrange_adopt")])
+def test_a_plug_in_that_does_not_fit_the_hooks_is_refused_with_what_is_wrong_and_not_registered(plugin, said):
+    before = names()
+    with pytest.raises(PluginUnavailable, match=f"'odd'.*does not fit lrrange's hooks.*{said}") as caught:
+        register(plugin, "odd")
+    assert caught.value.plugin == "odd"
+    assert names() == before
+
+
+def test_an_implementation_may_take_fewer_arguments_than_its_hook_gives(registered):
+    class Brief:
+        @hookimpl
+        def lrrange_adapt(self):
+            return Loop()
+
+    registered(Brief(), "brief")
+    assert find_lr(object()).provenance.backend == "brief"
+
+
+def test_the_last_one_registered_is_not_asked_before_the_first(registered):
+    asked = []
+
+    class Asked:
+        def __init__(self, name):
+            self.name = name
+
+        @hookimpl
+        def lrrange_adapt(self):
+            asked.append(self.name)
+
+    for name in ("one", "two"):
+        registered(Asked(name), name)
+    find_lr(Loop())
+    assert asked == ["one", "two"]
+
+
+def test_a_backend_by_a_name_that_nothing_has_is_refused_and_the_others_are_named(registered):
+    registered(Empty(), "empty")
+    with pytest.raises(BackendNotFound, match="no plug-in 'jax' is installed; there are empty") as caught:
+        find_lr(Loop(), backend="jax")
+    assert caught.value.name == "jax"
+
+
+def test_one_plug_in_alone_is_asked_or_all(registered):
+    for name in ("one", "two"):
+        registered(Offers(**{name: lambda _: 0.1}), name)
+    manager = make_manager()
+    assert [list(offer) for offer in only(manager, "lrrange_offer_heuristics", "one")()] == [["one"]]
+    assert len(only(manager, "lrrange_offer_heuristics", None)()) >= 2
+
+
+def test_a_heuristic_that_a_plug_in_offers_is_asked_with_the_others_and_chosen_by_name(registered):
+    registered(Offers(last=lambda curve: curve.lr[-1]), "offers")
+    result = find_lr(Loop(), heuristic="last")
+    assert [answer.heuristic for answer in result.answers] == [*HEURISTICS, "last"]
+    assert result.lr == result.curve.lr[-1]
+
+
+def test_a_plug_in_cannot_replace_lrrange_s_own_heuristics(registered):
+    registered(Offers(valley=lambda _: 1.0), "offers")
+    assert heuristics(make_manager())["valley"] is HEURISTICS["valley"]
+
+
+def test_a_heuristic_of_a_plug_in_that_is_gone_is_unknown(registered):
+    registered(Offers(last=lambda curve: curve.lr[-1]), "offers")
+    unregister("offers")
+    with pytest.raises(UnknownName):
+        find_lr(Loop(), heuristic="last")
+
+
+def test_a_heuristic_of_a_plug_in_that_fails_takes_no_other_answer_with_it(registered):
+    registered(Offers(broken=lambda _: 1 / 0), "offers")
+    result = find_lr(Loop(Landscape(noise=0.02)))
+    assert result.chosen.heuristic == "midway"
+    assert "ZeroDivisionError" in result.answers[-1].reason
+
+
+class Schedules:
+    """A plug-in that makes a scheduler for a list."""
+
+    @hookimpl
+    def lrrange_schedule(self, optimizer, bounds, mode, options):
+        return (bounds, mode, dict(options)) if isinstance(optimizer, list) else None
+
+
+def test_a_scheduler_is_made_by_the_plug_in_that_knows_the_optimizer(registered):
+    registered(Schedules(), "schedules")
+    assert make_schedule([], BOUNDS) == (BOUNDS, "triangular2", {})
+    assert make_schedule([], BOUNDS, mode="triangular", step_size=20) == (BOUNDS, "triangular", {"step_size": 20})
+
+
+def test_a_result_gives_its_range_to_the_scheduler(registered):
+    registered(Schedules(), "schedules")
+    result = find_lr(Loop(Landscape(noise=0.02)))
+    assert make_schedule([], result)[0] == result.range
+
+
+def test_an_optimizer_that_no_plug_in_knows_has_no_scheduler(registered):
+    registered(Schedules(), "schedules")
+    with pytest.raises(OptionError, match="no plug-in makes a 'triangular2' scheduler for a dict") as caught:
+        make_schedule({}, BOUNDS)
+    assert caught.value.mode == "triangular2"
+
+
+def test_watchers_are_heard_beside_plug_ins_and_for_one_call_only(registered):
+    heard = []
+
+    class Hears:
+        def __init__(self, name):
+            self.name = name
+
+        @hookimpl
+        def lrrange_finished(self):
+            heard.append(self.name)
+
+    registered(Hears("plug-in"), "hears")
+    find_lr(Loop(), watchers=[Hears("watcher")])
+    assert sorted(heard) == ["plug-in", "watcher"]
+    find_lr(Loop())
+    assert sorted(heard) == ["plug-in", "plug-in", "watcher"]
+
+
+def test_one_watcher_given_twice_is_refused_or_heard_and_no_internal_error():
+    class Hears:
+        @hookimpl
+        def lrrange_finished(self):
+            pass
+
+    watcher = Hears()
+    try:
+        find_lr(Loop(), watchers=[watcher, watcher])
+    except LRRangeError as error:
+        assert "Hears" in str(error)  # noqa: PT017  either is fine
+
+
+def test_the_names_a_plug_in_needs_are_at_the_front_door():
+    assert {"hookimpl", "register", "unregister", "list_plugins", "make_schedule"} <= set(lrrange.__all__)

@@ -1,0 +1,82 @@
+"""docs/format.md says what is in a file, and its example is one."""
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lrrange
+from lrrange.storage import dumps
+from tests.docs.pages import DOCS, blocks, section
+
+PAGE = DOCS / "format.md"
+
+# Whatever the backend or the error has to say: these hold any names.
+FREE_FORM = ("result.provenance.versions", "result.provenance.details", "result.answers[].numbers")
+
+
+class Loop:
+    """A loss that falls around 1e-3 and climbs from 0.1 on, with a NaN in it."""
+
+    def __init__(self, end: float = math.inf) -> None:
+        self.end = end
+
+    def step(self, lr: float) -> float:
+        return math.nan if 0.9e-3 < lr < 1e-3 else 1 / (1 + 1000 * lr) + min(lr, self.end) ** 2
+
+    def snapshot(self) -> None:
+        return None
+
+    def restore(self, state: None) -> None:
+        pass
+
+    def seed(self, value: int) -> None:
+        pass
+
+
+def paths(value: Any, path: str = "") -> set[str]:
+    """Every field in a document, as the page writes them."""
+    found = {path} if path and not path.endswith("[]") else set()
+    if isinstance(value, dict) and path not in FREE_FORM:
+        for key, item in value.items():
+            found |= paths(item, f"{path}.{key}".lstrip("."))
+    elif isinstance(value, list):
+        for item in value:
+            found |= paths(item, f"{path}[]")
+    return found
+
+
+@pytest.fixture
+def example() -> str:
+    ((_, text, _),) = blocks(PAGE.read_text(), "json")
+    return text
+
+
+def refuse(curve: lrrange.Curve) -> float:
+    raise lrrange.NoSuggestion("on purpose")
+
+
+def test_the_table_has_a_row_for_every_field_of_real_files_and_no_other(tmp_path: Path) -> None:
+    whole = lrrange.find_lr(Loop(), repeats=2, confirm=True, confirm_steps=90)
+    refused = lrrange.find_lr(Loop(), heuristic=refuse)
+    fields: set[str] = set()
+    for number, result in enumerate((whole, refused)):
+        result.save(tmp_path / f"{number}.json")
+        fields |= paths(json.loads((tmp_path / f"{number}.json").read_text()))
+    rows = re.findall(r"^\| (`.*?) \|", section(PAGE, "## Fields"), re.M)
+    assert {name for row in rows for name in re.findall(r"`([\w.\[\]]+)`", row)} == fields
+
+
+def test_the_example_is_a_file_that_load_reads_and_save_would_write(example: str, tmp_path: Path) -> None:
+    (tmp_path / "example.json").write_text(example)
+    written = json.loads(dumps(lrrange.load(tmp_path / "example.json")))
+    assert written == json.loads(example) | {"lrrange": written["lrrange"]}
+
+
+def test_the_example_shows_a_gap_a_suggestion_and_a_refusal(example: str) -> None:
+    result = json.loads(example)["result"]
+    assert "nan" in result["curve"]["loss"]
+    assert {"reason" in answer for answer in result["answers"]} == {True, False}

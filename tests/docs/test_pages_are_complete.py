@@ -1,0 +1,93 @@
+"""Nothing public is left out of the documentation, and nothing is described that is gone."""
+
+import inspect
+import re
+
+import click
+import lrrange_torch
+import pytest
+from click.testing import CliRunner
+from lrrange_torch.loader_step import LoaderStep
+from lrrange_torch.own_step import OwnStep
+
+import lrrange
+from lrrange import errors, hookspecs
+from lrrange.cli import main
+from lrrange.ranges import RANGE_RULES
+from lrrange.suggest import HEURISTICS
+from tests.docs.pages import DOCS, blocks, section
+
+HOOKS = [name for name in vars(hookspecs) if name.startswith("lrrange_")]
+ERRORS = {
+    name
+    for name, kind in vars(errors).items()
+    if inspect.isclass(kind) and issubclass(kind, errors.LRRangeError) and kind.__module__ == errors.__name__
+}
+
+
+@pytest.mark.parametrize("module", [lrrange, lrrange_torch], ids=lambda module: module.__name__)
+def test_the_reference_describes_every_public_name_and_no_other(module) -> None:
+    directive = rf"^\.\. (?:auto(?!module)\w+|py:data):: {module.__name__}\.(\w+)$"
+    described = re.findall(directive, (DOCS / "api.md").read_text(), re.M)
+    assert sorted(described) == sorted(module.__all__), "docs/api.md and __all__ differ: one line for each name there"
+
+
+@pytest.mark.parametrize("module", ["lrrange.hookspecs", "lrrange.testing", "lrrange.errors"])
+def test_the_reference_describes_all_of_the_modules_beside_the_front_door(module: str) -> None:
+    assert re.search(rf"^\.\. automodule:: {module}\n   :members:$", (DOCS / "api.md").read_text(), re.M)
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_every_hook_has_a_heading_and_an_example_that_implements_it(hook: str) -> None:
+    examples = "".join(text for _, text, _ in blocks(section(DOCS / "hooks.md", f"## `{hook}`"), "python"))
+    assert f"@lrrange.hookimpl\n    def {hook}(" in examples
+
+
+def test_the_hooks_page_describes_no_hook_that_is_gone() -> None:
+    assert set(re.findall(r"^## `(lrrange_\w+)`$", (DOCS / "hooks.md").read_text(), re.M)) == set(HOOKS)
+
+
+@pytest.mark.parametrize("name", main.commands)
+def test_the_command_line_page_shows_the_help_of_every_command(name: str) -> None:
+    help_text = CliRunner().invoke(main, [name, "--help"], prog_name="lrrange", env={"COLUMNS": "80"}).output
+    shown = [text for _, text, _ in blocks(section(DOCS / "cli.md", f"## `lrrange {name}`"), "text")]
+    assert shown == [help_text], f"docs/cli.md: under `lrrange {name}`, put its --help in one text block:\n{help_text}"
+
+
+def test_the_command_line_page_describes_no_command_that_is_gone_and_every_exit_code() -> None:
+    text = (DOCS / "cli.md").read_text()
+    assert set(re.findall(r"^## `lrrange (\w+)`$", text, re.M)) == set(main.commands)
+    assert isinstance(main, click.Group)
+    codes = re.findall(r"\b(\d+) [a-zA-Z]", main.help.split("Exit codes:")[1])
+    assert re.findall(r"^\| (\d+) \|", text, re.M) == codes
+
+
+def test_every_error_has_a_row_that_says_what_to_change() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", (DOCS / "reading-the-answer.md").read_text(), re.M)
+    assert set(rows) >= ERRORS
+    assert all(hasattr(errors, row) for row in rows if row.endswith("Error"))
+
+
+def test_every_heuristic_range_rule_and_stop_reason_is_explained() -> None:
+    text = (DOCS / "reading-the-answer.md").read_text()
+    rows = "\n".join(re.findall(r"^\| (.*?) \|", text, re.M))
+    explained = set(re.findall(r"`([\w/]+)`", rows))
+    assert {*HEURISTICS, *RANGE_RULES, *(reason.name for reason in lrrange.StopReason)} <= explained
+
+
+@pytest.mark.parametrize(
+    ("heading", "function"),
+    [
+        ("## Options of every sweep", lrrange.find_lr),
+        ("## Options for a model", LoaderStep),
+        ("## Options for a step of your own", OwnStep),
+    ],
+)
+def test_every_option_is_in_its_table(heading: str, function) -> None:
+    takes = {
+        name
+        for name, parameter in list(inspect.signature(function).parameters.items())[1:]
+        if parameter.kind is not parameter.VAR_KEYWORD
+    }
+    rows = re.findall(r"^\| (`.*?) \|", section(DOCS / "quickstart.md", heading), re.M)
+    assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == takes

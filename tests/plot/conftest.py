@@ -1,0 +1,67 @@
+import math
+import random
+
+import matplotlib
+import pytest
+
+import lrrange
+from lrrange.result import read
+from lrrange.suggest import HEURISTICS
+
+matplotlib.use("Agg")
+
+
+def falling(i, n):
+    """From 2.3 down to 0.3 in the middle of the sweep, with a little noise."""
+    return 2.3 - 2.0 / (1 + math.exp(-12 * (i / n - 0.5)))
+
+
+@pytest.fixture
+def result_of():
+    def make(losses, stop_reason=lrrange.StopReason.COMPLETED, shape="exponential", **fields):
+        plan = lrrange.SweepPlan(start_lr=1e-5, end_lr=1.0, num_steps=max(len(losses), 2), shape=shape)
+        curve = lrrange.Curve(lr=plan.rates[: len(losses)], loss=losses)
+        return lrrange.RangeTestResult(
+            plan=plan,
+            curve=curve,
+            stop_reason=stop_reason,
+            provenance=lrrange.Provenance(backend="test"),
+            **read(curve, HEURISTICS),
+            **fields,
+        )
+
+    return make
+
+
+@pytest.fixture
+def losses():
+    noise = random.Random(0)
+    return [falling(i, 60) + noise.gauss(0, 0.01) for i in range(60)]
+
+
+@pytest.fixture
+def result(result_of, losses):
+    return result_of(losses, heuristic="steepest")
+
+
+@pytest.fixture
+def axes():
+    """Axes of the user's own, with no pyplot behind them."""
+    from matplotlib.figure import Figure
+
+    return Figure().subplots()
+
+
+@pytest.fixture
+def labelled():
+    """The one artist whose legend entry begins so."""
+
+    def find(ax, start):
+        (found,) = [
+            artist
+            for artist in (*ax.lines, *ax.patches)
+            if not str(artist.get_label()).startswith("_") and str(artist.get_label()).split("  ")[0] == start
+        ]
+        return found
+
+    return find

@@ -1,0 +1,215 @@
+import math
+import subprocess
+import sys
+
+import attrs
+import numpy as np
+import pytest
+from matplotlib import pyplot
+
+import lrrange
+from lrrange.errors import OptionError, SaveError
+from lrrange.plotting import plot, save_plot
+
+
+def drawn(artist):
+    return tuple(artist.get_xdata()), tuple(artist.get_ydata())
+
+
+def test_the_points_are_the_raw_losses_and_the_line_the_smoothed_ones(result, axes, labelled):
+    plot(result, axes)
+    assert drawn(labelled(axes, "loss")) == (result.curve.lr, result.curve.loss)
+    assert drawn(labelled(axes, "smoothed loss")) == (result.curve.lr, result.curve.smoothed)
+
+
+def test_every_suggestion_is_marked_at_its_rate_on_the_smoothed_line(result, axes, labelled):
+    plot(result, axes)
+    x, y = np.log(result.curve.lr), result.curve.smoothed
+    for answer in result.answers:
+        (lr,), (height,) = drawn(labelled(axes, answer.heuristic))
+        assert lr == answer.lr
+        assert height == pytest.approx(np.interp(math.log(lr), x, y))
+
+
+def test_the_chosen_suggestion_alone_is_called_that_and_has_a_line(result, axes, labelled):
+    plot(result, axes)
+    labels = [line.get_label() for line in axes.lines]
+    assert [label for label in labels if "(chosen)" in label] == [f"steepest  {result.lr:.2e}  (chosen)"]
+    upright = [line for line in axes.lines if tuple(line.get_xdata()) == (result.lr, result.lr)]
+    assert len(upright) == 1
+
+
+def test_the_interval_of_the_chosen_suggestion_is_drawn_through_it_and_is_within_the_picture(result, axes, labelled):
+    chosen = lrrange.Suggestion(heuristic="steepest", lr=1e-3, low=1e-6, high=5.0)
+    answers = tuple(chosen if answer.heuristic == "steepest" else answer for answer in result.answers)
+    plot(attrs.evolve(result, answers=answers), axes)
+    bar = labelled(axes, "interval")
+    (height,) = labelled(axes, "steepest").get_ydata()
+    assert drawn(bar) == ((1e-6, 5.0), (height, height))
+    assert axes.get_xlim()[0] < 1e-6
+    assert axes.get_xlim()[1] > 5.0
+
+
+def test_the_range_is_shaded_from_base_lr_to_max_lr(result, axes, labelled):
+    plot(result, axes)
+    band = labelled(axes, "range")
+    assert band.get_x() == pytest.approx(result.range.base_lr)
+    assert band.get_x() + band.get_width() == pytest.approx(result.range.max_lr)
+
+
+def test_a_suggestion_below_the_first_rate_is_within_the_picture(result_of, axes, labelled):
+    result = result_of([2.0 - 0.1 * i for i in range(10)] + [1.1 + 0.1 * i for i in range(50)], heuristic="min/10")
+    plot(result, axes)
+    assert result.lr < result.curve.lr[0]
+    assert axes.get_xlim()[0] < result.lr
+    assert drawn(labelled(axes, "min/10")) == ((result.lr,), (result.curve.smoothed[0],))
+
+
+@pytest.mark.parametrize("shape", ["exponential", "linear"])
+def test_the_rates_axis_is_logarithmic_and_both_axes_are_named(result_of, losses, axes, shape):
+    plot(result_of(losses, shape=shape), axes)
+    assert axes.get_xscale() == "log"
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("learning rate", "loss")
+
+
+@pytest.mark.parametrize("stop_reason", lrrange.StopReason)
+def test_the_title_has_the_rate_and_the_stop_reason(result_of, losses, axes, stop_reason):
+    result = result_of(losses, stop_reason=stop_reason)
+    plot(result, axes)
+    assert axes.get_title(loc="left") == f"lr = {result.lr:.2e}  ({result.chosen.heuristic})"
+    words = stop_reason.value.split("_")
+    assert any(all(word in text.get_text() for word in words) and "60" in text.get_text() for text in axes.texts)
+
+
+def test_gaps_are_marked_and_break_the_line(result_of, losses, axes, labelled):
+    losses[20] = losses[21] = math.nan
+    losses[40] = math.inf
+    result = result_of(losses)
+    plot(result, axes)
+    gaps = labelled(axes, "not finite")
+    assert tuple(gaps.get_xdata()) == tuple(result.curve.lr[i] for i in (20, 21, 40))
+    assert gaps.get_label() == "not finite  (3 of 60)"
+    assert np.isnan(labelled(axes, "smoothed loss").get_ydata()[[20, 21, 40]]).all()
+
+
+def test_an_exploding_loss_leaves_the_descent_legible_and_is_told_in_the_margin(result_of, losses, axes, labelled):
+    losses[55:] = [50.0, 1e3, 1e5, 1e9, 1e30]
+    result = result_of(losses, stop_reason=lrrange.StopReason.DIVERGED)
+    plot(result, axes)
+    bottom, top = axes.get_ylim()
+    assert bottom < min(losses)
+    assert 2.3 < top < 10
+    carets = labelled(axes, "loss off the scale")
+    assert tuple(carets.get_xdata()) == result.curve.lr[55:]
+    assert "1e+30" in carets.get_label()
+
+
+def test_without_an_explosion_every_loss_is_within_the_picture(result, axes):
+    plot(result, axes)
+    bottom, top = axes.get_ylim()
+    assert bottom < min(result.curve.loss)
+    assert max(result.curve.loss) < top
+    assert not any("off the scale" in str(line.get_label()) for line in axes.lines)
+
+
+@pytest.mark.parametrize(
+    "losses",
+    [
+        [2.3] * 60,
+        [1.0 + i for i in range(60)],
+        [2.0, 1.0],
+        [math.nan] * 5,
+        [],
+        [1.5e308 * (-1) ** i for i in range(60)],
+    ],
+    ids=["flat", "rising", "short", "none finite", "empty", "largest floats"],
+)
+def test_a_result_without_a_suggestion_is_drawn_and_says_so(result_of, losses, axes, labelled, tmp_path):
+    result = result_of(losses)
+    plot(result, axes)
+    assert axes.get_title(loc="left") == f"no learning rate: every heuristic refused ({result.chosen.kind})"
+    np.testing.assert_equal(labelled(axes, "loss").get_ydata(), np.array(losses))
+    assert not any("(chosen)" in str(line.get_label()) or "range" in str(line.get_label()) for line in axes.lines)
+    save_plot(result, tmp_path / "x.png")
+    assert (tmp_path / "x.png").stat().st_size > 1000
+
+
+def test_a_refused_choice_is_named_in_the_title_while_others_are_marked(result_of, losses, axes):
+    result = result_of([losses[i] for i in range(25, 35)], heuristic="valley")
+    plot(result, axes)
+    assert axes.get_title(loc="left") == "no learning rate: valley refused (TooFewPoints)"
+    assert any(str(line.get_label()).startswith("steepest  ") for line in axes.lines)
+
+
+@pytest.mark.parametrize("shifts", [(0, -10), (-10, 0)])
+def test_two_results_on_one_axes_are_both_within_it(result_of, losses, axes, shifts):
+    for shift in shifts:
+        plot(result_of([loss + shift for loss in losses]), axes)
+    bottom, top = axes.get_ylim()
+    assert bottom < min(losses) - 10
+    assert top > max(losses)
+
+
+def test_given_axes_are_returned_and_no_figure_is_opened(result, axes):
+    before = pyplot.get_fignums()
+    assert result.plot(axes) is axes
+    assert pyplot.get_fignums() == before
+
+
+def test_without_axes_a_new_figure_is_opened_with_its_legend_below(result):
+    ax = result.plot()
+    try:
+        assert pyplot.gcf() is ax.figure
+        assert ax.get_legend() is None
+        (legend,) = ax.figure.legends
+        ax.figure.canvas.draw()
+        assert legend.get_window_extent().y1 < ax.get_window_extent().y0
+        labels = [text.get_text().split("  ")[0] for text in legend.get_texts()]
+        assert {"range", "loss", "smoothed loss", *(answer.heuristic for answer in result.answers)} <= set(labels)
+    finally:
+        pyplot.close(ax.figure)
+
+
+def test_title_stop_reason_and_axes_do_not_overlap(result_of, losses):
+    ax = result_of([loss * 1e300 for loss in losses]).plot()
+    try:
+        ax.figure.canvas.draw()
+        (reason,) = [text for text in ax.texts if "completed" in text.get_text()]
+        edges = [ax.get_window_extent(), reason.get_window_extent(), ax._left_title.get_window_extent()]
+        assert edges[0].y1 <= edges[1].y0
+        assert edges[1].y1 <= edges[2].y0
+        assert ax.yaxis.get_offset_text().get_text() == ""
+    finally:
+        pyplot.close(ax.figure)
+
+
+@pytest.mark.parametrize(
+    ("name", "start"), [("x.png", b"\x89PNG"), ("x.SVG", b"<?xml"), ("x.pdf", b"%PDF"), ("x", b"\x89PNG")]
+)
+def test_the_suffix_names_the_format_and_png_is_the_default(result, tmp_path, name, start):
+    save_plot(result, tmp_path / name)
+    assert (tmp_path / name).read_bytes().startswith(start)
+
+
+def test_an_unknown_suffix_is_an_error_that_names_known_ones(result, tmp_path):
+    with pytest.raises(OptionError, match=r"\.png, \.svg or \.pdf"):
+        save_plot(result, tmp_path / "x.xyz")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_plot_that_cannot_be_written_leaves_what_was_there(result, tmp_path):
+    (tmp_path / "x.png").mkdir()
+    with pytest.raises(SaveError, match="the plot could not be written"):
+        save_plot(result, tmp_path / "x.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["x.png"]
+
+
+def test_saving_a_plot_needs_no_pyplot(result, tmp_path):
+    result.save(tmp_path / "run.json")
+    script = (
+        "import sys, lrrange; from lrrange.plotting import save_plot\n"
+        "save_plot(lrrange.load('run.json'), 'x.png'); print('matplotlib.pyplot' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (run.stdout, run.stderr) == ("False\n", "")
+    assert (tmp_path / "x.png").exists()
