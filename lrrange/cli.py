@@ -1,12 +1,12 @@
 """The command line. Answers go to standard output, everything else to standard error."""
 
 import contextlib
+import functools
 import json
 import shlex
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, get_args
 
 import attrs
 import click
@@ -14,7 +14,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lrrange.errors import LRRangeError, MissingExtra, SaveError
+from lrrange.command_output import JSON, Command, check_writable, json_option, stdout_for_the_answer, warn, write_all
+from lrrange.compare_command import compare
+from lrrange.errors import LRRangeError, MissingExtra
 from lrrange.finder import find_lr
 from lrrange.loading import FactoryNotFound, UserCodeError, call_factory, errors_in_one_line
 from lrrange.plotting import check_plottable, save_plot
@@ -27,10 +29,7 @@ from lrrange.smoothing import SmoothingKind
 from lrrange.storage import dumps, load
 from lrrange.suggest import Refusal, Suggestion, known_name
 
-_JSON = "lrrange.json"
 _DEMO = "lrrange_torch.demo:make"
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 class _Commands(click.Group):
@@ -51,25 +50,10 @@ class _Commands(click.Group):
 
 
 def _fail(ctx: click.Context, kind: str, message: str, code: int, **more: str) -> int:
-    if ctx.meta.get(_JSON):
+    if ctx.meta.get(JSON):
         click.echo(json.dumps({"error": {"type": kind, "message": message, **more}}))
-    _warn(f"{kind}: {message} ({more['where']})" if "where" in more else message)
+    warn(f"{kind}: {message} ({more['where']})" if "where" in more else message)
     return code
-
-
-def _warn(message: str) -> None:
-    click.echo(f"Error: {' '.join(message.split())}", err=True)
-
-
-def _remember_json(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
-    ctx.meta[_JSON] = value  # errors are reported by the group, which never sees the option
-    return value
-
-
-def _json_option(command: Command) -> Command:
-    return click.option(
-        "--json", "as_json", is_flag=True, callback=_remember_json, help="One JSON document on standard output, alone."
-    )(command)
 
 
 def _sweep_options(
@@ -115,14 +99,14 @@ def main() -> None:
 @_sweep_options(start_lr=1e-5, end_lr=1.0, num_steps=200)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--out-dir", type=click.Path(file_okay=False), help="For the two files.  [default: here]")
-@_json_option
+@json_option
 def demo(data: str, root: str | None, out_dir: str | None, as_json: bool, seed: int, **options: Any) -> None:
     """Sweep a real network: LeNet with Adam on scikit-learn's digits."""
     folder = Path(out_dir or ".")
     with contextlib.suppress(OSError):  # then writing into it fails too, and says why
         folder.mkdir(parents=True, exist_ok=True)
-    files = _Files(plot=folder / "lrrange-demo.png", save=folder / "lrrange-demo.json")
-    with _stdout_for_the_answer(as_json):
+    plot, save = folder / "lrrange-demo.png", folder / "lrrange-demo.json"
+    with stdout_for_the_answer(as_json):
         try:
             check_plottable("lrrange-demo.png")
             target, made = call_factory(_DEMO, data=data, root=root, seed=seed)
@@ -131,11 +115,11 @@ def demo(data: str, root: str | None, out_dir: str | None, as_json: bool, seed: 
             raise MissingExtra(text, extra="demo") from error
         result = find_lr(target, backend="torch", seed=seed, **_merged(made, options))
     _show(result, as_json)
-    complete = files.write(result, as_json)
+    complete = _write(result, plot, save, as_json)
     others = [answer.heuristic for answer in result.answers if isinstance(answer, Suggestion)]
     others = [name for name in others if name != result.chosen.heuristic]
     if complete and others and not as_json:
-        click.echo(f"Next: lrrange suggest {shlex.quote(str(files.save))} --heuristic {others[0]}")
+        click.echo(f"Next: lrrange suggest {shlex.quote(str(save))} --heuristic {others[0]}")
     _end(result, complete)
 
 
@@ -152,27 +136,29 @@ def demo(data: str, root: str | None, out_dir: str | None, as_json: bool, seed: 
 @click.option("--save", type=click.Path(dir_okay=False, path_type=Path), help="Write the result here, as JSON.")
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the curve here.")
 @click.option("--traceback", "full", is_flag=True, help="Show where an error in your code came from.")
-@_json_option
+@json_option
 def find(factory: str, save: Path | None, plot: Path | None, full: bool, as_json: bool, **options: Any) -> None:
     """Sweep what FACTORY() in MODULE returns: the target, or (target, options).
 
     The options are keyword arguments of lrrange.find_lr, such as optimizer, loss_fn and loader for PyTorch. What is
     given here goes before them. Modules are looked for in the working directory first.
     """
-    files = _Files(plot=plot, save=save)
-    files.check()
-    with _stdout_for_the_answer(as_json), errors_in_one_line(full=full):
+    check_writable(plot=plot, save=save)
+    with stdout_for_the_answer(as_json), errors_in_one_line(full=full):
         target, made = call_factory(factory)
         result = find_lr(target, **_merged(made, options))
     _show(result, as_json)
-    _end(result, files.write(result, as_json))
+    _end(result, _write(result, plot, save, as_json))
+
+
+main.add_command(compare)
 
 
 @main.command()
 @_result_argument
 @click.option("--heuristic", metavar="NAME", help="Whose answer to take.")
 @click.option("--range", "rule", metavar="RULE", help=f"The range's rule: {', '.join(RANGE_RULES)}.")
-@_json_option
+@json_option
 def suggest(path: str, heuristic: str | None, rule: str | None, as_json: bool) -> None:
     """Answer again from a saved curve, without training."""
     result = _answered_again(load(path), heuristic)
@@ -194,7 +180,7 @@ def plot(path: str, out: Path | None) -> None:
 
 
 @main.command()
-@_json_option
+@json_option
 def plugins(as_json: bool) -> None:
     """List the plug-ins, those set aside too, with the reason."""
     found = list_plugins()
@@ -206,48 +192,6 @@ def plugins(as_json: bool) -> None:
         state = Text(str(plugin.problem), style="red") if plugin.problem else Text("\n".join(plugin.hooks))
         table.add_row(Text(plugin.name), Text(plugin.source), state)
     Console().print(table if found else "No plug-in is installed.")
-
-
-@attrs.frozen(kw_only=True)
-class _Files:
-    """Where a result is written to, besides standard output."""
-
-    plot: Path | None
-    save: Path | None
-
-    @property
-    def _paths(self) -> list[Path]:
-        return [path for path in (self.plot, self.save) if path is not None]
-
-    def check(self) -> None:
-        """Raise what is certain to fail after the sweep, before it."""
-        for path in self._paths:
-            if not path.parent.is_dir():
-                raise SaveError(f"{path} cannot be written: there is no folder {path.parent}.", path=str(path))
-        if self.plot is not None:
-            check_plottable(self.plot)
-
-    def write(self, result: RangeTestResult, quiet: bool) -> bool:
-        """Write what can be written, and say so; return whether that was everything."""
-        failures = 0
-        for path, writer in ((self.plot, save_plot), (self.save, RangeTestResult.save)):
-            if path is None:
-                continue
-            try:
-                writer(result, path)
-            except LRRangeError as error:
-                failures += 1
-                _warn(str(error))
-            else:
-                click.echo(f"Wrote {path}", err=quiet)
-        return not failures
-
-
-@contextlib.contextmanager
-def _stdout_for_the_answer(alone: bool) -> Iterator[None]:
-    """Training code prints where it likes; with --json, to standard error."""
-    with contextlib.redirect_stdout(sys.stderr) if alone else contextlib.nullcontext():
-        yield
 
 
 def _merged(made: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
@@ -270,6 +214,16 @@ def _answered_again(result: RangeTestResult, heuristic: str | None) -> RangeTest
     return attrs.evolve(fresh, answers=fresh.answers + stored, heuristic=name)
 
 
+def _write(result: RangeTestResult, plot: Path | None, save: Path | None, quiet: bool) -> bool:
+    """Write the files that were asked for; return whether all could be written."""
+    writers = {
+        path: functools.partial(write, result)
+        for path, write in ((plot, save_plot), (save, RangeTestResult.save))
+        if path
+    }
+    return write_all(writers, quiet)
+
+
 def _show(result: RangeTestResult, as_json: bool) -> None:
     if as_json:
         click.echo(dumps(result), nl=False)
@@ -280,7 +234,7 @@ def _show(result: RangeTestResult, as_json: bool) -> None:
 def _end(result: RangeTestResult, complete: bool = True) -> None:
     """Exit as the result deserves: one without a rate is shown, and is a failure."""
     if isinstance(result.chosen, Refusal):
-        _warn(result.chosen.reason)
+        warn(result.chosen.reason)
     if isinstance(result.chosen, Refusal) or not complete:
         click.get_current_context().exit(1)
 

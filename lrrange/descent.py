@@ -21,9 +21,11 @@ def check_descent(curve: Curve, reader: str, *, needed: int = 6) -> Curve:
 
 
 def enough_points(curve: Curve, reader: str, needed: int) -> Curve:
-    """The finite part of the curve. Raises: TooFewPoints if it is shorter than `needed`."""
+    """The finite part of the curve. Raises: TooFewPoints if it is shorter than `needed`; OnlyRises if that is why."""
     finite = curve.finite
     if len(finite) < needed:
+        if finite.rises and not finite.falls:
+            raise only_rises(finite)
         ended = f": the sweep ended at lr={curve.lr[-1]:.2g}" if len(curve) else ""
         raise TooFewPoints(
             f'the "{reader}" reading needs {needed} finite losses and this curve has {len(finite)}{ended}. '

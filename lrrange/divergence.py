@@ -65,7 +65,8 @@ class DivergenceMonitor:
         if len(self._losses) >= 3:
             bisect.insort(self._deviations, abs(second_difference(*self._losses[-3:])))
         self.smoothed = self._smoother.add(lr, loss)
-        self._best = min(self._best, self.smoothed)
+        if len(self._losses) >= 3:  # before that a spike still shows
+            self._best = min(self._best, self.smoothed)
         return self.smoothed
 
     @property

@@ -1,20 +1,22 @@
 """The front door: run a range test on whatever a plug-in can train."""
 
+import functools
 import math
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import attrs
 
+from lrrange.adapting import adapt, seeded
 from lrrange.curve import Curve
 from lrrange.divergence import Divergence
 from lrrange.errors import OptionError, TargetError
 from lrrange.plugins import heuristics as offered_heuristics
-from lrrange.plugins import list_plugins, make_manager, only
-from lrrange.protocol import Driver, StepDriver, TrainingStep
+from lrrange.plugins import make_manager
+from lrrange.protocol import Driver, TrainingStep
 from lrrange.repeats import common_reason, median_curve
 from lrrange.result import Provenance, RangeTestResult, choose, read
 from lrrange.schedule import Shape, SweepPlan, whole_number
@@ -34,7 +36,8 @@ _START_LR, _END_LR = 1e-7, 10.0
 _STEPS_PER_DECADE = 25
 _FEWEST_STEPS, _LINEAR_STEPS = 50, 200
 
-# Where a sweep whose bounds were lrrange's choice ends too soon, it is run once more over so many decades more.
+# Where a sweep ends too soon at a bound that was lrrange's choice, it goes on so many decades further up, or is run
+# once more from so many further down.
 _FURTHER_UP, _FURTHER_DOWN = 2, 4
 
 # A blow-up fewer decades than this above the first rate leaves no room for the rates that matter.
@@ -67,8 +70,8 @@ def find_lr(
     Args:
         target: what to train: anything an installed plug-in can adapt, or a `TrainingStep` or `Driver` itself.
         start_lr, end_lr: the first and last rate. By default 1e-7 and 10, or what the backend knows to fit the
-            optimizer. If the loss still falls at a default end, or rises from a default start, and `num_steps` was not
-            given, one more sweep is run, further.
+            optimizer. Where `num_steps` was not given, a sweep that still falls at the default end goes on for two
+            decades, and one that blows up at once from the default start is run again from four decades lower.
         num_steps: by default 25 a decade: 200 steps between the default bounds.
         shape: see `SweepPlan`.
         heuristic: the name of one, or a function of the `Curve`; by default lrrange chooses, and says which.
@@ -108,7 +111,7 @@ def find_lr(
 
         manager.register(ProgressBar())
     chosen, heuristics = choose(heuristic, offered_heuristics(manager))
-    name, adapted = _adapt(manager, target, backend, options)
+    name, adapted = adapt(manager, target, backend, options)
     runs = _Runs(manager=manager, adapted=adapted, settings=settings)
     runs.check_seeds(seed, repeats)
     if reset is not None and (repeats == 1 or not isinstance(adapted, TrainingStep)):
@@ -119,11 +122,12 @@ def find_lr(
         )
     began = time.perf_counter()
     plan = _plan(start_lr, end_lr, num_steps, shape, getattr(adapted, "bounds", dict)())
-    sweeps = [runs.sweep(plan, seed)]
-    # A number of steps is a budget, and what was asked for is not spent twice.
-    further = _further(sweeps[0], start_lr, end_lr, shape) if num_steps is None else None
-    if further is not None:
-        plan, sweeps = further, [runs.sweep(further, seed)]
+    # A number of steps is a budget, and shape="linear" has no decades to go further by.
+    ours = num_steps is None and shape == "exponential"
+    sweeps = [runs.sweep(plan, seed, extend=_further_up if ours and end_lr is None else None)]
+    if ours and start_lr is None and (lower := _further_down(sweeps[0])) is not None:
+        sweeps = [runs.sweep(lower, seed)]
+    plan = cast(SweepPlan, sweeps[0].plan)  # a plan for a sweep, maybe extended
     sweeps += [runs.sweep(plan, (seed or 0) + number, reset) for number in range(1, repeats)]
     curve = sweeps[0].curve if repeats == 1 else median_curve(sweeps, smoothing)
     singles = tuple(sweep.curve for sweep in sweeps) if repeats > 1 else ()
@@ -172,18 +176,26 @@ def _plan(
     return attrs.evolve(plan, num_steps=max(_FEWEST_STEPS, round(_STEPS_PER_DECADE * decades)))
 
 
-def _further(sweep: Sweep, start_lr: float | None, end_lr: float | None, shape: Shape) -> SweepPlan | None:
-    """The plan for a second sweep where the first ended too soon at a bound that lrrange chose; None if it did not."""
-    plan, curve = sweep.plan, sweep.curve
-    if not isinstance(plan, SweepPlan):
+def _further_up(plan: SweepPlan, curve: Curve) -> SweepPlan | None:
+    """The plan to go on with where the loss still falls at the last rate; None where it does not."""
+    if not still_falls(curve):
         return None
-    if end_lr is None and sweep.stop_reason is not None and still_falls(curve, sweep.stop_reason):
-        return _plan(plan.start_lr, plan.end_lr * 10**_FURTHER_UP, None, shape, {})
+    per_decade = (plan.num_steps - 1) / math.log10(plan.end_lr / plan.start_lr)
+    return attrs.evolve(
+        plan, end_lr=plan.end_lr * 10**_FURTHER_UP, num_steps=plan.num_steps + round(_FURTHER_UP * per_decade)
+    )
+
+
+def _further_down(sweep: Sweep) -> SweepPlan | None:
+    """The plan for a second sweep where the first blew up at once; None where it did not."""
+    curve = sweep.curve
     blew_up = sweep.stop_reason in (StopReason.DIVERGED, StopReason.NON_FINITE)
-    too_soon = len(curve) > 0 and math.log10(curve.lr[-1] / plan.start_lr) < _TOO_SOON
-    if start_lr is None and blew_up and too_soon and len(curve.finite) > 0 and not curve.falls and curve.rises:
-        return _plan(plan.start_lr / 10**_FURTHER_DOWN, curve.lr[-1], None, shape, {})
-    return None
+    if not blew_up or len(curve.finite) == 0 or curve.falls or not curve.rises:
+        return None
+    first, last = curve.lr[0], curve.lr[-1]
+    if math.log10(last / first) >= _TOO_SOON:
+        return None
+    return _plan(first / 10**_FURTHER_DOWN, last, None, "exponential", {})
 
 
 @attrs.define(kw_only=True)
@@ -205,10 +217,21 @@ class _Runs:
                 repeats=repeats,
             )
 
-    def sweep(self, plan: SweepPlan, seed: int | None, reset: Callable[[], object] | None = None) -> Sweep:
+    def sweep(
+        self,
+        plan: SweepPlan,
+        seed: int | None,
+        reset: Callable[[], object] | None = None,
+        extend: Callable[[SweepPlan, Curve], SweepPlan | None] | None = None,
+    ) -> Sweep:
         """Run one sweep, with the watchers told of it."""
         hook = self.manager.hook
-        sweep = Sweep(plan, on_advance=lambda point: hook.lrrange_advanced(point=point, sweep=sweep), **self.settings)
+        sweep = Sweep(
+            plan,
+            extend=None if extend is None else functools.partial(extend, plan),
+            on_advance=lambda point: hook.lrrange_advanced(point=point, sweep=sweep),
+            **self.settings,
+        )
         try:
             hook.lrrange_started(plan=plan, sweep=sweep)
             self._run(sweep, seed, reset)
@@ -228,44 +251,6 @@ class _Runs:
 
     def _run(self, sweep: Sweep, seed: int | None, reset: Callable[[], object] | None = None) -> Curve:
         try:
-            return _seeded(self.adapted, seed, reset).run(sweep)
+            return seeded(self.adapted, seed, reset).run(sweep)
         finally:
             self.steps_run += len(sweep.points)
-
-
-def _adapt(
-    manager: "pluggy.PluginManager", target: object, backend: str | None, options: dict[str, Any]
-) -> tuple[str, TrainingStep | Driver]:
-    """The backend's name and what it made of the target."""
-    names = [backend] if backend else [found.name for found in list_plugins() if found.problem is None]
-    for name in names:
-        adapted = only(manager, "lrrange_adapt", name)(target=target, options=options)
-        if adapted is not None:
-            return name, adapted
-    # Only now: a model or trainer may happen to have a method called `run`.
-    if backend is None and isinstance(target, (TrainingStep, Driver)):
-        if options:
-            raise OptionError(
-                f"{', '.join(options)}: unknown here. A {type(target).__name__} runs itself and takes no options.",
-                options=tuple(options),
-            )
-        return type(target).__name__, target
-    asked = [
-        f"{found.name} ({found.problem or 'not of its kind'})"
-        for found in list_plugins()
-        if backend in (None, found.name)
-    ]
-    raise TargetError(
-        f"nothing installed can train a {type(target).__name__}. Asked: {', '.join(asked) or 'no plug-in'}. Give an "
-        f"object with step, snapshot and restore, or install the backend for it.",
-        target_type=type(target).__name__,
-    )
-
-
-def _seeded(adapted: TrainingStep | Driver, seed: int | None, reset: Callable[[], object] | None) -> Driver:
-    """What runs the target, with this seed and these weights."""
-    if isinstance(adapted, TrainingStep):
-        return StepDriver(adapted, seed, reset)
-    if seed is not None:
-        adapted.seed(seed)  # type: ignore[attr-defined]  # _Runs.check_seeds has seen to it
-    return adapted

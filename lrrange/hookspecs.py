@@ -9,6 +9,8 @@ from typing import Any
 
 import pluggy
 
+from lrrange.comparison import Run
+from lrrange.policies import Policy
 from lrrange.protocol import Driver, TrainingStep
 from lrrange.ranges import LRRange
 from lrrange.schedule import SweepPlan
@@ -57,3 +59,8 @@ def lrrange_advanced(point: Point, sweep: Sweep) -> None:
 @hookspec
 def lrrange_finished(sweep: Sweep) -> None:
     """A sweep is over and everything is restored. `sweep.stop_reason` says how it ended; None means with an error."""
+
+
+@hookspec
+def lrrange_compared(run: Run, policy: Policy) -> None:
+    """A run of a comparison is over. Called where the comparison was asked for, wherever the run was made."""

@@ -6,6 +6,7 @@ by a positive number changes no decision.
 
 import math
 import statistics
+import sys
 from collections.abc import Sequence
 
 # A second difference of independent readings has sqrt(1 + 4 + 1) times their standard deviation, and the median of
@@ -18,8 +19,9 @@ _NINE_OF_TEN = 1.645
 # Further than this many standard deviations from both neighbours, one reading is a spike and not the curve.
 _SPIKE = 6.0
 
-# Standardised falls of pure noise stay under this in 99.5 % of curves of 20 to 400 readings (tests/core/test_noise.py
-# measures it); shorter curves need more, because their own noise is known less well.
+# Standardised falls of pure normal noise stay under this in 99.5 % of curves of 20 to 400 readings, and of noise with
+# the heavy tails of Student's t(3) in 97.5 % of those of 200 (tests/core/test_noise.py measures both); shorter curves
+# need more, because their own noise is known less well.
 _SIGNIFICANT = 4.2
 _SHORT_CURVE = 8.0
 
@@ -117,6 +119,7 @@ def _largest_change(loss: Sequence[float], noise: float) -> float:
 
     Blocks of 3, 6, 12, ... readings are compared, so that both a short deep valley and a long shallow slope show.
     """
+    known = noise >= sys.float_info.min  # less cannot be divided by
     sums = [0.0]
     for value in loss:
         sums.append(sums[-1] + (value - loss[0]))
@@ -127,6 +130,6 @@ def _largest_change(loss: Sequence[float], noise: float) -> float:
         for earlier, later in zip(means, means[block:], strict=False):
             lowest = min(lowest, earlier)
             if later > lowest:
-                largest = max(largest, (later - lowest) / (noise * math.sqrt(2 / block)) if noise else math.inf)
+                largest = max(largest, (later - lowest) / (noise * math.sqrt(2 / block)) if known else math.inf)
         block *= 2
     return largest

@@ -44,14 +44,18 @@ def register(plugin: object, name: str | None = None) -> None:
 
     Args:
         plugin: a module or object with functions marked by `lrrange.hookimpl`.
-        name: what `backend=` calls it; by default the module's or class's own name. A second plug-in by the same name
-            replaces the first.
+        name: what `backend=` calls it; by default the name it is installed under, or else the module's or class's own.
+            A second plug-in by the same name replaces the first; a second name of the same plug-in, its first.
     Raises: PluginUnavailable if its hooks are not those of `lrrange.hookspecs`.
     """
-    found = _checked(name or str(getattr(plugin, "__name__", type(plugin).__name__)), "registered", plugin)
+    installed_as = next((found.name for found in _installed() if found.plugin is plugin), None)
+    name = name or installed_as or str(getattr(plugin, "__name__", type(plugin).__name__))
+    found = _checked(name, "registered", plugin)
     if found.problem is not None:
         raise found.problem
-    _registered[found.name] = plugin
+    for other in [other for other, known in _registered.items() if known is plugin]:
+        del _registered[other]
+    _registered[name] = plugin
 
 
 def unregister(name: str) -> None:
@@ -63,8 +67,10 @@ def unregister(name: str) -> None:
 
 def list_plugins() -> tuple[Plugin, ...]:
     """Every plug-in there is, those set aside too; registered ones first."""
-    return tuple(_checked(name, "registered", plugin) for name, plugin in _registered.items()) + tuple(
-        found for found in _installed() if found.name not in _registered
+    registered = tuple(_checked(name, "registered", plugin) for name, plugin in _registered.items())
+    known = [id(plugin) for plugin in _registered.values()]
+    return registered + tuple(
+        found for found in _installed() if found.name not in _registered and id(found.plugin) not in known
     )
 
 
@@ -119,7 +125,7 @@ def make_manager(watchers: Iterable[object] = ()) -> pluggy.PluginManager:
         try:
             manager.register(watcher)
             manager.check_pending()
-        except pluggy.PluginValidationError as error:
+        except (pluggy.PluginValidationError, ValueError) as error:  # or it was given twice
             raise OptionError(f"the watcher {type(watcher).__name__} does not fit lrrange's hooks: {error}") from error
     return manager
 
@@ -153,12 +159,15 @@ def make_schedule(optimizer: object, bounds: Any, mode: str = "triangular2", **o
 
     Args:
         optimizer: of any framework that a plug-in knows.
-        bounds: an `LRRange`, or a `RangeTestResult`, whose range it then takes.
+        bounds: an `LRRange`, or a `RangeTestResult`, of which the range that fits the mode is taken
+            (`lrrange.cyclical.bounds_for`).
         mode: `"triangular"`, `"triangular2"`, ..., as the plug-in offers.
         options: the plug-in's own.
     Raises: OptionError if no plug-in can make one.
     """
-    bounds = getattr(bounds, "range", bounds)
+    from lrrange.cyclical import bounds_for
+
+    bounds = bounds_for(mode, bounds)
     options_: Mapping[str, Any] = options
     made = make_manager().hook.lrrange_schedule(optimizer=optimizer, bounds=bounds, mode=mode, options=options_)
     if made is None:

@@ -53,7 +53,7 @@ class ProgressBar:
         self._drawn = time.monotonic()
 
     @hookimpl
-    def lrrange_advanced(self, point: Point) -> None:
+    def lrrange_advanced(self, point: Point, sweep: Sweep) -> None:
         """Move the bar, and redraw it ten times a second at most."""
         if self._bar is None:
             return
@@ -62,7 +62,9 @@ class ProgressBar:
         loss = f"{self._smoothed:.4g}" if math.isfinite(point.loss) else f"{point.loss}"
         now = time.monotonic()
         due = now - self._drawn >= _REFRESH_SECONDS
-        self._bar.update(self._task, completed=point.step + 1, lr=rate(point.lr), loss=loss, refresh=due)
+        planned = sweep.plan.num_steps  # more than at the start, if the sweep goes on
+        step, lr = point.step + 1, rate(point.lr)
+        self._bar.update(self._task, completed=step, total=planned, lr=lr, loss=loss, refresh=due)
         if due:
             self._drawn = now
 

@@ -5,7 +5,7 @@ import inspect
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import attrs
@@ -90,25 +90,18 @@ class StepDriver:
 
     def _run_steps(self, sweep: Sweep) -> None:
         untold: deque[Any] = deque()
-        for step in range(sweep.plan.num_steps):
-            try:
-                untold.append(self.target.step(sweep.plan.lr_at(step)))
-            except StopIteration:
-                _tell(sweep, untold)
-                if sweep.running:
-                    sweep.close(StopReason.DATA_EXHAUSTED)
-                return
-            if len(untold) > getattr(untold[0], "steps_late", 0):
+        taken, exhausted = 0, False
+        while sweep.running:
+            if not exhausted and taken < sweep.plan.num_steps:
+                try:
+                    untold.append(self.target.step(sweep.plan.lr_at(taken)))
+                    taken += 1
+                except StopIteration:
+                    exhausted = True
+            if not untold:
+                sweep.close(StopReason.DATA_EXHAUSTED)
+            elif exhausted or taken == sweep.plan.num_steps or len(untold) > getattr(untold[0], "steps_late", 0):
                 sweep.tell(untold.popleft())
-            if not sweep.running:
-                return  # and what is still untold was not asked for
-        _tell(sweep, untold)
-
-
-def _tell(sweep: Sweep, losses: Iterable[Any]) -> None:
-    for loss in losses:
-        if sweep.running:
-            sweep.tell(loss)
 
 
 @contextlib.contextmanager

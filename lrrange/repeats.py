@@ -35,7 +35,8 @@ def median_curve(sweeps: Sequence[Sweep], smoothing: SmoothingKind) -> Curve:
 
 def _reading(sweep: Sweep, step: int) -> float | None:
     if step < len(sweep.points):
-        return sweep.points[step].loss
+        loss = sweep.points[step].loss
+        return loss if math.isfinite(loss) else math.nan  # a gap, and no blow-up
     return math.inf if sweep.stop_reason in _BLEW_UP else None
 
 

@@ -95,7 +95,8 @@ class SweepPlan:
                 start_lr=self.start_lr,
                 end_lr=self.end_lr,
             )
-        if math.isinf(self.end_lr / self.start_lr) or self._relative_step < _SMALLEST_STEP:
+        too_many = self.num_steps > 1 / _SMALLEST_STEP**2  # too large a number to divide by
+        if too_many or math.isinf(self.end_lr / self.start_lr) or self._relative_step < _SMALLEST_STEP:
             raise PlanError(
                 f"{self.num_steps} steps from {self.start_lr:g} to {self.end_lr:g} are too far apart or too close for "
                 f"floating-point numbers. Change start_lr, end_lr or num_steps.",

@@ -7,7 +7,7 @@ smoothed over the same rates.
   far. It lags: what it says at one rate is what the curve was about `DECADES` earlier (`OnlineSmoother.lag`). Only the
   divergence stop reads it, where a late answer costs a few steps and no advice.
 - `smooth` is for the finished curve, and the only one that heuristics read. Its `"ema"` weighs both sides alike and
-  fits a line through them, so it is zero-phase: lag 0, and exact on any straight line, also at both ends.
+  fits a line through them, so it is zero-phase: lag 0, and exact on a straight fall, also at both ends.
 """
 
 import bisect
@@ -47,6 +47,7 @@ class OnlineSmoother:
     def __init__(self, decades: float = DECADES) -> None:
         self._decades = decades
         self._recent: list[float] = []
+        self._readings = 0
         self._origin = 0.0
         self._last_x = 0.0
         self._total = 0.0
@@ -65,6 +66,9 @@ class OnlineSmoother:
             # Sums are of distances from the first loss, so that a constant loss stays exactly constant.
             self._origin, self._last_x = loss, x
         self._recent = [*self._recent[-2:], loss]
+        self._readings += 1
+        if self._readings == 3:  # the first two had no median of three, so a spike among them would have stayed
+            self._total = self._weight = self._age = 0.0
         step = x - self._last_x
         decay = math.exp(-step / self._decades)
         self._age = decay * (self._age + step * self._weight)

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import math
+import operator
 import os
 import secrets
 from importlib.metadata import version
@@ -21,15 +22,17 @@ SCHEMA = 1
 _FORMAT = "lrrange result"
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """The same value with floats that JSON does not know as strings, at any depth."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(float(value))
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+        return [plain(item) for item in value]
+    if isinstance(value, (str, int, float, bool, type(None))):
+        return value
+    return operator.index(value) if hasattr(value, "__index__") else str(value)
 
 
 def _as_float(value: Any, _: type) -> float:
@@ -50,17 +53,17 @@ def _exactly(kind: type) -> Any:
 
 
 def _answer(value: Any, _: Any) -> Suggestion | Refusal:
-    return _converter.structure(value, Refusal) if "reason" in value else _converter.structure(value, Suggestion)
+    return converter.structure(value, Refusal) if "reason" in value else converter.structure(value, Suggestion)
 
 
-_converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=False)
-_converter.register_structure_hook(float, _as_float)
-_converter.register_structure_hook(int, _exactly(int))
-_converter.register_structure_hook(bool, _exactly(bool))
-_converter.register_structure_hook(str, _exactly(str))
-_converter.register_structure_hook(Suggestion | Refusal, _answer)
-_converter.register_structure_hook_factory(
-    attrs.has, lambda cls: make_dict_structure_fn(cls, _converter, _cattrs_forbid_extra_keys=True)
+converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=False)
+converter.register_structure_hook(float, _as_float)
+converter.register_structure_hook(int, _exactly(int))
+converter.register_structure_hook(bool, _exactly(bool))
+converter.register_structure_hook(str, _exactly(str))
+converter.register_structure_hook(Suggestion | Refusal, _answer)
+converter.register_structure_hook_factory(
+    attrs.has, lambda cls: make_dict_structure_fn(cls, converter, _cattrs_forbid_extra_keys=True)
 )
 
 
@@ -70,8 +73,8 @@ def dumps(result: RangeTestResult) -> str:
         "format": _FORMAT,
         "schema": SCHEMA,
         "lrrange": version("lrrange"),
-        "answer": _plain(_answer_of(result)),
-        "result": _plain(_converter.unstructure(result)),
+        "answer": plain(_answer_of(result)),
+        "result": plain(converter.unstructure(result)),
     }
     return json.dumps(document, allow_nan=False, indent=1) + "\n"
 
@@ -97,10 +100,10 @@ def save(result: RangeTestResult, path: str | Path) -> None:
 
 def write_whole(content: bytes, path: str | Path, what: str) -> None:
     """Write a file so that at any moment there is a whole one or none. Raises: SaveError, naming `what` it was."""
-    # Where `path` is a link, its target is replaced and the link stays.
-    final = Path(os.path.realpath(path))
-    partial = final.with_name(f".{final.name}.{secrets.token_hex(4)}.part")
     try:
+        # Where `path` is a link, its target is replaced and the link stays.
+        final = Path(os.path.realpath(path))
+        partial = final.with_name(f".{final.name}.{secrets.token_hex(4)}.part")
         try:
             with open(partial, "xb") as file:
                 file.write(content)
@@ -110,9 +113,10 @@ def write_whole(content: bytes, path: str | Path, what: str) -> None:
         finally:
             with contextlib.suppress(OSError):
                 partial.unlink()
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a path may be none at all
+        reason = getattr(error, "strerror", None) or error
         raise SaveError(
-            f"{what} could not be written to {path}: {error.strerror or error}. Give a path you can write to.",
+            f"{what} could not be written to {path}: {reason}. Give a path you can write to.",
             path=str(path),
         ) from error
 
@@ -137,7 +141,7 @@ def load(path: str | Path) -> RangeTestResult:
             schema=document.get("schema"),
         )
     try:
-        return _converter.structure(document.get("result"), RangeTestResult)
+        return converter.structure(document.get("result"), RangeTestResult)
     except Exception as error:  # cattrs passes on whatever the values' own checks raise
         raise LoadError(
             f"{path} is a damaged result: {type(error).__name__}: {error}.", path=str(path), schema=SCHEMA

@@ -6,8 +6,10 @@ A heuristic is a function of a `Curve` that returns a `Suggestion`, or just a ra
 
 import contextlib
 import math
+import operator
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import attrs
 
@@ -25,6 +27,11 @@ def _finite_and_positive(suggestion: "Suggestion", _: object, lr: float) -> None
         )
 
 
+def _end(suggestion: "Suggestion", field: "attrs.Attribute[Any]", lr: float | None) -> None:
+    if lr is not None:
+        _finite_and_positive(suggestion, field, lr)
+
+
 @attrs.frozen(kw_only=True)
 class Suggestion:
     """The rate a heuristic suggests.
@@ -40,10 +47,10 @@ class Suggestion:
 
     heuristic: str
     lr: float = attrs.field(converter=float, validator=_finite_and_positive)
-    index: int | None = None
-    slope: float | None = None
-    low: float | None = None
-    high: float | None = None
+    index: int | None = attrs.field(default=None, converter=attrs.converters.optional(operator.index))
+    slope: float | None = attrs.field(default=None, converter=attrs.converters.optional(float))
+    low: float | None = attrs.field(default=None, converter=attrs.converters.optional(float), validator=_end)
+    high: float | None = attrs.field(default=None, converter=attrs.converters.optional(float), validator=_end)
 
 
 @attrs.frozen(kw_only=True)

@@ -64,6 +64,8 @@ class Sweep:
         smoothing: how the finished curve is smoothed; see `lrrange.smoothing.smooth`.
         divergence: when to stop early; None never stops for a finite loss.
         non_finite_limit: this many losses in a row that are not finite end the sweep. Fewer are gaps in the curve.
+        extend: asked once, with the curve, when the plan is done: a longer plan to go on with, or None. Its first steps
+            count as taken.
         on_advance: called with each new point, after it was appended.
     """
 
@@ -74,6 +76,7 @@ class Sweep:
         smoothing: SmoothingKind = "ema",
         divergence: Divergence | None = Divergence(),  # noqa: B008  a frozen value, safe to share
         non_finite_limit: int = 3,
+        extend: Callable[[Curve], SweepPlan | None] | None = None,
         on_advance: Callable[[Point], object] | None = None,
     ) -> None:
         if not isinstance(divergence, Divergence | None):
@@ -84,6 +87,7 @@ class Sweep:
         self._monitor = DivergenceMonitor(divergence or Divergence())
         self._non_finite_limit = whole_number("non_finite_limit", non_finite_limit)
         self._non_finite_run = 0
+        self._extend = extend
         self._on_advance = on_advance
         self._points: list[Point] = []
         self._stop_reason: StopReason | None = None
@@ -141,7 +145,7 @@ class Sweep:
             self._end("tell", StopReason.NON_FINITE)
         elif finite and self._divergence is not None and self._monitor.diverged:
             self._end("tell", StopReason.DIVERGED)
-        elif len(self._points) == self.plan.num_steps:
+        elif len(self._points) == self.plan.num_steps and not self._extended():
             self._end("tell", StopReason.COMPLETED)
         if self._on_advance is not None:
             self._on_advance(self._points[-1])
@@ -154,6 +158,13 @@ class Sweep:
         """
         self._check_running("close")
         self._end("close", reason)
+
+    def _extended(self) -> bool:
+        """Whether there is a longer plan to go on with."""
+        extend, self._extend = self._extend, None
+        longer = None if extend is None else extend(self.curve)
+        self.plan = longer or self.plan
+        return longer is not None
 
     def _check_running(self, move: str) -> None:
         if self._stop_reason is not None:

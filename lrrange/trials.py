@@ -41,6 +41,11 @@ _HALF_WIDTH = 10**0.25
 _SHORTEST = 10
 
 
+def _rate(_: object, field: "attrs.Attribute[float]", lr: float) -> None:
+    if not 0 < lr < math.inf:
+        raise PlanError(f"{field.name}={lr!r} of a trial is not a positive, finite rate.", lr=lr)
+
+
 @attrs.frozen(kw_only=True)
 class Trial:
     """One short run at one rate.
@@ -52,7 +57,7 @@ class Trial:
             if a loss was not finite.
     """
 
-    lr: float
+    lr: float = attrs.field(validator=_rate)
     steps: int
     loss: float
 
@@ -69,12 +74,12 @@ class Confirmation:
         max_lr: the peak for a one-cycle.
     """
 
-    trials: tuple[Trial, ...]
+    trials: tuple[Trial, ...] = attrs.field(validator=attrs.validators.min_len(1))
     held_out: bool
-    lr: float
-    low: float
-    high: float
-    max_lr: float
+    lr: float = attrs.field(validator=_rate)
+    low: float = attrs.field(validator=_rate)
+    high: float = attrs.field(validator=_rate)
+    max_lr: float = attrs.field(validator=_rate)
 
     @property
     def steps(self) -> int:

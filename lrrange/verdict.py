@@ -35,10 +35,10 @@ class Verdict:
         return "confident" if self.confident else f"uncertain: {'; '.join(self.reasons)}"
 
 
-def still_falls(curve: Curve, stop_reason: StopReason) -> bool:
-    """Whether the sweep ended before the loss stopped falling: the rates that matter lie above `end_lr`."""
+def still_falls(curve: Curve) -> bool:
+    """Whether a sweep that came to its last rate ended before the loss stopped falling: it should go further up."""
     finite = curve.finite
-    if stop_reason is not StopReason.COMPLETED or len(finite) < 2 or not finite.falls:
+    if len(finite) < 2 or not finite.falls:
         return False
     return math.log10(finite.lr[-1] / finite.lr[finite.lowest]) < _AT_THE_END
 
@@ -66,7 +66,7 @@ def judge(
     if far and 2 * len(far) >= len(others):
         named = ", ".join(f"{other.heuristic} ({other.lr:.2g})" for other in far)
         reasons.append(f"{named} lie more than a decade away")
-    if still_falls(curve, stop_reason):
+    if stop_reason is StopReason.COMPLETED and still_falls(curve):
         reasons.append(f"the loss still falls at end_lr={plan.end_lr:.2g}: raise it")
     if len(curve) > 1 and (density := (len(curve) - 1) / math.log10(curve.lr[-1] / curve.lr[0])) < _SPARSE:
         reasons.append(f"{density:.1f} steps a decade are few: raise num_steps")

@@ -116,3 +116,45 @@ def test_a_plot_without_matplotlib_names_the_extra_before_the_first_step(project
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     run = lrrange("find", "train:make_interrupted", "--plot", "run.png")
     assert "pip install 'lrrange[plot]'" in one_error_line(run, 1)
+
+
+def test_confirm_shows_each_rate_that_was_tried_with_the_loss_it_reached(project, lrrange):
+    run = lrrange("find", "train:make", "--confirm", "--confirm-steps", "180", "--save", "run.json")
+    result = library.load("run.json")
+    assert run.exit_code == 0
+    assert result.confirmation.steps <= 180
+    assert "training loss by 20 steps" in run.stdout
+    for trial in result.confirmation.trials:
+        assert f"{trial.lr:.2e}" in run.stdout
+        assert f"{trial.loss:.4g}" in run.stdout
+    (line,) = [line for line in run.stdout.splitlines() if line.split()[:1] == ["lr"]]
+    assert f"{result.lr:.2e}" in line
+    assert f"moved from {result.chosen.lr:.2e}" in line
+
+
+def test_a_budget_too_small_to_confirm_is_one_line_before_the_first_step(project, lrrange, one_error_line):
+    assert "confirm_steps=10" in one_error_line(lrrange("find", "train:make", "--confirm", "--confirm-steps", "10"), 1)
+    assert project.loops()[0].log == []
+
+
+def test_repeats_of_a_loop_that_takes_no_seed_is_one_line(project, lrrange, one_error_line):
+    assert "repeats=3" in one_error_line(lrrange("find", "train:make", "--repeats", "3"), 1)
+
+
+def test_the_json_holds_the_answer_in_one_place(project, lrrange):
+    answer = json.loads(lrrange("find", "train:make", "--json", "--save", "run.json").stdout)["answer"]
+    result = library.load("run.json")
+    assert answer == {
+        "lr": result.lr,
+        "low": result.low,
+        "high": result.high,
+        "verdict": str(result.verdict),
+        "base_lr": result.range.base_lr,
+        "max_lr": result.range.max_lr,
+    }
+
+
+def test_the_json_of_a_refused_result_says_why(project, lrrange):
+    answer = json.loads(lrrange("find", "train:make_frozen", "--json").stdout)["answer"]
+    assert list(answer) == ["refused"]
+    assert "does not fall" in answer["refused"]

@@ -187,3 +187,45 @@ def test_the_table_fits_a_narrow_terminal_without_losing_a_rate():
 def test_rendering_needs_no_matplotlib(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert "steepest" in text_of(result_of(descending()))
+
+
+def confirmed(**fields):
+    trials = tuple(lrrange.Trial(lr=lr, steps=75, loss=loss) for lr, loss in ((1e-3, 0.9), (3e-3, 0.4), (1e-2, 0.5)))
+    trials += (lrrange.Trial(lr=3e-3, steps=150, loss=0.2), lrrange.Trial(lr=1e-2, steps=150, loss=0.3))
+    values = {"trials": trials, "held_out": False, "lr": 2.5e-3, "low": 1e-3, "high": 5e-3, "max_lr": 6e-3, **fields}
+    return attrs.evolve(result_of(descending()), confirmation=lrrange.Confirmation(**values))
+
+
+def test_trials_are_shown_by_rate_with_what_they_reached_and_the_best_marked():
+    text = text_of(confirmed())
+    shown = rows(text)
+    assert "training loss by 75 steps" in text
+    assert ["1.00e-03", "0.9"] in shown
+    assert ["*", "3.00e-03", "0.4", "0.2"] in shown
+    assert ["1.00e-02", "0.5", "0.3"] in shown
+    assert "held-out loss by 75 steps" in text_of(confirmed(held_out=True))
+
+
+def test_a_confirmed_rate_goes_before_the_one_the_sweep_chose():
+    result = confirmed()
+    text = text_of(result)
+    assert (result.lr, result.range.max_lr) == (2.5e-3, 6e-3)
+    assert f"2.50e-03  midway, lrrange's choice, moved from {result.chosen.lr:.2e} by 525 steps of trials" in text
+    assert "1.00e-03 to 5.00e-03" in text
+    assert "6.00e-03  confirmed" in text
+    assert result.verdict.confident
+
+
+def test_a_best_trial_at_the_edge_of_what_was_tried_is_uncertain():
+    trials = (lrrange.Trial(lr=1e-3, steps=75, loss=0.5), lrrange.Trial(lr=1e-2, steps=150, loss=0.3))
+    assert "the best trial is the highest rate tried, 0.01" in text_of(confirmed(trials=trials))
+    low = (lrrange.Trial(lr=1e-3, steps=150, loss=0.5), lrrange.Trial(lr=1e-2, steps=75, loss=0.9))
+    assert "the best trial is the lowest rate tried, 0.001" in text_of(confirmed(trials=low))
+
+
+def test_the_verdict_is_shown_with_its_reasons():
+    climbing = [*descending(50), *(2.3 + 0.4 * i for i in range(10))]
+    assert ["verdict", "confident"] in rows(text_of(result_of(climbing)))
+    wide = (lrrange.Suggestion(heuristic="midway", lr=1e-3, low=1e-5, high=1e-2),)
+    text = text_of(attrs.evolve(result_of(descending()), answers=wide))
+    assert "uncertain: the interval 1e-05 to 0.01 is 3.0 decades wide" in text

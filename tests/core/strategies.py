@@ -101,22 +101,13 @@ def landscapes(noise: float = 0.05, **fixed: object) -> st.SearchStrategy[Landsc
         "noise": st.floats(0.0, noise),
         "seed": st.integers(0, 2**32),
     }
-    return st.builds(Landscape, **{name: kind for name, kind in free.items() if name not in fixed}, **_just(fixed))
-
-
-def _just(fixed: dict[str, object]) -> dict[str, st.SearchStrategy[object]]:
-    return {name: st.just(value) for name, value in fixed.items()}
-
-
-def rates() -> st.SearchStrategy[float]:
-    """Rates that somebody might sweep from or to."""
-    return st.floats(1e-12, 1e6)
+    return st.builds(Landscape, **(free | {name: st.just(value) for name, value in fixed.items()}))
 
 
 @st.composite
 def plans(draw: st.DrawFn, min_steps: int = 2, max_steps: int = 300, shape: str | None = None) -> SweepPlan:
     """Any plan over at least a hundredth of a decade."""
-    start = draw(rates())
+    start = draw(st.floats(1e-12, 1e6))
     return SweepPlan(
         start_lr=start,
         end_lr=start * 10 ** draw(st.floats(0.01, 12.0)),

@@ -1,4 +1,4 @@
-"""Bounds and length where the user gives none, and the one more sweep where the curve asks for it."""
+"""Bounds and length where the user gives none, and how a sweep goes on where the curve asks for it."""
 
 import math
 
@@ -62,7 +62,9 @@ def test_a_loss_that_still_falls_at_a_default_end_is_swept_two_decades_further()
     result = find_lr(target)
     assert result.plan.end_lr == pytest.approx(2.0)
     assert result.plan.start_lr == 1e-7
-    assert sweeps(target) == 2
+    assert sweeps(target) == 1
+    assert len(target.rates) <= result.plan.num_steps == 133 + 50  # to the default end, and 25 for each decade on
+    assert list(target.rates) == pytest.approx(result.plan.rates[: len(target.rates)], rel=0.02)
     assert result.provenance.steps_run == len(target.rates)
     assert math.log10(result.lr) == pytest.approx(-1.9, abs=0.3)
     assert target.state == before

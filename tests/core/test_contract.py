@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from lrrange import testing
+from lrrange import StopReason, hookimpl, testing
+from lrrange.errors import OptionError
 from lrrange.testing import Rig
 from tests.core.strategies import Landscape
 from tests.core.training import Loop, OwnLoop
@@ -71,6 +72,7 @@ class Swallows(OwnLoop):
         try:
             return super().run(sweep)
         except self.swallowed:
+            sweep.close(StopReason.DATA_EXHAUSTED)
             return sweep.curve
 
 
@@ -158,7 +160,7 @@ def test_a_swallowed_ctrl_c_is_found_out():
     class SwallowsCtrlC(Swallows):
         swallowed = (KeyboardInterrupt,)
 
-    with pytest.raises(Exception, match=r"swallowed KeyboardInterrupt|without saying why"):
+    with pytest.raises(AssertionError, match="swallowed KeyboardInterrupt"):
         testing.check_state_is_back_after_ctrl_c(rig_of(SwallowsCtrlC))
 
 
@@ -181,8 +183,6 @@ def test_steps_that_the_sweep_does_not_know_of_are_no_matter_if_they_are_put_bac
 
 
 def test_a_backend_that_takes_any_option_is_found_out(registered):
-    from lrrange import hookimpl
-
     class Careless:
         @hookimpl
         def lrrange_adapt(self, target):
@@ -194,9 +194,6 @@ def test_a_backend_that_takes_any_option_is_found_out(registered):
 
 
 def test_an_error_that_does_not_name_the_option_is_found_out(registered):
-    from lrrange import hookimpl
-    from lrrange.errors import OptionError
-
     class Terse:
         @hookimpl
         def lrrange_adapt(self, options):

@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lrrange import Divergence, StopReason, Sweep, SweepPlan
@@ -67,6 +67,10 @@ def test_a_step_up_to_a_level_far_above_the_start_stops_the_sweep():
 
 
 @given(st.integers(0, 199), st.floats(-100.0, 100.0))
+@example(0, 50.0)
+@example(0, -50.0)
+@example(1, 50.0)
+@example(1, -50.0)
 def test_one_spike_however_high_stops_no_sweep(step, height):
     spiked = Landscape(blow_up=math.inf, noise=0.02, spikes=((step, height),))
     assert spiked.sweep().stop_reason is StopReason.COMPLETED

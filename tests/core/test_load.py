@@ -128,7 +128,11 @@ BROKEN = {
     "a version that is a number": (("result", "provenance", "versions"), {"torch": 2}),
     "a seed that is text": (("result", "provenance", "seed"), "1"),
     "answers that are no list": (("result", "answers"), 3),
+    "an interval below zero": (("result", "answers", 0, "low"), -1.0),
     "a flag that is a number": (("result", "confirmation", "held_out"), 1),
+    "a confirmation without a trial": (("result", "confirmation", "trials"), []),
+    "a confirmed peak that is no rate": (("result", "confirmation", "max_lr"), "nan"),
+    "a trial at no rate": (("result", "confirmation", "trials", 0, "lr"), 0.0),
 }
 
 

@@ -133,3 +133,9 @@ def test_one_reading_in_a_hundred_far_off_moves_the_answer_little(landscape, hei
         readings[step] += height * landscape.drop
     answer = midway(Curve(lr=PLAN.rates, loss=readings))
     assert math.log10(answer.lr / midway(landscape.curve()).lr) == pytest.approx(0.0, abs=0.3)
+
+
+def test_a_blow_up_before_there_are_enough_points_is_refused_for_that():
+    climbing = [2.3, 2.31, 2.3, 2.29, 2.3, 9.0, 40.0, 200.0, 900.0]
+    with pytest.raises(OnlyRises, match="Lower start_lr"):
+        midway(Curve(lr=PLAN.rates[: len(climbing)], loss=climbing))

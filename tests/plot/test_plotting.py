@@ -213,3 +213,42 @@ def test_saving_a_plot_needs_no_pyplot(result, tmp_path):
     run = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (run.stdout, run.stderr) == ("False\n", "")
     assert (tmp_path / "x.png").exists()
+
+
+def confirmed(result):
+    trials = tuple(lrrange.Trial(lr=lr, steps=150, loss=loss) for lr, loss in ((1e-3, 0.9), (3e-3, 0.4), (1e-2, 0.5)))
+    values = {"trials": trials, "held_out": False, "lr": 2.5e-3, "low": 1e-3, "high": 5e-3, "max_lr": 6e-2}
+    return attrs.evolve(result, confirmation=lrrange.Confirmation(**values))
+
+
+def test_a_confirmed_rate_is_marked_beside_the_one_the_sweep_chose(result, axes, labelled):
+    result = confirmed(result)
+    plot(result, axes)
+    assert tuple(labelled(axes, "confirmed").get_xdata()) == (2.5e-3,)
+    assert tuple(labelled(axes, "interval").get_xdata()) == (1e-3, 5e-3)
+    band = labelled(axes, "range")
+    assert band.get_x() + band.get_width() == pytest.approx(6e-2)
+    assert axes.get_title(loc="left") == "lr = 2.50e-03  (steepest, confirmed)"
+
+
+def test_repeated_sweeps_are_drawn_as_a_band_from_the_lowest_to_the_highest(result, result_of, losses, axes):
+    lower = result_of([loss - 0.2 for loss in losses]).curve
+    higher = result_of([loss + 0.2 for loss in losses[:50]]).curve
+    plot(attrs.evolve(result, sweeps=(lower, higher)), axes)
+    (drawn_band,) = [one for one in axes.collections if one.get_label() == "smoothed loss of 2 sweeps"]
+    heights = drawn_band.get_paths()[0].vertices[:, 1]
+    assert heights.min() == pytest.approx(min(lower.smoothed))
+    assert heights.max() == pytest.approx(max(higher.smoothed))
+
+
+def test_a_grid_is_one_panel_for_each_setting_on_common_axes(result, result_of, losses):
+    flat = result_of([2.3] * 60)
+    results = [result, result, flat, result]
+    cells = [lrrange.GridCell(setting={"batch_size": 16 * i}, result=one) for i, one in enumerate(results)]
+    figure = lrrange.Grid(cells=tuple(cells)).plot()
+    panels = [panel for panel in figure.axes if panel.axison]
+    assert [panel.get_title(loc="left") for panel in panels] == [f"batch_size={16 * i}" for i in range(4)]
+    assert len({panel.get_ylim() for panel in panels}) == len({panel.get_xlim() for panel in panels}) == 1
+    bottom, top = panels[0].get_ylim()
+    assert bottom < min(losses) < max(losses) < top
+    assert [len(panel.patches) for panel in panels] == [1, 1, 0, 1]  # the shaded range, where there is one
