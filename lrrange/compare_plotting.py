@@ -1,6 +1,5 @@
 """A comparison as a picture: loss against steps, with the rates below. Needs matplotlib, from first use."""
 
-import io
 import math
 import statistics
 from collections.abc import Sequence
@@ -8,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lrrange.comparison import Comparison, NoWinner, Run
-from lrrange.plotting import _format, _need_matplotlib, check_plottable
-from lrrange.storage import write_whole
+from lrrange.plotting import check_plottable, need_matplotlib, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,7 +33,7 @@ def plot(comparison: Comparison, axes: "tuple[Axes, Axes] | None" = None) -> "tu
     Returns: the axes, of the loss and of the rate.
     Raises: MissingExtra if matplotlib is not installed; NoWinner if there is nothing to draw.
     """
-    _need_matplotlib()
+    need_matplotlib()
     if axes is not None:
         return _draw(comparison, axes)
     from matplotlib import pyplot
@@ -53,9 +51,7 @@ def save_plot(comparison: Comparison, path: str | Path) -> None:
 
     figure = Figure(figsize=(8, 7), layout="constrained")
     _in(figure, comparison)
-    picture = io.BytesIO()
-    figure.savefig(picture, format=_format(path), dpi=150)
-    write_whole(picture.getvalue(), path, "the plot")
+    save_figure(figure, path)
 
 
 def _in(figure: "Figure", comparison: Comparison) -> "tuple[Axes, Axes]":

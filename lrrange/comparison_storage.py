@@ -3,7 +3,6 @@
 import json
 import math
 import os
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +11,12 @@ import attrs
 from lrrange.comparison import Comparison, Run
 from lrrange.errors import LoadError, SaveError
 from lrrange.policies import Policy
-from lrrange.storage import converter, plain, write_whole
-
-SCHEMA = 1
+from lrrange.storage import converter, document_of, plain, read_document, write_whole
 
 _ROUNDING = 1e-9
 
 # How a journal begins. A file that begins otherwise is somebody's, and is not written to.
 _BEGINNING = b'{"format": "lrrange comparison"'
-_FORMAT = "lrrange comparison"
 
 
 def dumps(comparison: Comparison) -> str:
@@ -42,34 +38,11 @@ def load(path: str | Path) -> Comparison:
 
 
 def _document(comparison: Comparison) -> dict[str, Any]:
-    return {
-        "format": _FORMAT,
-        "schema": SCHEMA,
-        "lrrange": version("lrrange"),
-        "comparison": plain(converter.unstructure(comparison)),
-    }
+    return document_of(comparison, kind="comparison")
 
 
 def _loads(text: bytes, path: str | Path) -> Comparison:
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise LoadError(f"{path} is not JSON: {error}. Was it cut short?", path=str(path)) from error
-    if not isinstance(document, dict) or document.get("format") != _FORMAT:
-        raise LoadError(f"{path} is JSON, but not a comparison that lrrange saved.", path=str(path))
-    if document.get("schema") != SCHEMA:
-        raise LoadError(
-            f"{path} has schema {document.get('schema')!r}, written by lrrange {document.get('lrrange')}, and this is "
-            f"lrrange {version('lrrange')}, which reads schema {SCHEMA}. Install that version.",
-            path=str(path),
-            schema=document.get("schema"),
-        )
-    try:
-        return converter.structure(document.get("comparison"), Comparison)
-    except Exception as error:  # cattrs passes on whatever the values' own checks raise
-        raise LoadError(
-            f"{path} is a damaged comparison: {type(error).__name__}: {error}.", path=str(path), schema=SCHEMA
-        ) from error
+    return read_document(text, path, kind="comparison", of=Comparison)
 
 
 class Journal:

@@ -235,8 +235,13 @@ class _Runs:
         try:
             hook.lrrange_started(plan=plan, sweep=sweep)
             self._run(sweep, seed, reset)
-        finally:
-            hook.lrrange_finished(sweep=sweep)
+        except BaseException as error:
+            try:
+                hook.lrrange_finished(sweep=sweep)
+            except Exception as another:  # which must not hide why the sweep ended
+                error.add_note(f"A watcher then raised in lrrange_finished: {type(another).__name__}: {another}")
+            raise
+        hook.lrrange_finished(sweep=sweep)
         if sweep.running:
             raise TargetError(
                 f"the {type(self.adapted).__name__} ended its training after {len(sweep.points)} of {plan.num_steps} "

@@ -39,7 +39,7 @@ def plot(result: RangeTestResult, ax: "Axes | None" = None) -> "Axes":
     Returns: the axes.
     Raises: MissingExtra if matplotlib is not installed.
     """
-    _need_matplotlib()
+    need_matplotlib()
     if ax is not None:
         return _draw(result, ax)
     from matplotlib import pyplot
@@ -58,6 +58,11 @@ def save_plot(result: RangeTestResult, path: str | Path) -> None:
 
     figure = Figure(figsize=(8, 5), layout="constrained")
     _legend_outside(figure, _draw(result, figure.subplots()))
+    save_figure(figure, path)
+
+
+def save_figure(figure: "Figure", path: str | Path) -> None:
+    """Write a figure to `path`, whole or not at all, in the format its suffix names. Raises: SaveError."""
     picture = io.BytesIO()
     figure.savefig(picture, format=_format(path), dpi=150)
     write_whole(picture.getvalue(), path, "the plot")
@@ -71,7 +76,7 @@ def plot_grid(grid: Grid) -> "Figure":
     Returns: a figure, which `savefig` writes; a notebook shows it.
     Raises: MissingExtra if matplotlib is not installed.
     """
-    _need_matplotlib()
+    need_matplotlib()
     from matplotlib.figure import Figure
 
     columns = min(len(grid), 3)
@@ -98,7 +103,7 @@ def plot_grid(grid: Grid) -> "Figure":
 
 def check_plottable(path: str | Path) -> None:
     """Raise now what `save_plot` would raise after the sweep: MissingExtra, or OptionError for the file's suffix."""
-    _need_matplotlib()
+    need_matplotlib()
     from matplotlib.backend_bases import FigureCanvasBase
 
     known = FigureCanvasBase.get_supported_filetypes()
@@ -110,7 +115,8 @@ def _format(path: str | Path) -> str:
     return Path(path).suffix.lower().removeprefix(".") or "png"
 
 
-def _need_matplotlib() -> None:
+def need_matplotlib() -> None:
+    """Raise MissingExtra if matplotlib is not installed."""
     try:
         import matplotlib  # noqa: F401  only whether it is there
     except ModuleNotFoundError as error:

@@ -25,8 +25,9 @@ class TrainingStep(Protocol):
     and `report()`, called after the sweep, a mapping that goes into the result's provenance (`versions`, itself a
     mapping of package to version, and anything else that JSON can hold). Two more widen what `find_lr` can do:
     `bounds()`, a mapping with `start_lr` or `end_lr` where the usual ones do not fit the optimizer; and `evaluate()`,
-    the held-out loss of the training as it is, by which `confirm=True` then judges. What is wrong with the target is
-    best raised where the adapter is made, before any step.
+    the held-out loss of the training as it is, by which `confirm=True` and `compare` then judge. One is for `compare`
+    alone: `set_momentum(value)`, the momentum of the steps that follow, which returns whether the optimizer has any.
+    What is wrong with the target is best raised where the adapter is made, before any step.
     """
 
     def step(self, lr: float) -> Any:

@@ -8,7 +8,7 @@ import os
 import secrets
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 import cattrs
@@ -19,7 +19,8 @@ from lrrange.result import RangeTestResult
 from lrrange.suggest import Refusal, Suggestion
 
 SCHEMA = 1
-_FORMAT = "lrrange result"
+
+Value = TypeVar("Value")
 
 
 def plain(value: Any) -> Any:
@@ -69,13 +70,7 @@ converter.register_structure_hook_factory(
 
 def dumps(result: RangeTestResult) -> str:
     """`result` as the JSON document that `save` writes."""
-    document = {
-        "format": _FORMAT,
-        "schema": SCHEMA,
-        "lrrange": version("lrrange"),
-        "answer": plain(_answer_of(result)),
-        "result": plain(converter.unstructure(result)),
-    }
+    document = document_of(result, kind="result", answer=plain(_answer_of(result)))
     return json.dumps(document, allow_nan=False, indent=1) + "\n"
 
 
@@ -127,12 +122,31 @@ def load(path: str | Path) -> RangeTestResult:
     Raises: LoadError if the file is not one, or if its schema, which a later lrrange wrote, is unknown to this one;
         OSError if it cannot be read.
     """
+    return read_document(Path(path).read_bytes(), path, kind="result", of=RangeTestResult)
+
+
+def document_of(value: object, *, kind: str, **more: Any) -> dict[str, Any]:
+    """`value` as a JSON document: its kind, the schema, the version that wrote it, whatever `more`, and itself."""
+    head = {"format": f"lrrange {kind}", "schema": SCHEMA, "lrrange": version("lrrange")}
+    return head | more | {kind: plain(converter.unstructure(value))}
+
+
+def read_document(text: bytes, path: object, *, kind: str, of: type[Value]) -> Value:
+    """What `document_of` made a document of.
+
+    Args:
+        text: the document.
+        path: where it is from, for messages.
+        kind: what it should hold, `"result"` say.
+        of: the class of that.
+    Raises: LoadError if it holds anything else.
+    """
     try:
-        document = json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_no_constant)
+        document = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise LoadError(f"{path} is not JSON: {error}. Was it cut short?", path=str(path)) from error
-    if not isinstance(document, dict) or document.get("format") != _FORMAT:
-        raise LoadError(f"{path} is JSON, but not a result that lrrange saved.", path=str(path))
+    if not isinstance(document, dict) or document.get("format") != f"lrrange {kind}":
+        raise LoadError(f"{path} is JSON, but not a {kind} that lrrange saved.", path=str(path))
     if document.get("schema") != SCHEMA:
         raise LoadError(
             f"{path} has schema {document.get('schema')!r}, written by lrrange {document.get('lrrange')}, and this is "
@@ -141,10 +155,10 @@ def load(path: str | Path) -> RangeTestResult:
             schema=document.get("schema"),
         )
     try:
-        return converter.structure(document.get("result"), RangeTestResult)
+        return converter.structure(document.get(kind), of)
     except Exception as error:  # cattrs passes on whatever the values' own checks raise
         raise LoadError(
-            f"{path} is a damaged result: {type(error).__name__}: {error}.", path=str(path), schema=SCHEMA
+            f"{path} is a damaged {kind}: {type(error).__name__}: {error}.", path=str(path), schema=SCHEMA
         ) from error
 
 

@@ -11,6 +11,7 @@ from typing import Any, get_args
 
 import attrs
 import torch
+from lrrange_torch.momentum import momentum_of, set_momentum
 from lrrange_torch.rates import GroupRates, set_rate
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -49,7 +50,7 @@ class ScheduleLR(LRScheduler):
         rates = GroupRates([optimizer])
         for group, rate in zip(optimizer.param_groups, rates.wanted(schedule.lr_at(0)), strict=True):
             group["initial_lr"] = rate
-        momenta = [_momentum_of(group) for group in optimizer.param_groups]
+        momenta = [momentum_of(group) for group in optimizer.param_groups]
         self.momentum_ratios = [momentum / (max(momenta) or 1.0) for momentum in momenta]
         super().__init__(optimizer)
 
@@ -62,7 +63,7 @@ class ScheduleLR(LRScheduler):
         if momentum is not None:
             for group, ratio in zip(self.optimizer.param_groups, self.momentum_ratios, strict=True):
                 if ratio > 0:
-                    _set_momentum(group, momentum * ratio)
+                    set_momentum(group, momentum * ratio)
         # From `base_lrs`, because `RangeTestResult.apply` scales those.
         first, now = self.schedule.lr_at(0), self.schedule.lr_at(self.last_epoch)
         return [now * (float(base) / first) for base in self.base_lrs]
@@ -197,18 +198,3 @@ def _half_cycle(epochs: float | None, steps: int | None, steps_per_epoch: int | 
                 "a length, or steps_per_half_cycle= instead.",
             ) from None
     return half_cycle_steps(steps_per_epoch, epochs)
-
-
-def _momentum_of(group: dict[str, Any]) -> float:
-    """The group's momentum; 0 if it has none."""
-    found = group["betas"][0] if group.get("betas") else group.get("momentum", 0.0)
-    return float(found or 0.0)
-
-
-def _set_momentum(group: dict[str, Any], momentum: float) -> None:
-    if not group.get("betas"):
-        set_rate(group, "momentum", momentum)
-    elif isinstance(group["betas"][0], torch.Tensor):
-        group["betas"][0].fill_(momentum)
-    else:
-        group["betas"] = (momentum, *group["betas"][1:])

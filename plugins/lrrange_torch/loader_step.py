@@ -3,7 +3,7 @@
 import inspect
 import math
 from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from typing import Any, Literal, SupportsFloat
 
 import torch
 from torch import nn
@@ -11,8 +11,10 @@ from torch.optim import Optimizer
 
 from lrrange.errors import OptionError, TargetError
 from lrrange_torch.batches import Batches
+from lrrange_torch.lazy import LazySnapshot, why_not_lazy
 from lrrange_torch.objective import BatchForm, MetricMode, Objective
 from lrrange_torch.optimizing import Optimizing
+from lrrange_torch.reading import read_now, reader_for
 from lrrange_torch.state import Snapshot, seed_everything
 
 ReadOn = Literal["training", "validation"]
@@ -40,7 +42,9 @@ class LoaderStep(Optimizing):
         metric_mode: `"max"` if higher is better; what is recorded is then the negative, so that a curve falls as it
             learns.
 
-    A step whose loss is not finite does not move the weights: that would only destroy them for the steps that follow.
+    Where losses are read in their step, which is everywhere but on CUDA, one that is not finite does not move the
+    weights: that would only destroy them for the steps that follow. On CUDA losses are read some steps late, so that no
+    step waits for the device, and a loss that destroys the weights ends the sweep.
     Raises: TargetError, OptionError or NoData for what cannot be trained.
     """
 
@@ -79,7 +83,12 @@ class LoaderStep(Optimizing):
         self._takes_closure = closure is not None and closure.default is inspect.Parameter.empty
         if self._takes_closure and self._scaler:
             raise OptionError(f"a {type(optimizer).__name__} cannot be used with a GradScaler. Leave grad_scaler out.")
+        zero_grad = type(optimizer).zero_grad
+        self._own_zero_grad = zero_grad is not Optimizer.zero_grad or "zero_grad" in vars(optimizer)
         self._skipped = 0
+        self._read = reader_for(self._objective.device)
+        self._not_lazy = why_not_lazy(model)
+        self._copied_bytes = 0
         self._read_on = read_on
         self._val_loader = val_loader
         if val_loader is not None:
@@ -87,7 +96,7 @@ class LoaderStep(Optimizing):
 
     def snapshot(self) -> Snapshot:
         """Keep everything, and set the present gradients aside."""
-        state = Snapshot()
+        state = LazySnapshot(self._optimizer) if self._not_lazy is None else Snapshot()
         parameters = [*self._model.parameters(), *self._parameters()]
         self._grads = [(parameter, parameter.grad) for parameter in parameters]
         for parameter in parameters:
@@ -100,7 +109,7 @@ class LoaderStep(Optimizing):
         except BaseException:
             self._put_grads_back()
             raise
-        self._watch()
+        self._watch(state)
         if not self._model.training:
             self._model.train()
         return state
@@ -109,6 +118,7 @@ class LoaderStep(Optimizing):
         """Put everything back."""
         self._unwatch()
         self._batches.close()
+        self._copied_bytes = state.copied_bytes
         state.restore()
         self._put_grads_back()
 
@@ -121,15 +131,17 @@ class LoaderStep(Optimizing):
         """Seed every generator that the sweep uses."""
         seed_everything(value, self._loader, getattr(self._loader, "sampler", None))
 
-    def step(self, lr: float) -> float:
-        """One optimizer step at `lr`; the mean loss of its micro-batches."""
+    def step(self, lr: float) -> SupportsFloat:
+        """One optimizer step at `lr`; the mean loss of its micro-batches, as a number or on its way to be one."""
         self._set(lr)
         batches = [self._objective.checked(next(self._batches)) for _ in range(self._accumulate)]
         reading = self._closure_step(batches) if self._takes_closure else self._update(batches)
-        return self._evaluate() if self._read_on == "validation" else reading
+        if self._read_on == "validation":
+            return self._objective.evaluate(self._val_loader or (), self._read)
+        return reading
 
     def _evaluate(self) -> float:
-        return self._objective.evaluate(self._val_loader or ())
+        return float(self._objective.evaluate(self._val_loader or (), read_now))
 
     def report(self) -> dict[str, Any]:
         """Versions, and what happened besides the losses."""
@@ -142,22 +154,24 @@ class LoaderStep(Optimizing):
             "one_shot_loader": self._batches.one_shot,
             "skipped_steps": self._skipped,
             "reads": f"{self._read_on} {self._objective.reads}",
+            "snapshot": "lazy" if self._not_lazy is None else f"full: {self._not_lazy}",
+            "copied_bytes": self._copied_bytes,
         }
 
-    def _closure_step(self, batches: list[Any]) -> float:
-        first: list[float] = []
+    def _closure_step(self, batches: list[Any]) -> SupportsFloat:
+        first: list[SupportsFloat] = []
 
-        def closure() -> float:
-            loss, reading = self._backward(batches)
+        def closure() -> torch.Tensor:
+            losses, reading = self._backward(batches)
             first.append(reading)
-            return loss
+            return torch.stack(losses).mean()
 
-        self._optimizer.step(closure)
+        self._optimizer.step(closure)  # type: ignore[arg-type]  # torch says float, and its own closures give tensors
         return first[0]
 
-    def _update(self, batches: list[Any]) -> float:
-        loss, reading = self._backward(batches)
-        if not math.isfinite(loss):
+    def _update(self, batches: list[Any]) -> SupportsFloat:
+        losses, reading = self._backward(batches)
+        if self._read is read_now and not math.isfinite(sum(map(float, losses))):
             self._skipped += 1
             return reading
         if self._clip_norm is not None:
@@ -173,18 +187,27 @@ class LoaderStep(Optimizing):
             self._optimizer.step()
         return reading
 
-    def _backward(self, batches: list[Any]) -> tuple[float, float]:
-        """Gradients of the mean loss over the micro-batches; that mean, and the mean of what is recorded."""
-        self._optimizer.zero_grad()
-        mean_loss = mean_reading = 0.0
+    def _backward(self, batches: list[Any]) -> tuple[list[torch.Tensor], SupportsFloat]:
+        """Gradients of the mean loss over the micro-batches; their losses, and the mean of what is recorded."""
+        self._drop_grads()
+        losses, recorded = [], []
         with torch.enable_grad():
             for batch in batches:
                 loss, reading = self._objective(batch)
-                part = loss / len(batches)
+                part = loss if len(batches) == 1 else loss / len(batches)
                 (self._scaler.scale(part) if self._scaler else part).backward()  # type: ignore[no-untyped-call]
-                mean_loss += float(loss.detach()) / len(batches)
-                mean_reading += reading / len(batches)
-        return mean_loss, mean_reading
+                losses.append(loss.detach())
+                recorded.append(reading)
+        return losses, self._read(recorded, self._objective.sign / len(recorded))
+
+    def _drop_grads(self) -> None:
+        if self._own_zero_grad:
+            self._optimizer.zero_grad()
+            return
+        # As torch's own does, without its range for the profiler, which takes longer than all the rest of it.
+        for group in self._optimizer.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
 
     def _parameters(self) -> list[torch.Tensor]:
         return [parameter for group in self._optimizer.param_groups for parameter in group["params"]]

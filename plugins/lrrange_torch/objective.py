@@ -2,13 +2,14 @@
 
 import contextlib
 from collections.abc import Callable, Iterable
-from typing import Any, Literal
+from typing import Any, Literal, SupportsFloat
 
 import torch
 from torch import nn
 
 from lrrange.errors import LossError, NoData, OptionError, TargetError
 from lrrange_torch.batches import to_device
+from lrrange_torch.reading import Reader
 
 BatchForm = Literal["inputs_and_targets", "whole"]
 MetricMode = Literal["max", "min"]
@@ -42,8 +43,8 @@ class Objective:
         self._loss_fn = loss_fn
         self._whole = batch_form == "whole"
         self._metric = metric
-        self._sign = -1.0 if metric_mode == "max" else 1.0
-        self._device = next(model.parameters()).device
+        self.sign = -1.0 if metric is not None and metric_mode == "max" else 1.0
+        self.device = next(model.parameters()).device
         self.autocast: torch.dtype | None = None
 
     @property
@@ -52,14 +53,14 @@ class Objective:
         if self._metric is None:
             return "loss"
         name = getattr(self._metric, "__name__", type(self._metric).__name__)
-        return f"minus {name}" if self._sign < 0 else name
+        return f"minus {name}" if self.sign < 0 else name
 
-    def __call__(self, batch: Any, training: bool = True) -> tuple[torch.Tensor, float]:
-        """The loss of a batch, and what is recorded of it: the loss, or the metric, negated if higher is better.
+    def __call__(self, batch: Any, training: bool = True) -> tuple[torch.Tensor, Any]:
+        """The loss of a batch, and what is to be read and recorded of it, times `sign`: the loss, or the metric.
 
         Raises: LossError if the loss is not one number; TargetError if nothing can be trained on it.
         """
-        with torch.autocast(self._device.type, self.autocast) if self.autocast else contextlib.nullcontext():
+        with torch.autocast(self.device.type, self.autocast) if self.autocast else contextlib.nullcontext():
             if self._whole:
                 loss = self._loss_fn(self._model, batch)
             else:
@@ -68,24 +69,23 @@ class Objective:
                 loss = self._loss_fn(outputs, targets)
         _check_loss(loss, training)
         if self._metric is None:
-            return loss, float(loss.detach())
+            return loss, loss.detach()
         with torch.no_grad():
-            value = self._metric(self._model, batch) if self._whole else self._metric(outputs.detach(), targets)
-        return loss, self._sign * float(value)
+            return loss, self._metric(self._model, batch) if self._whole else self._metric(outputs.detach(), targets)
 
     @torch.no_grad()
-    def evaluate(self, batches: Iterable[Any]) -> float:
+    def evaluate(self, batches: Iterable[Any], read: Reader) -> SupportsFloat:
         """The mean of what is recorded, over held-out batches, in evaluation mode. The modes are put back."""
         modes = [(module, module.training) for module in self._model.modules()]
         self._model.eval()
         try:
-            readings = [self(self.checked(batch), training=False)[1] for batch in batches]
+            recorded = [self(self.checked(batch), training=False)[1] for batch in batches]
         finally:
             for module, training in modes:
                 module.training = training
-        if not readings:
+        if not recorded:
             raise NoData("val_loader gives no batch. Check its dataset's length.")
-        return sum(readings) / len(readings)
+        return read(recorded, self.sign / len(recorded))
 
     def checked(self, batch: Any) -> Any:
         """The batch on the model's device. Raises: TargetError if it is not of the form that was said."""
@@ -95,7 +95,7 @@ class Objective:
                 f"the loader gives a {type(batch).__name__}{length}, not (inputs, targets). Say batch_form='whole' and "
                 f"give a loss_fn(model, batch).",
             )
-        return to_device(batch, self._device)
+        return to_device(batch, self.device)
 
 
 def _check_loss(loss: object, training: bool) -> None:

@@ -7,7 +7,10 @@ import torch
 from torch.optim import Optimizer
 
 from lrrange.errors import OptionError
+from lrrange_torch.lazy import LazySnapshot
+from lrrange_torch.momentum import GroupMomenta
 from lrrange_torch.rates import GroupRates
+from lrrange_torch.state import Snapshot
 
 
 class Optimizing:
@@ -27,12 +30,15 @@ class Optimizing:
                     f"parameters first.",
                 )
         self._rates = GroupRates(optimizers)
+        self._momenta = GroupMomenta(optimizers)
         self._lr = 0.0
         self._optimizer_steps = 0
         self._hooks: list[Any] = []
 
-    def _watch(self) -> None:
+    def _watch(self, state: Snapshot) -> None:
         """Hear of each optimizer step. After the snapshot, which thus puts the hooks' tables back as well."""
+        if isinstance(state, LazySnapshot):
+            self._hooks += state.watch()
         for optimizer in self._rates.optimizers:
             self._hooks.append(optimizer.register_step_pre_hook(self._about_to_step))
 
@@ -48,6 +54,10 @@ class Optimizing:
     def _set(self, lr: float) -> None:
         self._lr = lr
         self._rates.set(lr)
+
+    def set_momentum(self, value: float) -> bool:
+        """Train the next steps at this momentum, in the groups that have one. Returns: whether there is any."""
+        return self._momenta.set(value)
 
     def bounds(self) -> dict[str, float]:
         """Rates between which the first optimizer learns nothing and blows up, where they are unusual."""

@@ -3,10 +3,12 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import torch
 from torch.optim import Optimizer
 
 from lrrange.errors import TargetError
 from lrrange_torch.optimizing import Optimizing
+from lrrange_torch.reading import read_now, reader_for
 from lrrange_torch.state import Snapshot, seed_everything
 
 # Steps that a user's own step may take without the optimizer moving (accumulation, a GradScaler finding its scale).
@@ -32,6 +34,7 @@ class OwnStep(Optimizing):
         self._step = step
         self._restore = tuple(restore) if isinstance(restore, (list, tuple)) else (restore,)
         self._steps = 0
+        self._copied_bytes = 0
 
     def snapshot(self) -> Snapshot:
         """Keep everything."""
@@ -40,12 +43,13 @@ class OwnStep(Optimizing):
         for one in self._restore:
             state.keep_what_the_user_named(one)
         state.keep_random_state()
-        self._watch()
+        self._watch(state)
         return state
 
     def restore(self, state: Snapshot) -> None:
         """Put everything back."""
         self._unwatch()
+        self._copied_bytes = state.copied_bytes
         state.restore()
 
     def seed(self, value: int) -> None:
@@ -56,6 +60,9 @@ class OwnStep(Optimizing):
         """One call of the user's step at `lr`."""
         self._set(lr)
         loss = self._step()
+        if isinstance(loss, torch.Tensor) and loss.numel() == 1:
+            read = reader_for(loss.device)
+            loss = loss if read is read_now else read([loss], 1.0)
         self._steps += 1
         if self._steps == _PATIENCE and self._optimizer_steps == 0:
             raise TargetError(
@@ -72,4 +79,6 @@ class OwnStep(Optimizing):
             "optimizer": ", ".join(type(one).__name__ for one in self._rates.optimizers),
             "group_ratios": list(self._rates.ratios),
             "optimizer_steps": self._optimizer_steps,
+            "snapshot": "full: the step is your own, and may replay a captured CUDA graph",
+            "copied_bytes": self._copied_bytes,
         }

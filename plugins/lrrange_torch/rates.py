@@ -59,19 +59,32 @@ class GroupRates:
         if not rates:
             raise TargetError("the optimizer has no param groups, so there is nothing to train.")
         reference = next((rate for rate in rates if rate > 0), None)
+        self._written: list[tuple[Any, int | None]] = []
         self.ratios = tuple(1.0 if reference is None else rate / reference for rate in rates)
 
     def wanted(self, lr: float) -> tuple[float, ...]:
         """The rate of each group if the reference group's is `lr`."""
-        return tuple(lr * ratio for ratio in self.ratios)
+        return tuple([lr * ratio for ratio in self.ratios])
 
     def set(self, lr: float) -> None:
         """Train the next step at `lr`."""
-        for (_, group), rate in zip(groups_of(self.optimizers), self.wanted(lr), strict=True):
+        self._written = []
+        for group, rate in zip(self._groups(), self.wanted(lr), strict=True):
             set_rate(group, "lr", rate)
+            self._written.append((group["lr"], _version(group["lr"])))
 
     def check(self, lr: float) -> None:
         """Raise RateNotInForce if a group is at another rate than `set(lr)` gave it."""
+        for group, (written, version) in zip(self._groups(), self._written, strict=True):
+            # To read a tensor's value would wait for its device; that nobody wrote to it since says as much.
+            if group["lr"] is not written or _version(written) != version:
+                self._compare(lr)
+                return
+
+    def _groups(self) -> list[dict[str, Any]]:
+        return [group for optimizer in self.optimizers for group in optimizer.param_groups]
+
+    def _compare(self, lr: float) -> None:
         for (name, group), wanted in zip(groups_of(self.optimizers), self.wanted(lr), strict=True):
             actual = float(group["lr"])
             if not same_rate(wanted, actual):
@@ -82,6 +95,11 @@ class GroupRates:
                     wanted=wanted,
                     actual=actual,
                 )
+
+
+def _version(rate: Any) -> int | None:
+    """How often a rate that is a tensor was written to."""
+    return rate._version if isinstance(rate, torch.Tensor) else None
 
 
 def same_rate(wanted: float, actual: float) -> bool:

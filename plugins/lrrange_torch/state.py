@@ -22,6 +22,9 @@ from torch.utils.data import DataLoader
 
 from lrrange.errors import TargetError
 
+# What cannot change.
+_PLAIN = frozenset({str, int, float, bool, NoneType})
+
 # Objects whose attributes are training state. Attributes of other objects are kept by reference only.
 _STATEFUL = (nn.Module, Optimizer, LRScheduler, torch.amp.GradScaler)
 
@@ -30,25 +33,34 @@ class Snapshot:
     """What `keep` was given, as it was then; `restore` puts it back.
 
     Cost: one copy of every tensor reachable from what is kept, in the tensor's own memory; tied tensors once.
+    `lrrange_torch.lazy.LazySnapshot` copies only what is about to change.
     """
 
     def __init__(self) -> None:
         # By id, each object beside its undo, so that ids stay unique while the snapshot lives.
         self._kept: dict[int, tuple[object, Callable[[], None]]] = {}
+        self._copied_bytes = 0
+
+    @property
+    def copied_bytes(self) -> int:
+        """Bytes of dense tensors that were copied so far."""
+        return self._copied_bytes
 
     def keep(self, value: Any) -> None:
         """Keep `value` and what it holds: modules, optimizers, schedulers, tensors, generators, containers of these."""
-        if isinstance(value, (str, int, float, NoneType)) or id(value) in self._kept:
+        if type(value) in _PLAIN or id(value) in self._kept:
             return
         if isinstance(value, torch.Tensor):
-            self._kept[id(value)] = value, _keep_tensor(value)
+            _check_has_values(value)
+            self._kept[id(value)] = value, self._keep_values(value)
             if value.is_leaf and value.requires_grad:
                 self._keep_grad(value)
         elif isinstance(value, dict):
             self._kept[id(value)] = value, _keep_dict(value)
             for key, item in list(value.items()):
-                self.keep(key)
-                self.keep(item)
+                for one in (key, item):
+                    if type(one) not in _PLAIN:
+                        self.keep(one)
         elif isinstance(value, (list, deque, set)):
             self._kept[id(value)] = value, _keep_elements(value)
             for item in list(value):
@@ -126,6 +138,25 @@ class Snapshot:
         if failures:
             raise failures[0]
 
+    @torch.no_grad()
+    def _keep_values(self, tensor: torch.Tensor) -> Callable[[], None]:
+        # An alias by `.data`, because optimizers and users may put other memory under the same tensor by assigning to
+        # its `.data`; and because writing through it leaves autograd's version counter alone.
+        alias = tensor.data
+        values = _without_repeats(alias).clone()
+        if values.layout is torch.strided:
+            self._copied_bytes += values.nbytes
+        requires_grad = tensor.requires_grad
+
+        def undo() -> None:
+            if not _same_memory(tensor, alias):
+                tensor.data = alias
+            _without_repeats(alias).copy_(values)
+            if tensor.is_leaf and tensor.requires_grad != requires_grad:
+                tensor.requires_grad_(requires_grad)
+
+        return undo
+
     def _keep_grad(self, tensor: torch.Tensor) -> None:
         grad = tensor.grad
         if grad is not None:
@@ -144,8 +175,7 @@ def _bind(function: Callable[[Any], object], state: Any) -> Callable[[], None]:
     return undo
 
 
-@torch.no_grad()
-def _keep_tensor(tensor: torch.Tensor) -> Callable[[], None]:
+def _check_has_values(tensor: torch.Tensor) -> None:
     if nn.parameter.is_lazy(tensor):
         raise TargetError(
             "the model has lazy parameters that no batch has given a shape yet. Run one batch through it, then make "
@@ -153,20 +183,6 @@ def _keep_tensor(tensor: torch.Tensor) -> Callable[[], None]:
         )
     if tensor.is_meta:
         raise TargetError("the model has parameters on the meta device, without values. Materialise them first.")
-    # An alias by `.data`, because optimizers and users may put other memory under the same tensor by assigning to its
-    # `.data`; and because writing through it leaves autograd's version counter alone.
-    alias = tensor.data
-    values = _without_repeats(alias).clone()
-    requires_grad = tensor.requires_grad
-
-    def undo() -> None:
-        if not _same_memory(tensor, alias):
-            tensor.data = alias
-        _without_repeats(alias).copy_(values)
-        if tensor.is_leaf and tensor.requires_grad != requires_grad:
-            tensor.requires_grad_(requires_grad)
-
-    return undo
 
 
 def _without_repeats(tensor: torch.Tensor) -> torch.Tensor:

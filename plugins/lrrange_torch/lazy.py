@@ -1,0 +1,259 @@
+"""A snapshot that copies a tensor when a step is about to change it, and of sparse tables only the rows it touches.
+
+What makes that safe is PyTorch's own copy-on-write. A *guard* is a second tensor on the same memory. Whoever writes to
+either first is given memory of its own, and that holds for every way to write that PyTorch knows: in place, through
+`.data`, a view or `set_`, by a fused kernel, by an extension or numpy asking for the address. So no rule about which
+code may write to what has to be right. The rules here only decide what is copied *in time*: before its optimizer
+changes a tensor it is copied and its guard taken away, which leaves the tensor's memory where it is. A write that
+nobody expected moves the tensor to new memory instead, the guard is left with the old memory and the old values, and
+`restore` puts the tensor back there.
+
+Tensors that share memory with others, that are small, or whose memory PyTorch did not allocate are copied at once.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import SGD, Adagrad, Optimizer, SparseAdam
+from torch.optim import optimizer as optimizer_module
+
+from lrrange_torch.state import Snapshot
+
+# What this needs of torch and is no public name there.
+_NEEDED = ("_is_cow_tensor", "_storage_Use_Count")
+
+# Bytes from which on a guard is cheaper than a copy.
+_WORTH_A_GUARD = 1 << 16
+
+# Optimizers that change, of a table with a sparse gradient and of their state for it, only the rows in that gradient,
+# and in which of their param groups they do.
+_ROW_BY_ROW: dict[type[Optimizer], Callable[[Mapping[str, Any]], bool]] = {
+    # Momentum of earlier steps moves other rows too.
+    SGD: lambda group: _is_zero(group["momentum"]) and _is_zero(group["weight_decay"]),
+    Adagrad: lambda group: _is_zero(group["weight_decay"]),
+    SparseAdam: lambda _: True,
+}
+
+
+def why_not_lazy(model: nn.Module) -> str | None:
+    """Why a training of `model` must be copied in full; None if it need not."""
+    if not (hasattr(torch, "_lazy_clone") and all(hasattr(torch._C, name) for name in _NEEDED)):
+        return f"torch {torch.__version__} has no copy-on-write"
+    for module in model.modules():
+        # Compiled code and captured graphs hold addresses, under which a guard could not see them write.
+        if hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None) is not None:
+            return "the model is compiled"
+        if "forward" in vars(module) and any(parameter.is_cuda for parameter in module.parameters()):
+            return "a module's forward was replaced, maybe by a captured CUDA graph"
+    return None
+
+
+class LazySnapshot(Snapshot):
+    """As `Snapshot`, for a training whose optimizer steps it is told of.
+
+    Args:
+        optimizer: its parameters and their state are copied when they are about to change.
+
+    Cost: one copy of what changes, and of small and shared tensors; a guard for the rest, which is no memory.
+    """
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        super().__init__()
+        self._optimizer = optimizer
+        self._guards: dict[int, _Guard] = {}
+        self._waiting: list[_Waiting] = []
+        self._open: list[_Guard] = []
+
+    def watch(self) -> list[Any]:
+        """Hear of each step of the optimizer, once all is kept. Returns the hooks, to be removed before `restore`."""
+        row_by_row = _ROW_BY_ROW.get(type(self._optimizer)) if _steps_alone(self._optimizer) else None
+        for group in self._optimizer.param_groups:
+            by_rows = row_by_row is not None and row_by_row(group)
+            for parameter in group["params"]:
+                state = self._optimizer.state.get(parameter, {})
+                tensors = [parameter, *(value for value in state.values() if isinstance(value, torch.Tensor))]
+                guards = [self._guards[id(tensor)] for tensor in tensors if id(tensor) in self._guards]
+                if guards:
+                    self._waiting.append(_Waiting(parameter, guards, by_rows))
+        hooks: list[Any] = []
+        if self._waiting:
+            hooks.append(self._optimizer.register_step_pre_hook(self._before_step))
+        if any(waiting.by_rows for waiting in self._waiting):
+            hooks.append(self._optimizer.register_step_post_hook(self._after_step))
+        return hooks
+
+    @property
+    def copied_bytes(self) -> int:
+        """Bytes of dense tensors that were copied so far."""
+        return self._copied_bytes + sum(guard.copied_bytes for guard in self._guards.values())
+
+    def _keep_values(self, tensor: torch.Tensor) -> Callable[[], None]:
+        guard = _Guard.on(tensor)
+        if guard is None:
+            return super()._keep_values(tensor)
+        self._guards[id(tensor)] = guard
+        return guard.put_back
+
+    @torch.no_grad()
+    def _before_step(self, _: Optimizer, args: Any, kwargs: Any) -> None:
+        # An optimizer that is given a closure makes the gradients itself.
+        closure = any(value is not None for value in (*args[1:], *kwargs.values()))
+        self._waiting = [waiting for waiting in self._waiting if self._waits_on(waiting, closure)]
+
+    def _waits_on(self, waiting: "_Waiting", closure: bool) -> bool:
+        """Copy what this step changes of these tensors. Returns whether some of them are still unchanged after it."""
+        grad = waiting.parameter.grad
+        if closure and waiting.parameter.requires_grad:
+            rows = None
+        elif grad is None:
+            return True
+        else:
+            rows = grad._indices()[0] if waiting.by_rows and grad.is_sparse and grad.sparse_dim() == 1 else None
+        if rows is None:
+            for guard in waiting.guards:
+                guard.copy()
+            return False
+        for guard in waiting.guards:
+            if guard.has_rows_of(waiting.parameter):
+                guard.copy_rows(rows)
+                self._open.append(guard)
+            else:
+                guard.copy()
+        return True
+
+    @torch.no_grad()
+    def _after_step(self, *_: Any) -> None:
+        for guard in self._open:
+            guard.close()
+        self._open.clear()
+
+
+class _Waiting:
+    """A parameter and the guards on it and its state, which wait for a step that changes them."""
+
+    __slots__ = ("by_rows", "guards", "parameter")
+
+    def __init__(self, parameter: torch.Tensor, guards: list["_Guard"], by_rows: bool) -> None:
+        self.parameter = parameter
+        self.guards = guards
+        self.by_rows = by_rows
+
+
+class _Guard:
+    """One tensor's values, by copy-on-write until `copy`, then by a copy."""
+
+    @classmethod
+    @torch.no_grad()
+    def on(cls, tensor: torch.Tensor) -> "_Guard | None":
+        """A guard on this tensor; None if it should rather be copied."""
+        plain = type(tensor) in (torch.Tensor, nn.Parameter) and tensor.layout is torch.strided
+        if not plain or tensor.device.type not in ("cpu", "cuda") or tensor.nbytes < _WORTH_A_GUARD:
+            return None
+        if 0 in tensor.stride():
+            return None
+        # Other tensors on this memory, a numpy array among them, could not follow the tensor to new memory and back.
+        if _uses(tensor) != _uses(torch.empty(1)):
+            return None
+        try:
+            return cls(tensor)
+        except RuntimeError:
+            return None  # memory that is shared between processes, mapped from a file, or not from PyTorch
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        self._tensor = tensor
+        self._alias = tensor.data
+        self._requires_grad = tensor.requires_grad
+        self._clone: torch.Tensor | None = torch._lazy_clone(self._alias)
+        self._values: torch.Tensor | None = None
+        self._rows: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self._seen: torch.Tensor | None = None
+
+    @property
+    def copied_bytes(self) -> int:
+        """Bytes that were copied so far."""
+        moved = self._clone if self._moved else None
+        whole = sum(tensor.nbytes for tensor in (self._values, moved, self._seen) if tensor is not None)
+        return whole + sum(index.nbytes + values.nbytes for index, values in self._rows)
+
+    @property
+    def _moved(self) -> bool:
+        """Whether a write that nobody expected has moved the tensor, and left its old memory to the guard."""
+        return self._clone is not None and not torch._C._is_cow_tensor(self._alias)  # type: ignore[attr-defined]
+
+    def has_rows_of(self, parameter: torch.Tensor) -> bool:
+        """Whether rows of `parameter` are rows here too."""
+        return self._alias.dim() > 0 and len(self._alias) == len(parameter)
+
+    def copy(self) -> None:
+        """Copy all of it: the next write is expected, and may change anything."""
+        if self._values is None and not self._moved:
+            self._values = self._alias.clone()
+            self._clone = None
+
+    def copy_rows(self, index: torch.Tensor) -> None:
+        """Copy these rows: the next write is expected and changes no others. `close` follows it."""
+        if self._values is not None or self._moved:
+            return
+        if not index.is_cuda:  # where finding the new ones among them would wait for the device
+            if self._seen is None:
+                self._seen = torch.zeros(len(self._alias), dtype=torch.bool)
+            index = torch.unique(index[~self._seen[index]])
+            self._seen[index] = True
+        elif len(index) + sum(len(rows) for rows, _ in self._rows) > len(self._alias):
+            self.copy()
+            return
+        if len(index):
+            self._rows.append((index.clone(), self._alias.index_select(0, index)))
+        self._clone = None
+
+    def close(self) -> None:
+        """Guard it again, after a write that was expected."""
+        if self._values is None and self._clone is None:
+            self._clone = torch._lazy_clone(self._alias)
+
+    def put_back(self) -> None:
+        """Give the tensor its values and its memory back."""
+        home = self._alias
+        if self._moved and self._clone is not None:
+            home = self._clone
+        elif self._values is not None:
+            home.copy_(self._values)
+        self._clone = None
+        for index, values in reversed(self._rows):  # a row that was copied twice had its first value at first
+            home.index_copy_(0, index, values)
+        home.data_ptr()  # asking for the address ends the copy-on-write, which has no other party any more
+        if self._tensor.untyped_storage()._cdata != home.untyped_storage()._cdata or not _same_shape(
+            self._tensor, home
+        ):
+            self._tensor.data = home
+        if self._tensor.is_leaf and self._tensor.requires_grad != self._requires_grad:
+            self._tensor.requires_grad_(self._requires_grad)
+
+
+def _uses(tensor: torch.Tensor) -> int:
+    """How many tensors there are on this one's memory, itself and what asks included."""
+    return int(torch._C._storage_Use_Count(tensor.untyped_storage()._cdata))
+
+
+def _same_shape(one: torch.Tensor, other: torch.Tensor) -> bool:
+    where = one.storage_offset() == other.storage_offset() and one.stride() == other.stride()
+    return bool(where and one.shape == other.shape and one.dtype == other.dtype)
+
+
+def _is_zero(value: object) -> bool:
+    return isinstance(value, (int, float)) and value == 0
+
+
+def _steps_alone(optimizer: Optimizer) -> bool:
+    """Whether a step is the optimizer's own code and no other: no hooks, no `step` in its class's place."""
+    hooks = (
+        optimizer._optimizer_step_pre_hooks,
+        optimizer._optimizer_step_post_hooks,
+        optimizer_module._global_optimizer_pre_hooks,
+        optimizer_module._global_optimizer_post_hooks,
+    )
+    step = vars(optimizer).get("step")
+    # The step that an LR scheduler puts there counts, and calls the class's.
+    return not any(hooks) and (step is None or getattr(step, "_wrapped_by_lr_sched", False))

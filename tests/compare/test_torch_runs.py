@@ -1,0 +1,133 @@
+import multiprocessing
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
+import pytest
+import torch
+from lrrange_torch.tensorboard import TensorBoardWatcher
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import nn
+
+import lrrange
+from tests.compare.torch_training import make, make_adam, make_plain, make_with_groups
+from tests.compare.training import untimed
+
+
+def compare(make_run=make, policies=(0.01, 0.1), *, steps=12, repeats=2, **options):
+    return lrrange.compare(make_run, policies, steps=steps, repeats=repeats, **options)
+
+
+def test_a_run_at_a_fixed_rate_is_ordinary_training():
+    model, options = make(seed=1)
+    optimizer, loss_fn, loader = options["optimizer"], options["loss_fn"], options["loader"]
+    torch.manual_seed(1)
+    loader.generator.manual_seed(1)
+    optimizer.param_groups[0]["lr"] = 0.1
+    losses = []
+    for _, (inputs, targets) in zip(range(6), loader, strict=False):
+        optimizer.zero_grad()
+        loss = loss_fn(model(inputs), targets)
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    run = compare(steps=6).of("0.1")[1]
+    assert run.losses == tuple(losses)
+
+
+def test_runs_start_alike_and_are_judged_by_held_out_loss():
+    comparison = compare()
+    assert comparison.judged_by == "held-out loss"
+    assert len({(run.seed, run.losses[0]) for run in comparison.runs}) == 2
+    assert comparison.runs[0].details["versions"]["torch"] == torch.__version__
+
+
+@pytest.mark.parametrize("threads", [True, False], ids=["threads", "processes"])
+def test_threads_and_processes_give_the_same_numbers_with_dropout(threads):
+    spawn = multiprocessing.get_context("spawn")
+    with ThreadPoolExecutor(3) if threads else ProcessPoolExecutor(1, mp_context=spawn) as pool:
+        assert untimed(compare(executor=pool)) == untimed(compare())
+
+
+class Momenta:
+    """Notes the momentum of a group at every optimizer step."""
+
+    def __init__(self, make_run, read):
+        self.make_run, self.read, self.seen = make_run, read, []
+
+    def __call__(self, seed):
+        model, options = self.make_run(seed)
+        options["optimizer"].register_step_pre_hook(self.note)
+        self.optimizer = options["optimizer"]
+        return model, options
+
+    def note(self, optimizer, *_):
+        self.seen.append([self.read(group) for group in optimizer.param_groups])
+
+
+def one_cycle(steps=12):
+    from lrrange.cyclical import OneCycle
+
+    return OneCycle(max_lr=0.1, total_steps=steps)
+
+
+@pytest.mark.parametrize(
+    ("make_run", "read", "before"),
+    [(make, lambda group: group["momentum"], 0.9), (make_adam, lambda group: group["betas"][0], 0.9)],
+    ids=["SGD", "Adam"],
+)
+def test_momentum_goes_the_other_way_and_is_put_back(make_run, read, before):
+    noting = Momenta(make_run, read)
+    comparison = compare(noting, {"one": one_cycle()}, repeats=1)
+    assert [momentum for (momentum,) in noting.seen] == [one_cycle().momentum_at(step) for step in range(12)]
+    assert read(noting.optimizer.param_groups[0]) == before
+    assert comparison.runs[0].momentum
+
+
+def test_an_sgd_without_momentum_stays_without():
+    noting = Momenta(make_plain, lambda group: group["momentum"])
+    comparison = compare(noting, {"one": one_cycle()}, repeats=1)
+    assert {momentum for (momentum,) in noting.seen} == {0}
+    assert not comparison.runs[0].momentum
+
+
+def test_a_group_without_momentum_stays_without_beside_one_that_has_it():
+    noting = Momenta(make_with_groups, lambda group: group["momentum"])
+    compare(noting, {"one": one_cycle()}, repeats=1)
+    assert {second for _, second in noting.seen} == {0}
+    assert len({first for first, _ in noting.seen}) > 1
+
+
+def test_the_users_own_weights_and_random_state_are_as_before():
+    model, options = make(seed=0)
+    before = [parameter.clone() for parameter in model.parameters()]
+    torch.manual_seed(5)
+    state = torch.get_rng_state()
+    compare(lambda seed: (model, options))
+    assert all(torch.equal(one, other) for one, other in zip(before, model.parameters(), strict=True))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_model_that_is_not_a_network_of_this_kind_is_a_failed_run():
+    comparison = compare(lambda seed: (nn.Linear(2, 2), {"optimiser": None}), retries=0)
+    assert "OptionError" in comparison.failed[0].error
+
+
+def test_tensorboard_gets_a_run_for_each_policy_and_seed(tmp_path):
+    comparison = compare(
+        policies={"0.1": 0.1, "one/cycle": one_cycle()},
+        repeats=1,
+        evaluate_every=6,
+        watchers=[TensorBoardWatcher(tmp_path)],
+    )
+    assert sorted(folder.name for folder in tmp_path.iterdir()) == ["0.1", "one%2Fcycle"]
+    written = EventAccumulator(str(tmp_path / "one%2Fcycle" / "seed-0")).Reload()
+    run = comparison.of("one/cycle")[0]
+    assert [event.value for event in written.Scalars("loss/training")] == pytest.approx(run.losses)
+    assert [event.value for event in written.Scalars("lr")] == pytest.approx(comparison.policy("one/cycle").lr)
+    assert [event.value for event in written.Scalars("momentum")] == pytest.approx(one_cycle_momenta())
+    assert [event.step for event in written.Scalars("loss/held-out")] == [6, 12]
+    fixed = EventAccumulator(str(tmp_path / "0.1" / "seed-0")).Reload()
+    assert "momentum" not in fixed.Tags()["scalars"]
+
+
+def one_cycle_momenta():
+    return [one_cycle().momentum_at(step) for step in range(12)]
