@@ -15,7 +15,7 @@ import attrs
 
 from lrrange.curve import Curve
 from lrrange.descent import enough_points, flat, only_rises, rates_too_far_apart, still_falls
-from lrrange.noise import rounding_of
+from lrrange.noise import noise_level, rounding_of
 from lrrange.smoothing import smooth
 
 # How far below the middle, in decades, the best rate lies: for training at that rate throughout, and as the peak of a
@@ -34,6 +34,11 @@ _NARROWEST = 4.0
 
 # The fall is where this part of the drop is made: early enough to be seen in noise, late enough not to be noise itself.
 _FALLEN = 0.8
+
+# Where the loss never climbs over its start, it has blown up once this part of the drop is lost again; the noise there
+# is that of so many readings on either side of the lowest.
+_REGAINED = 0.25
+_NEAR = 12
 
 # Without a blow-up, a fall this near to the last rate, in decades, is no fall yet: the loss may fall much further.
 _UNFINISHED = 0.5
@@ -61,8 +66,9 @@ class Readings:
     Args:
         begin: where the loss begins to fall.
         fall: where four fifths of the drop are made; None if no fall stands out of the noise.
-        blow_up: where the loss climbs over its starting level for good; the last rate if it never does.
-        blown_up: whether it does.
+        blow_up: where the loss climbs over its starting level; if it never does, where it is back by a quarter of its
+            drop; if not even that, the last rate.
+        blown_up: whether it does either.
     """
 
     begin: float
@@ -130,15 +136,26 @@ def readings(curve: Curve) -> Readings:
         error = 1.25 * noise * math.sqrt(1 / max(1.0, 4 * width * per_decade) + 1 / head)
         if drop > _FALL * error:
             fall = _crossing(x, smoothed, level - _FALLEN * drop)
-            if not blown_up and x[-1] - fall < _UNFINISHED:
+            back = None if blown_up else _rebound(finite.loss, smoothed, lowest, drop)
+            if not blown_up and back is None and x[-1] - fall < _UNFINISHED:
                 raise still_falls(finite, 10**fall)
             return Readings(
                 begin=_crossing(x, smoothed, level - max(0.1 * drop, _FALL * error)),
                 fall=fall + math.log10(per_decade / _STEPS_PER_DECADE),
-                blow_up=blow_up,
-                blown_up=bool(blown_up),
+                blow_up=blow_up if back is None else x[back],
+                blown_up=bool(blown_up) or back is not None,
             )
     return Readings(begin=blow_up - 1, fall=None, blow_up=blow_up, blown_up=True)
+
+
+def _rebound(loss: Sequence[float], smoothed: Sequence[float], lowest: int, drop: float) -> int | None:
+    """Where the loss has climbed back a quarter of its drop, and by more than the noise about its lowest point.
+
+    A network that knew something before, and forgets it, may never lose more than it had at the start.
+    """
+    noise = noise_level(loss[max(0, lowest - _NEAR) : lowest + _NEAR])
+    climb = max(_REGAINED * drop, _BLOWN_UP * noise)
+    return next((i for i in range(lowest, len(smoothed)) if smoothed[i] - smoothed[lowest] > climb), None)
 
 
 def _medians_of_three(loss: Sequence[float]) -> list[float]:

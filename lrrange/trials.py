@@ -1,7 +1,7 @@
 """Confirmation: short runs at a handful of rates around the answer, each from the same start.
 
 A sweep passes each rate in a few steps; a trial stays at one. Rates half a decade apart are tried, the better two for
-twice as long (successive halving), and the answer moves towards those that do well.
+twice as long (successive halving), and the answer moves most of the way to the winner.
 """
 
 import math
@@ -22,16 +22,12 @@ from lrrange.verdict import Verdict
 _OFFSETS = (-0.5, 0.0, 0.5, 1.0, 1.5)
 _KEPT = 2
 
-# A trial's rate counts for exp(-shortfall / _MATTERS), its shortfall in parts of the drop, and less the further it is
-# from the sweep's answer: a standard deviation of that answer in decades.
-_MATTERS = 0.1
-_SWEEP_ERROR = 0.5
+# Part of the way, in log rate, from the sweep's answer to the winner. The whole way would trust a short run too much:
+# at a high rate the loss falls sooner, and ends higher.
+_TRUST = 0.7
 
-# In a short run a high rate is ahead of the one that ends lowest in a long run: so many decades.
-_SHORT_RUN = 0.2
-
-# The best peak of a one-cycle above the best constant rate.
-_PEAK = 10**0.3
+# The peak of a one-cycle above the confirmed constant rate.
+_PEAK = 10**0.25
 _NARROWEST = 4.0
 
 # The interval holds every rate that fell short of the best by no more than this, and a quarter decade about the answer.
@@ -156,10 +152,7 @@ def confirm(
     end_lr: float,
     evaluate: Callable[[], float] | None = None,
 ) -> Confirmation:
-    """Try rates around `lr`, each from the same start, and move towards those that do well.
-
-    The answer is the mean, in log rate, of the rates tried, each weighted by how little its loss falls short of the
-    best one and by how near it is to `lr`; less a fifth of a decade, because short runs favour high rates.
+    """Try rates around `lr`, each from the same start, and move most of the way to the best.
 
     Args:
         lr: the sweep's answer.
@@ -176,7 +169,8 @@ def confirm(
     first = [_try(rate, short, run, evaluate) for rate in rates]
     finalists = sorted(first, key=lambda trial: trial.loss)[:_KEPT]
     last = [_try(trial.lr, 2 * short, run, evaluate) for trial in finalists if trial.loss < math.inf]
-    if not any(trial.loss < math.inf for trial in last):
+    best = min(last, key=lambda trial: trial.loss, default=None)
+    if best is None or best.loss == math.inf:
         raise NoSuggestion(
             f"at every rate from {rates[0]:.2g} to {rates[-1]:.2g} the loss became infinite or NaN within {2 * short} "
             f"steps. Check the inputs, or lower end_lr.",
@@ -185,13 +179,7 @@ def confirm(
         )
     # A finalist's longer run says more than its shorter one.
     shortfall = _shortfalls(first, curve) | _shortfalls(last, curve)
-    distance = {rate: math.log10(rate / lr) for rate in shortfall}
-    weight = {
-        rate: math.exp(-short / _MATTERS - 0.5 * (distance[rate] / _SWEEP_ERROR) ** 2)
-        for rate, short in shortfall.items()
-    }
-    middle = sum(weight[rate] * distance[rate] for rate in weight) / sum(weight.values())
-    confirmed = lr * 10 ** (middle - _SHORT_RUN)
+    confirmed = lr * (best.lr / lr) ** _TRUST
     as_good = [rate for rate, short in shortfall.items() if short <= _AS_GOOD]
     return Confirmation(
         trials=tuple(first + last),

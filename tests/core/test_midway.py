@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from lrrange import Curve, SweepPlan
 from lrrange.errors import OnlyRises, RatesTooFarApart, StillFalls
+from lrrange.midway import readings
 from lrrange.ranges import RANGE_RULES
 from lrrange.suggest import midway
 from tests.core.strategies import PLAN, Landscape, landscapes
@@ -139,3 +140,26 @@ def test_a_blow_up_before_there_are_enough_points_is_refused_for_that():
     climbing = [2.3, 2.31, 2.3, 2.29, 2.3, 9.0, 40.0, 200.0, 900.0]
     with pytest.raises(OnlyRises, match="Lower start_lr"):
         midway(Curve(lr=PLAN.rates[: len(climbing)], loss=climbing))
+
+
+def remembering(noise=0.02, late=0.02, plateau=1.6):
+    """A network that knew something: from 4 down to 0.5 about lr=1e-2, and from 0.3 on it guesses, at 1.6."""
+    source = random.Random(0)
+    readings = []
+    for lr in PLAN.rates:
+        x = math.log10(lr)
+        fallen = 4.0 - 3.5 / (1 + 10 ** (-2 * (x + 3)))
+        level = fallen if x < math.log10(0.3) else plateau
+        readings.append(level + source.gauss(0, noise if x < -3 else late))
+    return Curve(lr=PLAN.rates, loss=readings)
+
+
+@pytest.mark.parametrize("noise", [0.02, 0.4])
+def test_a_loss_that_is_back_by_a_quarter_of_its_drop_has_blown_up_though_it_began_higher(noise):
+    found = readings(remembering(noise))
+    assert found.blown_up
+    assert found.blow_up == pytest.approx(math.log10(0.3), abs=0.1)
+
+
+def test_a_loss_that_wavers_about_its_lowest_level_has_not():
+    assert not readings(remembering(late=0.3, plateau=0.5)).blown_up
