@@ -1,9 +1,9 @@
 """The default advice: midway between where the loss has fallen and where it blows up, and down from there.
 
 One sweep shows two rates well. By the *fall* most of what the sweep could learn is learnt; at the *blow-up* the loss
-climbs back over its starting level. The best rate for a whole training lies a decade or so below the two, and which of
-them is nearer differs from task to task; their geometric mean errs less than either. `docs/quality.md` has the
-measurements, and says on which tasks the constants below were chosen and on which they were only checked.
+climbs back over its starting level. The best rate for a whole training lies most of a decade below the two, and which
+of them is nearer differs from task to task; a rate between them errs less than either. `docs/quality.md` has the
+measurements, and says how the constants below were chosen.
 """
 
 import math
@@ -18,10 +18,13 @@ from lrrange.descent import enough_points, flat, only_rises, rates_too_far_apart
 from lrrange.noise import noise_level, rounding_of
 from lrrange.smoothing import smooth
 
-# How far below the middle, in decades, the best rate lies: for training at that rate throughout, and as the peak of a
+# Part of the way, in log rate, from the fall to the blow-up: a little nearer to the fall.
+_MIDWAY = 0.4
+
+# How far below that, in decades, the best rate lies: for training at that rate throughout, and as the peak of a
 # one-cycle. A sweep trains a few steps near each rate, and what survives those may not survive a thousand.
-_DOWN_CONSTANT = 0.95
-_DOWN_ONE_CYCLE = 0.55
+_DOWN_CONSTANT = 0.75
+_DOWN_ONE_CYCLE = 0.45
 
 # The best constant rate lay within this many decades below and above the answer on three of four tasks, and within half
 # a decade more on nine of ten. Where one of the two rates is missing, so much more, in the direction it is missing in.
@@ -78,8 +81,8 @@ class Readings:
 
     @property
     def _middle(self) -> float:
-        """The geometric mean of the two rates; half a decade under the blow-up if there is no fall."""
-        return self.blow_up - 0.5 if self.fall is None else (self.fall + self.blow_up) / 2
+        """Between the two rates; half a decade under the blow-up if there is no fall."""
+        return self.blow_up - 0.5 if self.fall is None else self.fall + _MIDWAY * (self.blow_up - self.fall)
 
     @property
     def lr(self) -> float:

@@ -101,7 +101,7 @@ def midway(curve: Curve) -> LRRange:
     Args:
         curve: n points in sweep order, best some 25 a decade.
     Returns: `base_lr`, where the smoothed loss has left its starting level by more than its noise, and under a quarter
-        of the peak; `max_lr`, a third or so of the rate midway between where the loss has fallen and where it blows up.
+        of the peak; `max_lr`, a third of the rate about midway between where the loss has fallen and where it blows up.
     Raises: TooFewPoints, RatesTooFarApart, FlatCurve, OnlyRises, StillFalls.
     Source: lrrange's own, and its default; `docs/quality.md` has the measurements.
     """

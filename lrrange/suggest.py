@@ -178,7 +178,7 @@ def slide(curve: Curve) -> Suggestion:
 
 
 def midway(curve: Curve) -> Suggestion:
-    """A ninth of the rate midway between where the loss has fallen and where it blows up.
+    """A sixth of the rate about midway between where the loss has fallen and where it blows up.
 
     Args:
         curve: n points in sweep order, best some 25 a decade.

@@ -19,15 +19,18 @@ from lrrange.verdict import Verdict
 
 # Distances of the trial rates from the sweep's answer, in decades: more above than below, because where the sweep's
 # answer is far off it is too low (`docs/quality.md`).
-_OFFSETS = (-0.5, 0.0, 0.5, 1.0, 1.5)
+_OFFSETS = (-0.7, -0.2, 0.3, 0.8, 1.3)
 _KEPT = 2
 
 # Part of the way, in log rate, from the sweep's answer to the winner. The whole way would trust a short run too much:
 # at a high rate the loss falls sooner, and ends higher.
 _TRUST = 0.7
 
+# And so many decades less, for the same reason.
+_SHORT_RUN = 0.1
+
 # The peak of a one-cycle above the confirmed constant rate.
-_PEAK = 10**0.25
+_PEAK = 10**0.3
 _NARROWEST = 4.0
 
 # The interval holds every rate that fell short of the best by no more than this, and a quarter decade about the answer.
@@ -179,7 +182,7 @@ def confirm(
         )
     # A finalist's longer run says more than its shorter one.
     shortfall = _shortfalls(first, curve) | _shortfalls(last, curve)
-    confirmed = lr * (best.lr / lr) ** _TRUST
+    confirmed = lr * (best.lr / lr) ** _TRUST / 10**_SHORT_RUN
     as_good = [rate for rate, short in shortfall.items() if short <= _AS_GOOD]
     return Confirmation(
         trials=tuple(first + last),

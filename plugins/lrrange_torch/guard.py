@@ -26,6 +26,7 @@ class RateGuard:
             raise OptionError(f"steps={steps} leaves nothing to watch. Give 1 or more.", steps=steps)
         self._optimizer = optimizer
         self._scheduler = scheduler
+        self._schedulers: list[Any] = with_nested([scheduler])
         self._wanted = GroupRates([optimizer]).wanted(lr)
         self._steps = steps
         self._unread = set(range(len(self._wanted)))
@@ -103,10 +104,11 @@ class RateGuard:
         wanted = self._wanted[index]
         if same_rate(wanted, actual):
             return
-        schedulers = with_nested([self._scheduler, *attached_schedulers(self._optimizer)])
-        bases = [(type(one).__name__, float(one.base_lrs[index])) for one in schedulers if hasattr(one, "base_lrs")]
-        stale = [f"its {kind} starts from {base:.6g}" for kind, base in bases if not same_rate(wanted, base)]
-        scheduled = any(same_rate(actual, float(one._last_lr[index])) for one in schedulers if hasattr(one, "_last_lr"))
+        stale, scheduled = self._accounts(index, actual)
+        if stale or not scheduled:
+            # Only now: looking for them goes through everything that is alive.
+            self._schedulers = with_nested([self._scheduler, *attached_schedulers(self._optimizer)])
+            stale, scheduled = self._accounts(index, actual)
         if stale or not scheduled:
             cause = stale[0] if stale else "another hand sets it, and no LR scheduler of this optimizer accounts for it"
             raise RateNotInForce(
@@ -116,6 +118,14 @@ class RateGuard:
                 wanted=wanted,
                 actual=actual,
             )
+
+    def _accounts(self, index: int, actual: float) -> tuple[list[str], bool]:
+        """Which schedulers start from another rate than the wanted one, and whether any has set the actual one."""
+        wanted, known = self._wanted[index], self._schedulers
+        bases = [(type(one).__name__, float(one.base_lrs[index])) for one in known if hasattr(one, "base_lrs")]
+        stale = [f"its {kind} starts from {base:.6g}" for kind, base in bases if not same_rate(wanted, base)]
+        scheduled = any(same_rate(actual, float(one._last_lr[index])) for one in known if hasattr(one, "_last_lr"))
+        return stale, scheduled
 
     def _give_groups_back(self) -> None:
         if self._groups is None:

@@ -85,7 +85,7 @@ def test_a_loss_that_only_rises_from_a_default_start_is_swept_four_decades_lower
     assert sweeps(target) == 2
     assert result.plan.start_lr == pytest.approx(1e-11)
     assert result.plan.end_lr < 1e-4
-    assert math.log10(result.lr) == pytest.approx((-7.85 - 6.55) / 2 - 0.95, abs=0.3)
+    assert math.log10(result.lr) == pytest.approx(0.6 * -7.85 + 0.4 * -6.55 - 0.75, abs=0.3)
 
 
 def test_a_start_of_the_user_s_own_is_not_undercut():

@@ -22,8 +22,8 @@ def exponents(*rates):
 
 
 def middle(landscape):
-    """log10 of the rate midway between four fifths of the drop and the loss's return to its start."""
-    return (landscape.falls_to(0.8) + landscape.back_at_top) / 2
+    """log10 of the rate two fifths of the way from where four fifths of the drop are made to where the loss is back."""
+    return 0.6 * landscape.falls_to(0.8) + 0.4 * landscape.back_at_top
 
 
 def cut(landscape, end, plan=PLAN):
@@ -33,8 +33,8 @@ def cut(landscape, end, plan=PLAN):
 
 
 @given(landscapes(noise=0.05))
-def test_the_rate_is_a_ninth_of_that_midway_between_fall_and_blow_up(landscape):
-    assert math.log10(midway(landscape.curve()).lr) == pytest.approx(middle(landscape) - math.log10(9), abs=0.15)
+def test_the_rate_is_a_sixth_of_that_about_midway_between_fall_and_blow_up(landscape):
+    assert math.log10(midway(landscape.curve()).lr) == pytest.approx(middle(landscape) - math.log10(6), abs=0.2)
 
 
 @given(landscapes(noise=0.05))
@@ -44,9 +44,9 @@ def test_the_interval_is_under_a_decade_wide_and_holds_the_rate(landscape):
 
 
 @given(landscapes(noise=0.05))
-def test_the_range_goes_from_where_the_loss_begins_to_fall_to_a_third_or_so_of_the_middle(landscape):
+def test_the_range_goes_from_where_the_loss_begins_to_fall_to_a_third_of_the_middle(landscape):
     bounds = midway_range(landscape.curve())
-    assert math.log10(bounds.max_lr) == pytest.approx(middle(landscape) - 0.55, abs=0.15)
+    assert math.log10(bounds.max_lr) == pytest.approx(middle(landscape) - math.log10(3), abs=0.15)
     assert math.log10(bounds.base_lr) <= landscape.falls_to(0.5)
     assert bounds.base_lr <= bounds.max_lr / 4
 
@@ -106,7 +106,7 @@ def test_so_is_one_that_ended_the_sweep_within_the_first_decade(blow_up):
 def test_where_noise_hides_the_fall_the_blow_up_alone_is_read_in_a_wider_interval(blow_up, seed):
     landscape = Landscape(fall=math.inf, blow_up=blow_up, noise=0.3, seed=seed, steepness=8.0)
     answer = midway(landscape.curve())
-    assert math.log10(answer.lr) == pytest.approx(landscape.back_at_top - 0.5 - 0.95, abs=0.3)
+    assert math.log10(answer.lr) == pytest.approx(landscape.back_at_top - 0.5 - 0.75, abs=0.3)
     assert answer.low < answer.lr / 5
 
 

@@ -1,5 +1,6 @@
 """Confirmation, by what a training sees of it: short runs at a few rates, each from the same start, within a budget."""
 
+import itertools
 import math
 import statistics
 from itertools import groupby
@@ -96,9 +97,9 @@ def test_rates_on_both_sides_of_the_sweep_s_answer_are_tried_and_the_better_two_
     short = [trial for trial in trials if trial.steps == trials[0].steps]
     long = [trial for trial in trials if trial.steps > trials[0].steps]
     rates = [trial.lr for trial in short]
-    sweep_s_own = result.chosen.lr
-    assert min(rates) < sweep_s_own < max(rates)
-    assert sweep_s_own in rates
+    assert min(rates) < result.chosen.lr < max(rates)
+    steps = [math.log10(after / before) for before, after in itertools.pairwise(rates)]
+    assert steps == pytest.approx([0.5] * 4)
     best_two = sorted(short, key=lambda trial: trial.loss)[:2]
     assert sorted(trial.lr for trial in long) == sorted(trial.lr for trial in best_two)
     assert result.confirmation.steps == sum(trial.steps for trial in trials)

@@ -17,6 +17,9 @@ import lrrange
 from lrrange.cli import main
 from tests.docs.pages import PAGES, ROOT, blocks
 
+# Lightning looks at torch's trees in a way that torch has deprecated.
+pytestmark = pytest.mark.filterwarnings(r"ignore:.isinstance\(treespec, LeafSpec\). is deprecated:FutureWarning")
+
 # What `train:make` is where a page does not show it.
 TRAIN = """
 import torch

@@ -1,0 +1,20 @@
+"""A sweep of one of the small trainings, with what a test wants to be different."""
+
+from typing import Any
+
+from lrrange import find_lr
+from tests.backend_torch.rigs import seed_all
+from tests.lightning.trainings import classes, loader, trainer
+
+SWEEP = {"start_lr": 1e-5, "end_lr": 10.0, "num_steps": 40}
+
+
+def changed(tree: Any, **attributes: Any) -> Any:
+    seed_all()
+    return type("Changed", (classes(tree).Plain,), attributes)()
+
+
+def find(tree: Any, model: Any, **options: Any) -> Any:
+    mine = {"train_dataloaders": loader(), **options}
+    fitting = mine.pop("trainer", None) or trainer(tree)
+    return find_lr(fitting, model=model, **{**SWEEP, **mine})

@@ -1,0 +1,95 @@
+"""A fit with everything a user may have in it, and all that can be seen of it afterwards."""
+
+import inspect
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tests.backend_torch.observing import of_random_states
+from tests.lightning.observing import files
+from tests.lightning.trainings import trainer
+
+
+def recorder(tree: Any) -> Any:
+    """A callback that writes down every hook it hears, and where the training stands then."""
+    heard: list[Any] = []
+
+    def listen(name: str) -> Callable[..., None]:
+        def hook(self: Any, trainer: Any, module: Any, *rest: Any, **_: Any) -> None:
+            batch = [float(one[0].sum()) for one in rest if isinstance(one, list)]
+            heard.append((name, trainer.global_step, trainer.current_epoch, batch))
+
+        return hook
+
+    names = [name for name, _ in inspect.getmembers(tree.Callback, inspect.isfunction) if name.startswith("on_")]
+    names = [name for name in names if "checkpoint" not in name]
+    made = type("Recorder", (tree.Callback,), {name: listen(name) for name in names})()
+    made.heard = heard
+    return made
+
+
+def record(
+    tree: Any,
+    model: Any,
+    folder: Path,
+    callbacks: Sequence[Any] = (),
+    before: Callable[[Any], object] = lambda _: None,
+    options: dict[str, Any] | None = None,
+    **data: Any,
+) -> dict[str, Any]:
+    """Fit, after `before(trainer)`, and say everything about it."""
+    loggers = [tree.loggers.CSVLogger(folder, flush_logs_every_n_steps=1), tree.loggers.TensorBoardLogger(folder)]
+    listening = recorder(tree)
+    stopping = tree.callbacks.EarlyStopping("val_loss", patience=50)
+    keeping = tree.callbacks.ModelCheckpoint(folder / "kept", monitor="val_loss", filename="best", save_last=True)
+    watching = tree.callbacks.LearningRateMonitor("step")
+    fitting = trainer(
+        tree,
+        logger=loggers,
+        enable_checkpointing=True,
+        callbacks=[listening, stopping, *callbacks, watching, keeping],
+        default_root_dir=folder,
+        **(options or {}),
+    )
+    before(fitting)
+    fitting.fit(model, **data)
+    kept = torch.load(folder / "kept" / "best.ckpt", weights_only=False)
+    return {
+        "metrics.csv": (Path(loggers[0].log_dir) / "metrics.csv").read_text(),
+        "tensorboard": scalars(loggers[1].log_dir),
+        "hyper-parameters": (Path(loggers[0].log_dir) / "hparams.yaml").read_text(),
+        "hooks": listening.heard,
+        "metrics": {name: float(value) for name, value in fitting.callback_metrics.items()},
+        "progress bar": {name: float(value) for name, value in fitting.progress_bar_metrics.items()},
+        "early stopping": stopping.state_dict() | {"best_score": float(stopping.best_score)},
+        "best": (Path(keeping.best_model_path).name, float(keeping.best_model_score)),
+        "checkpoint": {
+            "weights": {name: one.tolist() for name, one in kept["state_dict"].items()},
+            "optimizer": repr(kept["optimizer_states"]),
+            "loops": kept["loops"],
+            "step": (kept["global_step"], kept["epoch"]),
+        },
+        "weights": {name: one.tolist() for name, one in model.state_dict().items()},
+        "seen": model.seen,
+        "step": (fitting.global_step, fitting.current_epoch),
+        "random": of_random_states(),
+        "files": [name.replace(str(folder), "") for name in files(str(folder)) if "events.out" not in name],
+        "here": files(),
+        "same trainer": model.trainer is fitting,
+    }
+
+
+def assert_same(before: dict[str, Any], after: dict[str, Any]) -> None:
+    """That two records are equal in every part."""
+    assert before.keys() == after.keys()
+    for part in before:
+        assert before[part] == after[part], part
+
+
+def scalars(folder: str) -> dict[str, list[Any]]:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(folder).Reload()
+    return {tag: [(one.step, one.value) for one in events.Scalars(tag)] for tag in events.Tags()["scalars"]}

@@ -1,0 +1,137 @@
+"""The proof over the first real steps, and each way in which a rate may fail to be in force."""
+
+from typing import Any
+
+import pytest
+import torch
+from lrrange_lightning import LRRangeTest, VerifyRate
+
+from lrrange.errors import RateNotInForce
+from tests.backend_torch.rigs import seed_all
+from tests.lightning.trainings import classes, loader, plain, trainer
+
+SWEEP = {"start_lr": 1e-5, "end_lr": 10.0, "num_steps": 80}
+
+
+def reading(tree: Any, read: Any) -> Any:
+    class Reading(classes(tree).Plain):
+        def configure_optimizers(self) -> Any:
+            return torch.optim.SGD(self.parameters(), read(self))
+
+    seed_all()
+    return Reading()
+
+
+def fit(tree: Any, model: Any, *callbacks: Any) -> pytest.ExceptionInfo[RateNotInForce]:
+    with pytest.raises(RateNotInForce) as error:
+        trainer(tree, callbacks=list(callbacks)).fit(model, loader())
+    return error
+
+
+def test_the_bug_of_the_article_the_rate_written_to_hparams_and_read_from_the_module(tree: Any) -> None:
+    model = reading(tree, lambda m: m.lr)
+    model.hparams.lr = 0.0363
+    error = fit(tree, model, VerifyRate(0.0363))
+    assert str(error.value) == (
+        "param group 0 trains at lr=0.01, not at 0.0363. 0.0363 was written to self.hparams.lr, but "
+        "configure_optimizers reads self.lr. Write it to self.lr, or have configure_optimizers read self.hparams.lr."
+    )
+    assert (error.value.written, error.value.read) == (("self.hparams.lr",), ("self.lr",))
+    assert (error.value.wanted, error.value.actual) == (0.0363, 0.01)
+    assert model.trainer.global_step == 0
+
+
+def test_the_bug_of_the_article_the_other_way_round(tree: Any) -> None:
+    model = reading(tree, lambda m: m.hparams.lr)
+    model.lr = 0.0363
+    error = fit(tree, model, VerifyRate(0.0363))
+    assert "written to self.lr, but configure_optimizers reads self.hparams.lr. Write it to self.hparams.lr" in str(
+        error.value
+    )
+
+
+def test_a_rate_that_was_written_nowhere(pl: Any) -> None:
+    error = fit(pl, reading(pl, lambda m: m.lr), VerifyRate(0.0363))
+    assert "reads self.lr, and 0.0363 stands nowhere in the module. Write it to self.lr." in str(error.value)
+
+
+def test_a_rate_that_is_a_constant_in_configure_optimizers(pl: Any) -> None:
+    model = reading(pl, lambda m: 0.02)
+    model.lr = 0.0363
+    error = fit(pl, model, VerifyRate(0.0363))
+    assert "0.0363 stands in self.lr, but configure_optimizers reads no number of the module's" in str(error.value)
+
+
+def test_another_callback_that_sets_the_rate_is_caught_at_the_next_step(pl: Any) -> None:
+    class Meddling(pl.Callback):
+        def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, batch_idx: int) -> None:
+            if batch_idx == 3:
+                trainer.optimizers[0].param_groups[0]["lr"] = 0.5
+
+    model = plain(pl)
+    error = fit(pl, model, LRRangeTest(**SWEEP), Meddling())
+    assert error.value.actual == 0.5
+    assert "reads self.lr, which holds" in str(error.value)
+    assert "so something sets the rate later in the fit" in str(error.value)
+    assert model.trainer.global_step == 3
+
+
+def test_a_warm_up_written_into_the_module_is_caught_in_the_sweep_or_in_the_fit(pl: Any) -> None:
+    class Warming(classes(pl).Plain):
+        def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
+            for group in optimizer.param_groups:
+                group["lr"] = self.lr * min(1.0, (self.trainer.global_step + 1) / 10)
+            optimizer.step(closure=optimizer_closure)
+
+    seed_all()
+    error = fit(pl, Warming(), LRRangeTest(**SWEEP))
+    assert "Take warm-up and LR schedules out of the step for the sweep" in str(error.value)
+
+
+def test_a_rate_changed_inside_the_step_is_caught_in_the_sweep(pl: Any) -> None:
+    class Changing(classes(pl).Plain):
+        def on_before_optimizer_step(self, optimizer: Any) -> None:
+            optimizer.param_groups[0]["lr"] = 0.123
+
+    seed_all()
+    error = fit(pl, Changing(), LRRangeTest(**SWEEP))
+    assert error.value.actual == 0.123
+
+
+def test_an_optimizer_that_never_reads_its_rate_is_caught_at_the_end_of_the_proof(pl: Any) -> None:
+    class Deaf(torch.optim.SGD):
+        def step(self, closure: Any = None) -> Any:
+            return closure()
+
+    class Trained(classes(pl).Plain):
+        def configure_optimizers(self) -> Any:
+            return Deaf(self.parameters(), self.lr)
+
+    seed_all()
+    error = fit(pl, Trained(), VerifyRate(0.01, steps=4))
+    assert "never read lr of param group 0 in 4 steps" in str(error.value)
+
+
+def test_a_rate_in_force_is_proved_and_the_fit_goes_on(tree: Any) -> None:
+    model = plain(tree)
+    model.lr = 0.0363
+    fitting = trainer(tree, callbacks=[VerifyRate(0.0363, steps=5)])
+    fitting.fit(model, loader())
+    assert fitting.global_step == 12
+
+
+def test_a_fit_that_is_shorter_than_the_proof_has_proved_it_too(pl: Any) -> None:
+    model = reading(pl, lambda m: m.lr)
+    fitting = trainer(pl, callbacks=[VerifyRate(0.01, steps=500)])
+    fitting.fit(model, loader())
+    assert fitting.global_step == 12
+    assert not fitting.optimizers[0]._optimizer_step_pre_hooks  # nothing goes on watching
+
+
+def test_a_fit_that_never_steps_the_optimizer_has_proved_nothing(pl: Any) -> None:
+    class Idle(classes(pl).Gan):
+        def training_step(self, batch: Any, batch_idx: int) -> None: ...
+
+    seed_all()
+    error = fit(pl, Idle(), VerifyRate(4e-3))
+    assert "took no step while it was watched" in str(error.value)

@@ -1,0 +1,120 @@
+"""The fit that swept equals the fit that never did, to the last bit, in all that a user can see."""
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from lrrange_lightning import LRRangeTest
+
+from lrrange import StopReason, find_lr
+from lrrange.hookspecs import hookimpl
+from tests.backend_torch.rigs import seed_all
+from tests.lightning.recording import assert_same, record
+from tests.lightning.trainings import classes, loader, validated
+
+SWEEP = {"start_lr": 1e-5, "end_lr": 1.0, "num_steps": 20}
+WORKERS = pytest.mark.parametrize("workers", [0, 2])
+
+
+def without(tree: Any, folder: Path, **data: Any) -> dict[str, Any]:
+    return record(tree, validated(tree), folder / "without", **data)
+
+
+@WORKERS
+def test_a_fit_after_find_lr(tree: Any, tmp_path: Path, workers: int) -> None:
+    def data() -> dict[str, Any]:
+        return {"train_dataloaders": loader(num_workers=workers), "val_dataloaders": loader(32, shuffle=False)}
+
+    model, mine = validated(tree), data()
+    found: list[Any] = []
+    after = record(
+        tree,
+        model,
+        tmp_path / "with",
+        before=lambda it: found.append(find_lr(it, model=model, **mine, **SWEEP)),
+        **mine,
+    )
+    assert len(found[0].curve) > 10
+    assert_same(without(tree, tmp_path, **data()), after)
+
+
+@WORKERS
+@pytest.mark.parametrize("at_epochs", [(0,), (0, 1)])
+def test_a_fit_with_the_callback(tree: Any, tmp_path: Path, workers: int, at_epochs: tuple[int, ...]) -> None:
+    def data() -> dict[str, Any]:
+        return {"train_dataloaders": loader(num_workers=workers), "val_dataloaders": loader(32, shuffle=False)}
+
+    callback = LRRangeTest(apply=False, at_epochs=at_epochs, **SWEEP)
+    after = record(tree, validated(tree), tmp_path / "with", [callback], **data())
+    assert sorted(callback.results) == list(at_epochs)
+    assert_same(without(tree, tmp_path, **data()), after)
+
+
+def test_a_fit_with_a_data_module_and_workers_that_persist(tree: Any, tmp_path: Path) -> None:
+    def fit(folder: str, *callbacks: Any, before: bool = False) -> Any:
+        model, datamodule = validated(tree), classes(tree).Data(workers=1)
+
+        def sweep(it: Any) -> None:
+            if before:
+                find_lr(it, model=model, datamodule=datamodule, **SWEEP)
+
+        return record(tree, model, tmp_path / folder, callbacks, sweep, datamodule=datamodule) | {
+            "calls": datamodule.calls
+        }
+
+    without = fit("without")
+    assert_same(without, fit("before", before=True))
+    assert_same(without, fit("inside", LRRangeTest(apply=False, **SWEEP)))
+
+
+class Ends:
+    """A watcher that notes how sweeps end."""
+
+    def __init__(self) -> None:
+        self.reasons: list[Any] = []
+
+    @hookimpl
+    def lrrange_finished(self, sweep: Any) -> None:
+        self.reasons.append(sweep.stop_reason)
+
+
+@pytest.mark.parametrize("how", ["diverges", "nan", "error", "ctrl-c"])
+def test_a_fit_after_a_sweep_that_ended_badly(pl: Any, tmp_path: Path, how: str) -> None:
+    def data() -> dict[str, Any]:
+        return {"train_dataloaders": loader(), "val_dataloaders": loader(32, shuffle=False)}
+
+    class Failing(classes(pl).Validated):
+        bad: Any = None
+        calls = 0
+
+        def training_step(self, batch: Any, batch_idx: int) -> Any:
+            loss = super().training_step(batch, batch_idx)
+            self.calls += 1
+            if self.calls < 12 or self.bad is None:
+                return loss
+            if isinstance(self.bad, BaseException):
+                raise self.bad
+            return loss * self.bad
+
+    def sweep(it: Any) -> None:
+        watcher = Ends()
+        model.bad = {
+            "diverges": 1e5,
+            "nan": float("nan"),
+            "error": ValueError("on purpose"),
+            "ctrl-c": KeyboardInterrupt(),
+        }[how]
+        raised = isinstance(model.bad, BaseException)
+        with pytest.raises(type(model.bad)) if raised else contextlib.nullcontext():
+            find_lr(it, model=model, watchers=[watcher], **mine, **SWEEP)
+        model.bad = None
+        reason = {"diverges": StopReason.DIVERGED, "nan": StopReason.NON_FINITE, "ctrl-c": StopReason.INTERRUPTED}
+        assert watcher.reasons == [reason.get(how)]
+
+    seed_all()
+    model, mine = Failing(), data()
+    after = record(pl, model, tmp_path / "with", before=sweep, **mine)
+    seed_all()
+    before = record(pl, Failing(), tmp_path / "without", **data())
+    assert_same(before, after)
