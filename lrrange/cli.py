@@ -132,7 +132,7 @@ def demo(data: str, root: str | None, out_dir: str | None, as_json: bool, seed: 
 @click.option("--seed", type=int, help="Of every random number generator, during the sweep.")
 @click.option("--repeats", type=int, metavar="N", help="Sweeps, with other batch orders.  [default: 1]")
 @click.option("--confirm", is_flag=True, default=None, help="Try rates around the answer in short runs.")
-@click.option("--confirm-steps", type=int, metavar="N", help="Steps of those runs together.  [default: 675]")
+@click.option("--confirm-steps", type=int, metavar="N", help="Steps of those runs together.  [default: 648]")
 @click.option("--save", type=click.Path(dir_okay=False, path_type=Path), help="Write the result here, as JSON.")
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the curve here.")
 @click.option("--traceback", "full", is_flag=True, help="Show where an error in your code came from.")

@@ -96,6 +96,14 @@ class RateNotInForce(LRRangeError, RuntimeError):
     """The optimizer does not train at the rate it was given."""
 
 
+class ProcessFailed(LRRangeError, RuntimeError):
+    """Another process of the same training raised, so this one cannot go on."""
+
+
+class RestoreFailed(LRRangeError, RuntimeError):
+    """After the sweep something is not as it was before it; the message names it. An error in a backend."""
+
+
 class SaveError(LRRangeError, OSError):
     """The result could not be written. Whatever was at that path before is still there."""
 

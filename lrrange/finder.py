@@ -16,13 +16,15 @@ from lrrange.divergence import Divergence
 from lrrange.errors import OptionError, TargetError
 from lrrange.plugins import heuristics as offered_heuristics
 from lrrange.plugins import make_manager
+from lrrange.processes import is_first_process
 from lrrange.protocol import Driver, TrainingStep
 from lrrange.repeats import common_reason, median_curve
+from lrrange.restoring import RestoreCheck
 from lrrange.result import Provenance, RangeTestResult, choose, read
 from lrrange.schedule import Shape, SweepPlan, whole_number
 from lrrange.smoothing import SmoothingKind
 from lrrange.suggest import Heuristic, Suggestion
-from lrrange.sweep import StopReason, Sweep
+from lrrange.sweep import Point, StopReason, Sweep
 from lrrange.trials import check_budget
 from lrrange.trials import confirm as run_trials
 from lrrange.verdict import still_falls
@@ -58,11 +60,12 @@ def find_lr(
     repeats: int = 1,
     reset: Callable[[], object] | None = None,
     confirm: bool = False,
-    confirm_steps: int = 675,
+    confirm_steps: int = 648,
     smoothing: SmoothingKind = "ema",
     divergence: Divergence | None = Divergence(),  # noqa: B008  a frozen value, safe to share
     non_finite_limit: int = 3,
     watchers: Sequence[object] = (),
+    verify_restore: bool | None = None,
     **options: Any,
 ) -> RangeTestResult:
     """Raise the learning rate step by step over a short mock training, put everything back, and read the answer.
@@ -76,7 +79,7 @@ def find_lr(
         shape: see `SweepPlan`.
         heuristic: the name of one, or a function of the `Curve`; by default lrrange chooses, and says which.
         backend: ask this plug-in alone.
-        progress: show a progress bar on standard error.
+        progress: show a progress bar on standard error; in the first process alone, if there are several.
         seed: of every random number generator during the sweep; they are put back afterwards.
         repeats: so many sweeps, the second and later ones with other seeds. The median is read, and the intervals span
             what each of them says.
@@ -88,10 +91,14 @@ def find_lr(
         divergence: when to stop early; None for never.
         non_finite_limit: this many losses in a row that are not finite end the sweep.
         watchers: objects with any of the hooks `lrrange_started`, `lrrange_advanced`, `lrrange_finished`.
+        verify_restore: True takes a digest of everything that training changes before and after, and raises
+            RestoreFailed if one bit differs. By default it is taken where that costs under 1 % of the sweep; the
+            result's `provenance.details["restore_verified"]` says whether it was.
         options: the backend's own, such as `optimizer=`, `loss_fn=` and `loader=` for PyTorch.
     Returns: the curve, every heuristic's answer, the chosen one, and the range.
     Raises: before the first step, for anything wrong with the arguments, an `LRRangeError` that says what to change.
-        Whatever the training itself raises passes through. In every case the target is as it was before.
+        Whatever the training itself raises passes through. In every case the target is as it was before; where a digest
+        shows that it is not, RestoreFailed.
     Cost: `num_steps` training steps at most for each sweep, `confirm_steps` more to confirm, and one copy of what
         training changes.
     """
@@ -106,13 +113,14 @@ def find_lr(
     if confirm:
         check_budget(confirm_steps)
     manager = make_manager(watchers)
-    if progress:
+    if progress and is_first_process():
         from lrrange.progress import ProgressBar
 
         manager.register(ProgressBar())
     chosen, heuristics = choose(heuristic, offered_heuristics(manager))
     name, adapted = adapt(manager, target, backend, options)
-    runs = _Runs(manager=manager, adapted=adapted, settings=settings)
+    restored = RestoreCheck(adapted, verify_restore)
+    runs = _Runs(manager=manager, adapted=adapted, restored=restored, settings=settings)
     runs.check_seeds(seed, repeats)
     if reset is not None and (repeats == 1 or not isinstance(adapted, TrainingStep)):
         raise OptionError(
@@ -153,12 +161,17 @@ def find_lr(
             ),
         )
     wall_time = time.perf_counter() - began
-    report = dict(getattr(adapted, "report", dict)())
-    versions = {"python": platform.python_version(), "lrrange": version("lrrange"), **report.pop("versions", {})}
+    report = {**getattr(adapted, "report", dict)(), **restored.report()}
+    versions = {"python": platform.python_version(), "lrrange": _version(), **report.pop("versions", {})}
     provenance = Provenance(
         backend=name, versions=versions, seed=seed, steps_run=runs.steps_run, wall_time=wall_time, details=report
     )
     return attrs.evolve(result, provenance=provenance)
+
+
+@functools.cache
+def _version() -> str:
+    return version("lrrange")  # which reads the package's whole description
 
 
 def _plan(
@@ -204,6 +217,7 @@ class _Runs:
 
     manager: "pluggy.PluginManager"
     adapted: TrainingStep | Driver
+    restored: RestoreCheck
     settings: dict[str, Any]
     steps_run: int = 0
 
@@ -226,10 +240,14 @@ class _Runs:
     ) -> Sweep:
         """Run one sweep, with the watchers told of it."""
         hook = self.manager.hook
+
+        def tell_watchers(point: Point) -> None:
+            hook.lrrange_advanced(point=point, sweep=sweep)
+
         sweep = Sweep(
             plan,
             extend=None if extend is None else functools.partial(extend, plan),
-            on_advance=lambda point: hook.lrrange_advanced(point=point, sweep=sweep),
+            on_advance=tell_watchers if hook.lrrange_advanced.get_hookimpls() else None,
             **self.settings,
         )
         try:
@@ -256,6 +274,7 @@ class _Runs:
 
     def _run(self, sweep: Sweep, seed: int | None, reset: Callable[[], object] | None = None) -> Curve:
         try:
-            return seeded(self.adapted, seed, reset).run(sweep)
+            with self.restored.around(sweep.plan.num_steps):
+                return seeded(self.adapted, seed, reset).run(sweep)
         finally:
             self.steps_run += len(sweep.points)

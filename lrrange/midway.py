@@ -15,7 +15,7 @@ import attrs
 
 from lrrange.curve import Curve
 from lrrange.descent import enough_points, flat, only_rises, rates_too_far_apart, still_falls
-from lrrange.noise import noise_level, rounding_of
+from lrrange.noise import median_of_three, noise_level, rounding_of
 from lrrange.smoothing import smooth
 
 # Part of the way, in log rate, from the fall to the blow-up: a little nearer to the fall.
@@ -57,6 +57,9 @@ _STEPS_PER_DECADE = 25.0
 # by which a smoothed loss must lie below it to be a fall.
 _BLOWN_UP = 3.0
 _FALL = 4.0
+
+# From its fall on, a loss lies lower than before by this part of the drop, on average.
+_DOWN = 0.25
 
 # Widths, in decades, at which a fall is looked for; the first at which it stands out of the noise is taken.
 _WIDTHS = (0.0625, 0.125, 0.25)
@@ -137,7 +140,7 @@ def readings(curve: Curve) -> Readings:
         lowest = min(range(end), key=smoothed.__getitem__)
         drop = level - smoothed[lowest]
         error = 1.25 * noise * math.sqrt(1 / max(1.0, 4 * width * per_decade) + 1 / head)
-        if drop > _FALL * error:
+        if drop > _FALL * error and _stays_down(calm[:end], smoothed, level, drop):
             fall = _crossing(x, smoothed, level - _FALLEN * drop)
             back = None if blown_up else _rebound(finite.loss, smoothed, lowest, drop)
             if not blown_up and back is None and x[-1] - fall < _UNFINISHED:
@@ -148,7 +151,16 @@ def readings(curve: Curve) -> Readings:
                 blow_up=blow_up if back is None else x[back],
                 blown_up=bool(blown_up) or back is not None,
             )
+    if not blown_up:
+        raise flat(finite)
     return Readings(begin=blow_up - 1, fall=None, blow_up=blow_up, blown_up=True)
+
+
+def _stays_down(calm: Sequence[float], smoothed: Sequence[float], level: float, drop: float) -> bool:
+    """Whether the loss is lower, on the whole, from where it has fallen on. After one dip of noise it is not."""
+    fallen = next(i for i, value in enumerate(smoothed) if value <= level - _FALLEN * drop)
+    before = statistics.fmean(calm[:fallen]) if fallen else level
+    return statistics.fmean(calm[fallen:]) < before - _DOWN * drop
 
 
 def _rebound(loss: Sequence[float], smoothed: Sequence[float], lowest: int, drop: float) -> int | None:
@@ -164,7 +176,7 @@ def _rebound(loss: Sequence[float], smoothed: Sequence[float], lowest: int, drop
 def _medians_of_three(loss: Sequence[float]) -> list[float]:
     """Each reading's median with its two neighbours; at the ends, with the nearest two."""
     firsts = (min(max(i - 1, 0), len(loss) - 3) for i in range(len(loss)))
-    return [statistics.median(loss[first : first + 3]) for first in firsts]
+    return [median_of_three(*loss[first : first + 3]) for first in firsts]
 
 
 def _early_noise(loss: Sequence[float]) -> float:

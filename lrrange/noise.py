@@ -71,6 +71,13 @@ def rounding_of(loss: Sequence[float]) -> float:
     return _EPSILON * max(map(abs, loss[:5]), default=0.0)
 
 
+def median_of_three(one: float, two: float, three: float) -> float:
+    """The middle one. `statistics.median` takes five times as long."""
+    if one > two:
+        one, two = two, one
+    return max(one, min(two, three))
+
+
 def despike(loss: Sequence[float], noise: float) -> list[float]:
     """The same losses with single readings that leave the curve and come straight back set to a neighbour's value.
 
@@ -81,7 +88,7 @@ def despike(loss: Sequence[float], noise: float) -> list[float]:
     """
     calm = list(loss)
     for i in range(1, len(loss) - 1):
-        middle = statistics.median(loss[i - 1 : i + 2])
+        middle = median_of_three(loss[i - 1], loss[i], loss[i + 1])
         if abs(loss[i] - middle) > _SPIKE * noise:
             calm[i] = middle
     return calm
@@ -125,11 +132,14 @@ def _largest_change(loss: Sequence[float], noise: float) -> float:
         sums.append(sums[-1] + (value - loss[0]))
     largest, block = 0.0, 3
     while 2 * block <= len(loss):
-        means = [(sums[i + block] - sums[i]) / block for i in range(len(loss) - block + 1)]
-        lowest = math.inf
+        means = [(after - before) / block for before, after in zip(sums, sums[block:], strict=False)]
+        lowest, rise = math.inf, 0.0
         for earlier, later in zip(means, means[block:], strict=False):
-            lowest = min(lowest, earlier)
-            if later > lowest:
-                largest = max(largest, (later - lowest) / (noise * math.sqrt(2 / block)) if known else math.inf)
+            if earlier < lowest:
+                lowest = earlier
+            if later - lowest > rise:
+                rise = later - lowest
+        if rise > 0:
+            largest = max(largest, rise / (noise * math.sqrt(2 / block)) if known else math.inf)
         block *= 2
     return largest

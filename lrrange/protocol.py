@@ -28,6 +28,9 @@ class TrainingStep(Protocol):
     the held-out loss of the training as it is, by which `confirm=True` and `compare` then judge. One is for `compare`
     alone: `set_momentum(value)`, the momentum of the steps that follow, which returns whether the optimizer has any.
     What is wrong with the target is best raised where the adapter is made, before any step.
+
+    `digest()` makes `verify_restore=True` possible: an iterable of pairs, the name of something that training can
+    change and its value or a hash of it, in the same order each time. It is taken before a sweep and after it.
     """
 
     def step(self, lr: float) -> Any:
@@ -107,18 +110,28 @@ class StepDriver:
 
 @contextlib.contextmanager
 def deferred_interrupts() -> Iterator[None]:
-    """A second Ctrl-C waits until the block is done, so that an impatient user does not get half a restore."""
+    """Signals wait until the block is done, so that whatever their handlers raise does not leave half a restore.
+
+    A second Ctrl-C of an impatient user is one. So is the death of a data loader's worker, of which PyTorch hears by a
+    signal, and raises wherever the program is.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread receives signals
         return
-    waiting: list[tuple[Any, ...]] = []
-    before = signal.signal(signal.SIGINT, lambda *received: waiting.append(received))
+    waiting: dict[int, Any] = {}  # the first of each kind, as one Ctrl-C is enough
+    handled: dict[int, Callable[[int, Any], Any]] = {
+        number: handler for number in signal.valid_signals() if callable(handler := signal.getsignal(number))
+    }
+    for number in handled:
+        signal.signal(number, lambda received, frame: waiting.setdefault(received, frame))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
-        if waiting and callable(before):
-            before(*waiting[0])
+        for number, handler in handled.items():
+            signal.signal(number, handler)
+        with contextlib.ExitStack() as handling:  # which calls every one, also after one that raises
+            for received, frame in reversed(waiting.items()):
+                handling.callback(handled[received], received, frame)
 
 
 def split_made(made: Any, name: str) -> tuple[object, dict[str, Any]]:

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from typing import Literal, get_args
 
 from lrrange.errors import UnknownName
-from lrrange.noise import despike, noise_level, start_level
+from lrrange.noise import despike, median_of_three, noise_level, start_level
 
 SmoothingKind = Literal["ema", "median", "none"]
 
@@ -72,10 +72,13 @@ class OnlineSmoother:
         step = x - self._last_x
         decay = math.exp(-step / self._decades)
         self._age = decay * (self._age + step * self._weight)
-        self._total = decay * self._total + (statistics.median(self._recent) - self._origin)
+        self._total = decay * self._total + (self._median() - self._origin)
         self._weight = decay * self._weight + 1.0
         self._last_x = x
         return self._origin + self._total / self._weight
+
+    def _median(self) -> float:
+        return median_of_three(*self._recent) if len(self._recent) == 3 else statistics.fmean(self._recent)
 
 
 def smooth(

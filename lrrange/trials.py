@@ -141,7 +141,7 @@ def check_budget(confirm_steps: int) -> None:
     if whole_number("confirm_steps", confirm_steps) < _SHORTEST * _parts():
         raise PlanError(
             f"confirm_steps={confirm_steps} leaves under {_SHORTEST} steps for the shortest trial. Give "
-            f"{_SHORTEST * _parts()} or more; 675 is usual.",
+            f"{_SHORTEST * _parts()} or more; 648 is usual.",
             confirm_steps=confirm_steps,
         )
 

@@ -87,7 +87,7 @@ class LRRangeTest(_Proving):
         seed: int | None = None,
         repeats: int = 1,
         confirm: bool = False,
-        confirm_steps: int = 675,
+        confirm_steps: int = 648,
         smoothing: SmoothingKind = "ema",
         divergence: Divergence | None = Divergence(),  # noqa: B008  a frozen value, safe to share
         non_finite_limit: int = 3,

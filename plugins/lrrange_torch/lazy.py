@@ -19,6 +19,7 @@ from torch import nn
 from torch.optim import SGD, Adagrad, Optimizer, SparseAdam
 from torch.optim import optimizer as optimizer_module
 
+from lrrange_torch.copies import Copies, PutBack
 from lrrange_torch.state import Snapshot
 
 # What this needs of torch and is no public name there.
@@ -55,12 +56,13 @@ class LazySnapshot(Snapshot):
 
     Args:
         optimizer: its parameters and their state are copied when they are about to change.
+        copies: where to; by default the tensor's own memory. What is copied of sparse tables is always there.
 
     Cost: one copy of what changes, and of small and shared tensors; a guard for the rest, which is no memory.
     """
 
-    def __init__(self, optimizer: Optimizer) -> None:
-        super().__init__()
+    def __init__(self, optimizer: Optimizer, copies: Copies | None = None) -> None:
+        super().__init__(copies)
         self._optimizer = optimizer
         self._guards: dict[int, _Guard] = {}
         self._waiting: list[_Waiting] = []
@@ -90,7 +92,7 @@ class LazySnapshot(Snapshot):
         return self._copied_bytes + sum(guard.copied_bytes for guard in self._guards.values())
 
     def _keep_values(self, tensor: torch.Tensor) -> Callable[[], None]:
-        guard = _Guard.on(tensor)
+        guard = _Guard.on(tensor, self._copies)
         if guard is None:
             return super()._keep_values(tensor)
         self._guards[id(tensor)] = guard
@@ -146,7 +148,7 @@ class _Guard:
 
     @classmethod
     @torch.no_grad()
-    def on(cls, tensor: torch.Tensor) -> "_Guard | None":
+    def on(cls, tensor: torch.Tensor, copies: Copies) -> "_Guard | None":
         """A guard on this tensor; None if it should rather be copied."""
         plain = type(tensor) in (torch.Tensor, nn.Parameter) and tensor.layout is torch.strided
         if not plain or tensor.device.type not in ("cpu", "cuda") or tensor.nbytes < _WORTH_A_GUARD:
@@ -157,25 +159,26 @@ class _Guard:
         if _uses(tensor) != _uses(torch.empty(1)):
             return None
         try:
-            return cls(tensor)
+            return cls(tensor, copies)
         except RuntimeError:
             return None  # memory that is shared between processes, mapped from a file, or not from PyTorch
 
-    def __init__(self, tensor: torch.Tensor) -> None:
+    def __init__(self, tensor: torch.Tensor, copies: Copies) -> None:
         self._tensor = tensor
+        self._copies = copies
         self._alias = tensor.data
         self._requires_grad = tensor.requires_grad
         self._clone: torch.Tensor | None = torch._lazy_clone(self._alias)
-        self._values: torch.Tensor | None = None
+        self._put_back: PutBack | None = None
         self._rows: list[tuple[torch.Tensor, torch.Tensor]] = []
         self._seen: torch.Tensor | None = None
 
     @property
     def copied_bytes(self) -> int:
         """Bytes that were copied so far."""
-        moved = self._clone if self._moved else None
-        whole = sum(tensor.nbytes for tensor in (self._values, moved, self._seen) if tensor is not None)
-        return whole + sum(index.nbytes + values.nbytes for index, values in self._rows)
+        whole = self._alias.nbytes if self._put_back is not None or self._moved else 0
+        seen = self._seen.nbytes if self._seen is not None else 0
+        return whole + seen + sum(index.nbytes + values.nbytes for index, values in self._rows)
 
     @property
     def _moved(self) -> bool:
@@ -188,13 +191,13 @@ class _Guard:
 
     def copy(self) -> None:
         """Copy all of it: the next write is expected, and may change anything."""
-        if self._values is None and not self._moved:
-            self._values = self._alias.clone()
+        if self._put_back is None and not self._moved:
+            self._put_back = self._copies.keep(self._alias)
             self._clone = None
 
     def copy_rows(self, index: torch.Tensor) -> None:
         """Copy these rows: the next write is expected and changes no others. `close` follows it."""
-        if self._values is not None or self._moved:
+        if self._put_back is not None or self._moved:
             return
         if not index.is_cuda:  # where finding the new ones among them would wait for the device
             if self._seen is None:
@@ -210,7 +213,7 @@ class _Guard:
 
     def close(self) -> None:
         """Guard it again, after a write that was expected."""
-        if self._values is None and self._clone is None:
+        if self._put_back is None and self._clone is None:
             self._clone = torch._lazy_clone(self._alias)
 
     def put_back(self) -> None:
@@ -218,8 +221,8 @@ class _Guard:
         home = self._alias
         if self._moved and self._clone is not None:
             home = self._clone
-        elif self._values is not None:
-            home.copy_(self._values)
+        elif self._put_back is not None:
+            self._put_back(home)
         self._clone = None
         for index, values in reversed(self._rows):  # a row that was copied twice had its first value at first
             home.index_copy_(0, index, values)

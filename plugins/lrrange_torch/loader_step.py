@@ -1,8 +1,10 @@
 """Form A: training steps made of a model, an optimizer, a loss function and a loader."""
 
+import contextlib
+import functools
 import inspect
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, SupportsFloat
 
 import torch
@@ -11,10 +13,14 @@ from torch.optim import Optimizer
 
 from lrrange.errors import OptionError, TargetError
 from lrrange_torch.batches import Batches
+from lrrange_torch.copies import Place, check_place, copies_in
+from lrrange_torch.digest import digest_of
+from lrrange_torch.distributed import processes_of
 from lrrange_torch.lazy import LazySnapshot, why_not_lazy
 from lrrange_torch.objective import BatchForm, MetricMode, Objective
 from lrrange_torch.optimizing import Optimizing
-from lrrange_torch.reading import read_now, reader_for
+from lrrange_torch.prepared import accelerate_state, unprepared
+from lrrange_torch.reading import LateReading, read_now
 from lrrange_torch.state import Snapshot, seed_everything
 
 ReadOn = Literal["training", "validation"]
@@ -41,10 +47,15 @@ class LoaderStep(Optimizing):
             batches, a mean over the batch. Training still follows the loss.
         metric_mode: `"max"` if higher is better; what is recorded is then the negative, so that a curve falls as it
             learns.
+        snapshot: where what training changes is copied to: `"device"`, beside it; `"cpu"`, main memory, or `"disk"`, a
+            temporary file, for a model that fills its device.
 
     Where losses are read in their step, which is everywhere but on CUDA, one that is not finite does not move the
     weights: that would only destroy them for the steps that follow. On CUDA losses are read some steps late, so that no
     step waits for the device, and a loss that destroys the weights ends the sweep.
+
+    A model that is wrapped in DistributedDataParallel, or sharded by `fully_shard`, is swept in all its processes
+    together. They read the mean of their losses, in its step everywhere; where one of them raises, all end the sweep.
     Raises: TargetError, OptionError or NoData for what cannot be trained.
     """
 
@@ -64,16 +75,19 @@ class LoaderStep(Optimizing):
         read_on: ReadOn = "training",
         metric: Callable[..., Any] | None = None,
         metric_mode: MetricMode = "max",
+        snapshot: Place = "device",
     ) -> None:
+        optimizer = unprepared(optimizer, grad_scaler)
         super().__init__([optimizer])
         check_trains(model, optimizer)
+        check_place(snapshot)
         _check_options(accumulate, clip_norm, read_on, val_loader)
         self._objective = Objective(model, loss_fn, batch_form, metric, metric_mode)
         self._model = model
         self._optimizer = optimizer
         self._loader = loader
         self._batches = Batches(loader)
-        self._scheduler = scheduler
+        self._scheduler = unprepared(scheduler)
         self._scaler = grad_scaler if grad_scaler is not None and grad_scaler.is_enabled() else None
         self._accumulate = accumulate
         self._clip_norm = clip_norm
@@ -86,8 +100,11 @@ class LoaderStep(Optimizing):
         zero_grad = type(optimizer).zero_grad
         self._own_zero_grad = zero_grad is not Optimizer.zero_grad or "zero_grad" in vars(optimizer)
         self._skipped = 0
-        self._read = reader_for(self._objective.device)
+        self._processes = processes_of([model], self._parameters())
+        self._read = self._processes.reader(self._objective.device)
+        self._late = self._read is LateReading
         self._not_lazy = why_not_lazy(model)
+        self._place = snapshot
         self._copied_bytes = 0
         self._read_on = read_on
         self._val_loader = val_loader
@@ -96,20 +113,24 @@ class LoaderStep(Optimizing):
 
     def snapshot(self) -> Snapshot:
         """Keep everything, and set the present gradients aside."""
-        state = LazySnapshot(self._optimizer) if self._not_lazy is None else Snapshot()
+        self._processes.reshard()
+        copies = copies_in(self._place)
+        state = LazySnapshot(self._optimizer, copies) if self._not_lazy is None else Snapshot(copies)
         parameters = [*self._model.parameters(), *self._parameters()]
         self._grads = [(parameter, parameter.grad) for parameter in parameters]
         for parameter in parameters:
             parameter.grad = None
         try:
-            for holder in (self._model, self._optimizer, self._scheduler, self._scaler):
+            for holder in (self._model, self._optimizer, self._scheduler, self._scaler, accelerate_state()):
                 state.keep(holder)
             state.keep_loader(self._loader)
             state.keep_random_state()
+            self._watch(state)
         except BaseException:
+            self._unwatch()
+            state.restore()  # of what was kept by then, which ends the copy-on-write
             self._put_grads_back()
             raise
-        self._watch(state)
         if not self._model.training:
             self._model.train()
         return state
@@ -118,6 +139,7 @@ class LoaderStep(Optimizing):
         """Put everything back."""
         self._unwatch()
         self._batches.close()
+        self._processes.reshard()
         self._copied_bytes = state.copied_bytes
         state.restore()
         self._put_grads_back()
@@ -127,6 +149,16 @@ class LoaderStep(Optimizing):
             parameter.grad = grad
         self._grads = []
 
+    def digest(self) -> Iterator[tuple[str, Any]]:
+        """Values and checksums of all that a step changes."""
+        holders = {
+            "model": self._model,
+            "optimizer": self._optimizer,
+            "scheduler": self._scheduler,
+            "grad_scaler": self._scaler,
+        }
+        return digest_of(holders, [self._loader])
+
     def seed(self, value: int) -> None:
         """Seed every generator that the sweep uses."""
         seed_everything(value, self._loader, getattr(self._loader, "sampler", None))
@@ -134,14 +166,18 @@ class LoaderStep(Optimizing):
     def step(self, lr: float) -> SupportsFloat:
         """One optimizer step at `lr`; the mean loss of its micro-batches, as a number or on its way to be one."""
         self._set(lr)
-        batches = [self._objective.checked(next(self._batches)) for _ in range(self._accumulate)]
-        reading = self._closure_step(batches) if self._takes_closure else self._update(batches)
+        batches = self._processes.together(self._next_batches)
+        with contextlib.nullcontext() if torch.is_grad_enabled() else torch.enable_grad():
+            reading = self._closure_step(batches) if self._takes_closure else self._update(batches)
         if self._read_on == "validation":
-            return self._objective.evaluate(self._val_loader or (), self._read)
+            return self._objective.evaluate(self._val_loader or (), self._read) if self._late else self._evaluate()
         return reading
 
+    def _next_batches(self) -> list[Any]:
+        return [self._objective.checked(next(self._batches)) for _ in range(self._accumulate)]
+
     def _evaluate(self) -> float:
-        return float(self._objective.evaluate(self._val_loader or (), read_now))
+        return self._processes.mean(lambda: float(self._objective.evaluate(self._val_loader or (), read_now)))
 
     def report(self) -> dict[str, Any]:
         """Versions, and what happened besides the losses."""
@@ -153,9 +189,11 @@ class LoaderStep(Optimizing):
             "batches_taken": self._batches.taken,
             "one_shot_loader": self._batches.one_shot,
             "skipped_steps": self._skipped,
+            "processes": self._processes.size,
             "reads": f"{self._read_on} {self._objective.reads}",
             "snapshot": "lazy" if self._not_lazy is None else f"full: {self._not_lazy}",
             "copied_bytes": self._copied_bytes,
+            "copied_to": self._place,
         }
 
     def _closure_step(self, batches: list[Any]) -> SupportsFloat:
@@ -171,7 +209,7 @@ class LoaderStep(Optimizing):
 
     def _update(self, batches: list[Any]) -> SupportsFloat:
         losses, reading = self._backward(batches)
-        if self._read is read_now and not math.isfinite(sum(map(float, losses))):
+        if not self._late and not math.isfinite(self._processes.mean(lambda: sum(map(float, losses)))):
             self._skipped += 1
             return reading
         if self._clip_norm is not None:
@@ -191,13 +229,12 @@ class LoaderStep(Optimizing):
         """Gradients of the mean loss over the micro-batches; their losses, and the mean of what is recorded."""
         self._drop_grads()
         losses, recorded = [], []
-        with torch.enable_grad():
-            for batch in batches:
-                loss, reading = self._objective(batch)
-                part = loss if len(batches) == 1 else loss / len(batches)
-                (self._scaler.scale(part) if self._scaler else part).backward()  # type: ignore[no-untyped-call]
-                losses.append(loss.detach())
-                recorded.append(reading)
+        for batch in batches:
+            loss, reading = self._processes.together(functools.partial(self._objective, batch))
+            part = loss if len(batches) == 1 else loss / len(batches)
+            (self._scaler.scale(part) if self._scaler else part).backward()  # type: ignore[no-untyped-call]
+            losses.append(loss.detach())
+            recorded.append(reading)
         return losses, self._read(recorded, self._objective.sign / len(recorded))
 
     def _drop_grads(self) -> None:

@@ -1,14 +1,20 @@
 """Form B: training steps that the user wrote."""
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from numbers import Real
 from typing import Any
 
 import torch
 from torch.optim import Optimizer
 
 from lrrange.errors import TargetError
+from lrrange_torch.copies import Place, check_place, copies_in
+from lrrange_torch.digest import digest_of
+from lrrange_torch.distributed import processes_of
 from lrrange_torch.optimizing import Optimizing
-from lrrange_torch.reading import read_now, reader_for
+from lrrange_torch.prepared import accelerate_state, unprepared
+from lrrange_torch.reading import read_now
 from lrrange_torch.state import Snapshot, seed_everything
 
 # Steps that a user's own step may take without the optimizer moving (accumulation, a GradScaler finding its scale).
@@ -20,37 +26,61 @@ class OwnStep(Optimizing):
 
     Args:
         step: called once per rate without arguments; trains one step and returns its loss. `StopIteration` ends the
-            sweep.
+            sweep. Where `restore` holds a model in DistributedDataParallel, or one sharded by `fully_shard`, all its
+            processes sweep together, and read the mean of their losses.
         optimizer: one, or several that share one multiplier.
         restore: everything else that `step` changes: modules, schedulers, scalers, loaders (their random states),
             tensors, generators, containers of these, anything with a `state_dict`. Parameters in the optimizer and the
             global random states are restored in any case.
+        snapshot: where it is copied to; see `lrrange_torch.loader_step.LoaderStep`.
     Raises: TargetError for an optimizer without a rate; when the sweep begins, for something that cannot be restored.
     """
 
-    def __init__(self, step: Callable[[], Any], optimizer: Optimizer | Sequence[Optimizer], restore: Any) -> None:
-        optimizers = [optimizer] if isinstance(optimizer, Optimizer) else list(optimizer)
+    def __init__(
+        self,
+        step: Callable[[], Any],
+        optimizer: Optimizer | Sequence[Optimizer],
+        restore: Any,
+        snapshot: Place = "device",
+    ) -> None:
+        given = [optimizer] if isinstance(optimizer, Optimizer) else list(optimizer)
+        optimizers = [unprepared(one, scaler="the step's own") for one in given]
         super().__init__(optimizers)
         self._step = step
         self._restore = tuple(restore) if isinstance(restore, (list, tuple)) else (restore,)
+        parameters = [parameter for one in optimizers for group in one.param_groups for parameter in group["params"]]
+        self._processes = processes_of(self._restore, parameters)
         self._steps = 0
+        check_place(snapshot)
+        self._place = snapshot
         self._copied_bytes = 0
 
     def snapshot(self) -> Snapshot:
         """Keep everything."""
-        state = Snapshot()
-        state.keep(list(self._rates.optimizers))
-        for one in self._restore:
-            state.keep_what_the_user_named(one)
-        state.keep_random_state()
+        self._processes.reshard()
+        state = Snapshot(copies_in(self._place))
+        try:
+            state.keep(list(self._rates.optimizers))
+            state.keep(accelerate_state())
+            for one in self._restore:
+                state.keep_what_the_user_named(one)
+            state.keep_random_state()
+        except BaseException:
+            state.restore()
+            raise
         self._watch(state)
         return state
 
     def restore(self, state: Snapshot) -> None:
         """Put everything back."""
         self._unwatch()
+        self._processes.reshard()
         self._copied_bytes = state.copied_bytes
         state.restore()
+
+    def digest(self) -> Iterator[tuple[str, Any]]:
+        """Values and checksums of all that a step is known to change."""
+        return digest_of({"optimizer": list(self._rates.optimizers), "restore": self._restore})
 
     def seed(self, value: int) -> None:
         """Seed every generator that lrrange was told of."""
@@ -61,8 +91,10 @@ class OwnStep(Optimizing):
         self._set(lr)
         loss = self._step()
         if isinstance(loss, torch.Tensor) and loss.numel() == 1:
-            read = reader_for(loss.device)
+            read = self._processes.reader(loss.device)
             loss = loss if read is read_now else read([loss], 1.0)
+        elif isinstance(loss, Real):
+            loss = self._processes.mean(functools.partial(float, loss))
         self._steps += 1
         if self._steps == _PATIENCE and self._optimizer_steps == 0:
             raise TargetError(
@@ -79,6 +111,8 @@ class OwnStep(Optimizing):
             "optimizer": ", ".join(type(one).__name__ for one in self._rates.optimizers),
             "group_ratios": list(self._rates.ratios),
             "optimizer_steps": self._optimizer_steps,
+            "processes": self._processes.size,
             "snapshot": "full: the step is your own, and may replay a captured CUDA graph",
             "copied_bytes": self._copied_bytes,
+            "copied_to": self._place,
         }

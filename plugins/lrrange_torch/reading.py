@@ -19,7 +19,7 @@ Reader = Callable[[Sequence[Any], float], SupportsFloat]
 
 def read_now(values: Sequence[Any], factor: float) -> float:
     """The sum of some numbers times `factor`: tensors of one element, or anything else that is a number."""
-    return factor * sum(float(_detached(value)) for value in values)
+    return factor * sum(map(_number, values))
 
 
 class LateReading:
@@ -54,6 +54,6 @@ def reader_for(device: torch.device) -> Reader:
     return LateReading if device.type == "cuda" else read_now
 
 
-def _detached(value: Any) -> Any:
+def _number(value: Any) -> float:
     # A tensor that still has its graph may be converted, but some frameworks warn of it.
-    return value.detach() if isinstance(value, torch.Tensor) else value
+    return float(value.detach() if isinstance(value, torch.Tensor) else value)

@@ -10,7 +10,7 @@ import copy
 import random
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import NoneType
 from typing import Any
 
@@ -21,22 +21,27 @@ from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
 from lrrange.errors import TargetError
+from lrrange_torch.copies import Copies
 
 # What cannot change.
 _PLAIN = frozenset({str, int, float, bool, NoneType})
 
 # Objects whose attributes are training state. Attributes of other objects are kept by reference only.
-_STATEFUL = (nn.Module, Optimizer, LRScheduler, torch.amp.GradScaler)
+STATEFUL = (nn.Module, Optimizer, LRScheduler, torch.amp.GradScaler)
 
 
 class Snapshot:
     """What `keep` was given, as it was then; `restore` puts it back.
 
-    Cost: one copy of every tensor reachable from what is kept, in the tensor's own memory; tied tensors once.
+    Args:
+        copies: where to; by default the tensor's own memory.
+
+    Cost: one copy of every tensor reachable from what is kept; tied tensors once.
     `lrrange_torch.lazy.LazySnapshot` copies only what is about to change.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, copies: Copies | None = None) -> None:
+        self._copies = copies or Copies()
         # By id, each object beside its undo, so that ids stay unique while the snapshot lives.
         self._kept: dict[int, tuple[object, Callable[[], None]]] = {}
         self._copied_bytes = 0
@@ -72,7 +77,7 @@ class Snapshot:
             # The wrapper's other attributes mirror communication state that lives outside Python.
             self._kept[id(value)] = value, _keep_attribute(value, "training")
             self.keep(value.module)
-        elif isinstance(value, _STATEFUL):
+        elif isinstance(value, STATEFUL):
             self._kept[id(value)] = value, lambda: None
             self.keep(vars(value))
         elif (undo := _keep_generator(value) or _keep_array(value)) is not None:
@@ -83,7 +88,7 @@ class Snapshot:
 
         Raises: TargetError if there is no way to put `value` back.
         """
-        known = (torch.Tensor, dict, list, deque, set, tuple, frozenset, *_STATEFUL)
+        known = (torch.Tensor, dict, list, deque, set, tuple, frozenset, *STATEFUL)
         if isinstance(value, DataLoader):
             self.keep_loader(value)
         elif isinstance(value, known) or _keep_generator(value) is not None or _keep_array(value) is not None:
@@ -100,19 +105,8 @@ class Snapshot:
 
     def keep_loader(self, loader: Any) -> None:
         """The random generators of a data loader, its samplers and its dataset. Its data are not copied."""
-        batch_sampler = getattr(loader, "batch_sampler", None)
-        samplers = [getattr(loader, "sampler", None), batch_sampler, getattr(batch_sampler, "sampler", None)]
-        for sampler in samplers:
-            for attribute in vars(sampler).values() if hasattr(sampler, "__dict__") else ():
-                if isinstance(attribute, (torch.Generator, random.Random)):
-                    self.keep(attribute)
-        holders = [loader]
-        while (inner := getattr(holders[-1], "dataset", None)) is not None and len(holders) < 10:
-            holders.append(inner)  # a Subset of a Subset of a dataset
-        for holder in holders:
-            for attribute in vars(holder).values() if hasattr(holder, "__dict__") else ():
-                if _keep_generator(attribute) is not None:
-                    self.keep(attribute)
+        for generator in generators_of(loader):
+            self.keep(generator)
 
     def keep_random_state(self) -> None:
         """The global random states of python, numpy (if it is loaded), and torch on every device in use."""
@@ -135,6 +129,7 @@ class Snapshot:
                 undo()
             except Exception as error:
                 failures.append(error)
+        self._copies.close()
         if failures:
             raise failures[0]
 
@@ -143,7 +138,8 @@ class Snapshot:
         # An alias by `.data`, because optimizers and users may put other memory under the same tensor by assigning to
         # its `.data`; and because writing through it leaves autograd's version counter alone.
         alias = tensor.data
-        values = _without_repeats(alias).clone()
+        values = local_part(_without_repeats(alias))
+        put_back = self._copies.keep(values)
         if values.layout is torch.strided:
             self._copied_bytes += values.nbytes
         requires_grad = tensor.requires_grad
@@ -151,7 +147,7 @@ class Snapshot:
         def undo() -> None:
             if not _same_memory(tensor, alias):
                 tensor.data = alias
-            _without_repeats(alias).copy_(values)
+            put_back(local_part(_without_repeats(alias)))
             if tensor.is_leaf and tensor.requires_grad != requires_grad:
                 tensor.requires_grad_(requires_grad)
 
@@ -166,6 +162,24 @@ class Snapshot:
             tensor.grad = grad
 
         self._kept[id(undo)] = undo, undo
+
+
+def generators_of(loader: Any) -> Iterator[Any]:
+    """The random generators that a data loader, its samplers and its dataset have among their attributes."""
+    batch_sampler = getattr(loader, "batch_sampler", None)
+    holders = [getattr(loader, "sampler", None), batch_sampler, getattr(batch_sampler, "sampler", None), loader]
+    while (inner := getattr(holders[-1], "dataset", None)) is not None and len(holders) < 10:
+        holders.append(inner)  # a Subset of a Subset of a dataset
+    for holder in holders:
+        for attribute in vars(holder).values() if hasattr(holder, "__dict__") else ():
+            if _keep_generator(attribute) is not None:
+                yield attribute
+
+
+def local_part(tensor: torch.Tensor) -> torch.Tensor:
+    """What this process holds of a tensor that is spread over several; of any other, all."""
+    part: torch.Tensor = tensor.to_local() if hasattr(tensor, "to_local") else tensor
+    return part
 
 
 def _bind(function: Callable[[Any], object], state: Any) -> Callable[[], None]:
@@ -265,8 +279,8 @@ def seed_everything(seed: int, *holders: Any) -> None:
     numpy = sys.modules.get("numpy")
     if numpy is not None:
         numpy.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
+    torch.manual_seed(seed % 2**64)
     for holder in holders:
         generator = getattr(holder, "generator", None)
         if isinstance(generator, torch.Generator):
-            generator.manual_seed(seed)
+            generator.manual_seed(seed % 2**64)

@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import lrrange_torch.distributed
 import lrrange_torch.loader_step
-import lrrange_torch.own_step
 import pytest
 import torch
 from lrrange_torch.loader_step import LoaderStep
@@ -149,8 +149,8 @@ class LateOnTheCPU:
 
 @pytest.fixture
 def late(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (lrrange_torch.loader_step, lrrange_torch.own_step):
-        monkeypatch.setattr(module, "reader_for", lambda _: LateOnTheCPU)
+    monkeypatch.setattr(lrrange_torch.distributed, "reader_for", lambda _: LateOnTheCPU)
+    monkeypatch.setattr(lrrange_torch.loader_step, "LateReading", LateOnTheCPU)
 
 
 @pytest.fixture
@@ -205,7 +205,7 @@ def test_a_sweep_with_late_losses_gives_the_curve_of_one_without(
         )
 
     late = sweep()
-    monkeypatch.setattr(lrrange_torch.loader_step, "reader_for", lambda _: read_now)
+    monkeypatch.setattr(lrrange_torch.distributed, "reader_for", lambda _: read_now)
     at_once = sweep()
     assert late.stop_reason in (StopReason.DIVERGED, StopReason.NON_FINITE)
     # Read at once, a loss that is not finite moves no weights; the curves are the same up to the first.

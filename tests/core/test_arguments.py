@@ -25,7 +25,7 @@ BAD_ARGUMENTS = {
     "repeats of what takes no seed": ({"repeats": 2}, OptionError),
     "reset without repeats": ({"reset": list}, OptionError),
     "budget": ({"confirm": True, "confirm_steps": 89}, PlanError),
-    "budget that is text": ({"confirm": True, "confirm_steps": "675"}, LRRangeError),
+    "budget that is text": ({"confirm": True, "confirm_steps": "648"}, LRRangeError),
     "limit": ({"non_finite_limit": 0}, PlanError),
     "limit that is text": ({"non_finite_limit": "3"}, LRRangeError),
     "divergence that is no rule": ({"divergence": "never"}, LRRangeError),

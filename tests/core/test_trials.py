@@ -179,7 +179,7 @@ def test_if_every_rate_diverges_that_is_the_reason():
 
 def test_data_that_run_out_in_a_trial_are_named():
     swept = len(find_lr(Loop(LANDSCAPE)).curve)
-    with pytest.raises(NoData, match="the data ran out after 20 of 75 steps of a trial") as caught:
+    with pytest.raises(NoData, match="the data ran out after 20 of 72 steps of a trial") as caught:
         confirmed(Loop(LANDSCAPE, batches=swept + 20))
     assert caught.value.steps_run == 20
 

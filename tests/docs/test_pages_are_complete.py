@@ -27,7 +27,10 @@ ERRORS = {
 }
 
 
-@pytest.mark.parametrize("module", [lrrange, lrrange_torch, lrrange_lightning, lrrange_clr], ids=lambda module: module.__name__)
+MODULES = (lrrange, lrrange_torch, lrrange_lightning, lrrange_clr)
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
 def test_the_reference_describes_every_public_name_and_no_other(module) -> None:
     directive = rf"^\.\. (?:auto(?!module)\w+|py:data):: {module.__name__}\.(\w+)$"
     described = re.findall(directive, (DOCS / "api.md").read_text(), re.M)

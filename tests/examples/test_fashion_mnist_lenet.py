@@ -193,6 +193,9 @@ def intervals(folder: str, run: str, other: str) -> tuple[float, float]:
 def test_what_the_page_says_of_the_suggestion_holds(folder: str) -> None:
     low, high = intervals(folder, "lrrange", "2e-3")
     assert low < 0 < high, "the page says that three seeds show no difference"
+    runs = committed(folder)["runs"]
+    ends = [[seed["val_loss"][-1] for seed in runs[run]] for run in ("lrrange", "2e-3")]
+    assert all(ours < theirs for ours, theirs in zip(*ends, strict=True)), "the page says that it is lower on each seed"
     for useless in ("1e-5", "1e-1"):
         assert min(seed["val_loss"][-1] for seed in committed(folder)["runs"][useless]) > 2.2
 

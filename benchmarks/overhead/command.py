@@ -1,0 +1,109 @@
+"""What a sweep costs on top of its training steps."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+
+from benchmarks.overhead import growth as growing
+from benchmarks.overhead import page as pages
+from benchmarks.overhead.imports import measure_imports
+from benchmarks.overhead.measuring import RESULTS, write
+from benchmarks.overhead.memory import measure_memory, one_run
+from benchmarks.overhead.timing import measure_time, summary
+from benchmarks.overhead.variants import BASELINE, VARIANTS
+from benchmarks.overhead.workloads import WORKLOADS
+
+_results = click.option(
+    "--results", type=click.Path(path_type=Path), default=RESULTS, help="Where measurements are kept."
+)
+_workloads = click.option("--workload", "workloads", multiple=True, type=click.Choice(list(WORKLOADS)))
+_variants = click.option("--variant", "variants", multiple=True, type=click.Choice(list(VARIANTS)))
+
+
+def _repetitions(default: int) -> Callable[[Any], Any]:
+    return click.option("--repetitions", type=click.IntRange(min=1), default=default, show_default=True)
+
+
+@click.group(help=__doc__)
+def main() -> None:
+    """One thread for all of it."""
+    torch.set_num_threads(1)
+
+
+def _with_baseline(variants: tuple[str, ...]) -> list[str]:
+    return list(dict.fromkeys((BASELINE, *(variants or VARIANTS))))
+
+
+@main.command("time")
+@_workloads
+@_variants
+@_repetitions(15)
+@click.option("--steps", type=click.IntRange(min=3), default=100, show_default=True)
+@_results
+def time_(workloads: tuple[str, ...], variants: tuple[str, ...], repetitions: int, steps: int, results: Path) -> None:
+    """Wall time over the bare loop's, interleaved. Needs a quiet machine."""
+    for workload in workloads or WORKLOADS:
+        began = time.perf_counter()
+        record = measure_time(workload, _with_baseline(variants), repetitions, steps)
+        write(results, f"time-{workload}", record)
+        click.echo(f"{summary(workload, record)} in {time.perf_counter() - began:.0f} s")
+
+
+@main.command()
+@_workloads
+@_variants
+@_repetitions(3)
+@_results
+def memory(workloads: tuple[str, ...], variants: tuple[str, ...], repetitions: int, results: Path) -> None:
+    """Peak memory over the bare loop's, and bytes written. Linux only."""
+    for workload in workloads or WORKLOADS:
+        record = measure_memory(workload, _with_baseline(variants), repetitions)
+        write(results, f"memory-{workload}", record)
+        rows = {name: round(row["over_bare_mib"]["median"], 1) for name, row in record["variants"].items()}
+        click.echo(f"{workload} {json.dumps(rows)} {record['failed'] or ''}")
+
+
+@main.command()
+@_repetitions(15)
+@_results
+def imports(repetitions: int, results: Path) -> None:
+    """Import times, in units of `import torch`."""
+    record = measure_imports(repetitions)
+    write(results, "imports", record)
+    medians = {name: round(ratio["median"], 3) for name, ratio in record["in_imports_of_torch"].items()}
+    click.echo(f"{json.dumps(medians)} {record['failed'] or ''}")
+
+
+@main.command()
+@click.option("--axis", "axes", multiple=True, type=click.Choice(list(growing.AXES)))
+@click.option("--largest", type=float, default=float("inf"), help="No larger sizes than this.")
+@_repetitions(7)
+@_results
+def growth(axes: tuple[str, ...], largest: float, repetitions: int, results: Path) -> None:
+    """How the cost of lrrange's sweep grows with steps, parameters and param groups."""
+    for axis in axes or growing.AXES:
+        record = growing.measure_growth(axis, repetitions, largest)
+        write(results, f"growth-{axis}", record)
+        medians = {point["size"]: round(point["ratio"]["median"], 3) for point in record["points"]}
+        click.echo(f"{axis} {json.dumps(medians)}")
+
+
+@main.command()
+@click.option("--page", type=click.Path(path_type=Path), default=pages.PAGE, help="The page to fill.")
+@_results
+def table(page: Path, results: Path) -> None:
+    """Fill the tables and the plot of docs/overhead.md from the measurements."""
+    pages.fill(page, results)
+
+
+@main.command(hidden=True)
+@click.argument("workload", type=click.Choice(list(WORKLOADS)))
+@click.argument("variant", type=click.Choice(list(VARIANTS)))
+def child(workload: str, variant: str) -> None:
+    """One run in a process of its own, for `memory`."""
+    click.echo(json.dumps(one_run(workload, variant)))

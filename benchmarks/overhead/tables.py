@@ -1,0 +1,146 @@
+"""The tables of `docs/overhead.md`, from the records."""
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from benchmarks.overhead.growth import AXES
+from benchmarks.overhead.measuring import Record, read
+from benchmarks.overhead.variants import FITS, LOOPS, OWN, PEERS
+from benchmarks.overhead.workloads import WORKLOADS
+
+_ORDER = [variant.__name__ for variant in (*LOOPS, *OWN, *PEERS, *FITS)]
+
+
+def markdown_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """In Markdown, the first column to the left and the others to the right."""
+    head = list(head)
+    lines = [head, ["---", *("---:" for _ in head[1:])], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _records(results: Path, kind: str) -> dict[str, Record]:
+    found = {workload: read(results, f"{kind}-{workload}") for workload in WORKLOADS}
+    return {workload: record for workload, record in found.items() if record is not None}
+
+
+def _by_workload(records: Mapping[str, Record], cell: Callable[[Record], str], heads: Mapping[str, str]) -> str:
+    rows = [
+        [
+            f"`{name}`",
+            *(cell(record["variants"][name]) if name in record["variants"] else "-" for record in records.values()),
+        ]
+        for name in _ORDER
+        if any(name in record["variants"] for record in records.values())
+    ]
+    return markdown_table(["", *(heads[workload] for workload in records)], rows)
+
+
+def _spread(values: Record, digits: int) -> str:
+    return f"{values['median']:.{digits}f} ({values['min']:.{digits}f} to {values['max']:.{digits}f})"
+
+
+def _time(results: Path, key: str, digits: int) -> str:
+    records = _records(results, "time")
+    return _by_workload(
+        records,
+        lambda row: _spread(row[key], digits) if key in row else "-",
+        {workload: workload for workload in records},
+    )
+
+
+def _lightning(results: Path) -> str:
+    records = _records(results, "time")
+    rows = [
+        [f"`{name}`", *(_spread(record["variants"][name]["a_step_of_fit"], 2) for record in records.values())]
+        for name in ("lrrange_lightning", "lightning")
+        if all("a_step_of_fit" in record["variants"].get(name, {}) for record in records.values())
+    ]
+    return markdown_table(["", *records], rows)
+
+
+def _memory(results: Path, key: str, digits: int) -> str:
+    records = _records(results, "memory")
+    heads = {
+        name: f"{name} ({record['parameters_mib']:.3g} MiB, trained {record['trained_mib']:.3g})"
+        for name, record in records.items()
+    }
+
+    def cell(row: Record) -> str:
+        value = row[key]["median"] if isinstance(row[key], dict) else row[key]
+        return f"{value:.{digits}f}"
+
+    return _by_workload(records, cell, heads)
+
+
+def _imports(results: Path) -> str:
+    record = read(results, "imports")
+    if record is None:
+        return ""
+    rows = [
+        [f"`{record['code'][name]}`", _spread(ratio, 2), str(record["modules"][name])]
+        for name, ratio in record["in_imports_of_torch"].items()
+    ]
+    return markdown_table(["", "in imports of torch", "modules loaded"], rows)
+
+
+def _growth(results: Path) -> str:
+    parts = []
+    for axis in AXES:
+        record = read(results, f"growth-{axis}")
+        if record is not None:
+            rows = [
+                [
+                    f"{point['size']:,}",
+                    f"{point['bare_step_ms']:.2f}",
+                    _spread(point["ratio"], 2),
+                    _spread(point["extra_in_steps"], 1),
+                ]
+                for point in record["points"]
+            ]
+            parts.append(markdown_table([axis, "ms a bare step", "sweep / bare loop", "extra, in bare steps"], rows))
+    return "\n\n".join(parts)
+
+
+def _machines(results: Path) -> str:
+    names = [f"time-{workload}" for workload in WORKLOADS] + [f"memory-{workload}" for workload in WORKLOADS]
+    names += ["imports", *(f"growth-{axis}" for axis in AXES)]
+    found = [(name, record) for name in names if (record := read(results, name)) is not None]
+    rows = [
+        [
+            f"`{name}`",
+            record["machine"]["torch"],
+            record["machine"]["python"],
+            str(record["machine"]["threads"]),
+            str(record["machine"]["cores"]),
+            f"{record['machine']['load']:.1f}",
+            str(record["repetitions"]),
+        ]
+        for name, record in found
+    ]
+    return markdown_table(["record", "torch", "python", "threads", "cores", "load at the end", "repetitions"], rows)
+
+
+def _failed(results: Path) -> str:
+    lines = [
+        f"- `{name}` on {workload}: {reason}"
+        for kind in ("time", "memory")
+        for workload, record in _records(results, kind).items()
+        for name, reason in record["failed"].items()
+    ]
+    return "\n".join(dict.fromkeys(lines)) or "None."
+
+
+TABLES: dict[str, Callable[[Path], str]] = {
+    "total": lambda results: _time(results, "total", 2),
+    "a-step": lambda results: _time(results, "a_step", 2),
+    "before": lambda results: _time(results, "before_in_steps", 1),
+    "after": lambda results: _time(results, "after_in_steps", 1),
+    "lightning": _lightning,
+    "memory": lambda results: _memory(results, "over_bare_mib", 1),
+    "memory-in-parameters": lambda results: _memory(results, "over_bare_in_parameters", 2),
+    "written": lambda results: _memory(results, "written_mib", 2),
+    "imports": _imports,
+    "growth": _growth,
+    "machines": _machines,
+    "failed": _failed,
+}

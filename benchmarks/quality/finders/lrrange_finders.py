@@ -1,0 +1,88 @@
+"""lrrange as its users call it: the default advice, confirmation, and each heuristic alone."""
+
+from typing import Any
+
+from benchmarks.quality.finders.registry import Answer, MeteredTask, finder, shared
+from benchmarks.quality.problem import Batch, Problem
+from lrrange import NoSuggestion, RangeTestResult, find_lr
+from lrrange.suggest import HEURISTICS
+
+
+def _find(task: MeteredTask, problem: Problem, **options: Any) -> RangeTestResult:
+    return find_lr(
+        problem.model,
+        optimizer=problem.optimizer(task.default_lr),
+        loss_fn=problem.criterion,
+        loader=problem.loader(),
+        **options,
+    )
+
+
+@shared
+def _sweep(task: MeteredTask, seed: int) -> RangeTestResult:
+    """One sweep with every default; all heuristics read it."""
+    return _find(task, task.build(seed))
+
+
+def _advice(result: RangeTestResult) -> Answer:
+    """The rate for constant training, the range's upper end for one-cycle, and the interval."""
+    try:
+        max_lr = result.range.max_lr
+    except NoSuggestion:
+        max_lr = None
+    return Answer(lr=result.lr, max_lr=max_lr, low=result.low, high=result.high)
+
+
+@finder("lrrange", "lrrange")
+def default_advice(task: MeteredTask, seed: int) -> Answer:
+    """`find_lr` with its defaults: one sweep."""
+    return _advice(_sweep(task, seed))
+
+
+def _of_length(num_steps: int) -> None:
+    @finder(f"lrrange_{num_steps}_steps", "lrrange")
+    def suggest(task: MeteredTask, seed: int) -> Answer:
+        return _advice(_find(task, task.build(seed), num_steps=num_steps))
+
+
+for _steps in (100, 400):  # half and twice the default
+    _of_length(_steps)
+
+
+@finder("lrrange_confirm", "lrrange")
+def confirmed(task: MeteredTask, seed: int) -> Answer:
+    """`find_lr(confirm=True)`: the short runs judged by their training loss."""
+    return _advice(_find(task, task.build(seed), confirm=True))
+
+
+@finder("lrrange_confirm_held_out", "lrrange")
+def confirmed_on_held_out_data(task: MeteredTask, seed: int) -> Answer:
+    """`find_lr(confirm=True, val_loader=...)`: judged on a part of the training set that the finder does not train on.
+
+    The validation set, on which the ground truth is scored, is never shown to a finder.
+    """
+    problem, held_out = task.build(seed).hold_out()
+    val_loader: list[Batch] = [held_out]
+    return _advice(_find(task, problem, confirm=True, val_loader=val_loader))
+
+
+def _alone(heuristic: str) -> None:
+    @finder("lrrange_" + heuristic.replace("/", "_"), "lrrange")
+    def suggest(task: MeteredTask, seed: int) -> Answer:
+        chosen = _sweep(task, seed).with_heuristic(heuristic)
+        return Answer(lr=chosen.lr, max_lr=chosen.lr, low=chosen.low, high=chosen.high)
+
+
+for _name in HEURISTICS:
+    _alone(_name)
+
+
+@finder("lrrange_smith_range", "lrrange")
+def smith_range(task: MeteredTask, seed: int) -> Answer:
+    """The range as Smith's paper reads it.
+
+    Half of `max_lr` for constant training: "the optimum learning rate is usually within a factor of two of the largest
+    one that converges" (Smith 2017, section 3.3).
+    """
+    bounds = _sweep(task, seed).range_by("smith")
+    return Answer(lr=bounds.max_lr / 2, max_lr=bounds.max_lr)

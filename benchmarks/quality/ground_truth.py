@@ -1,0 +1,164 @@
+"""Ground truth: what each learning rate is really worth, from a grid of complete training runs.
+
+For each task a grid of rates, four a decade, three seeds, and two protocols:
+
+- `constant`: the whole budget at that rate; the validation loss is the mean of the last three checkpoints, ten steps
+  apart.
+- `onecycle`: torch's `OneCycleLR` with that `max_lr` and its defaults; the validation loss is that at the end.
+
+The grid starts at the task's default rate and grows both ways until nothing is learnt any more (under 5 % of the best
+improvement: one point downwards, three in a row upwards), or 1e-6 or 1e2 is reached. A run whose loss stops being
+finite, or passes a million times its start, counts as infinite.
+"""
+
+import math
+import time
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from torch.optim import Optimizer
+
+from benchmarks.quality.problem import Task
+from benchmarks.quality.store import Store
+from benchmarks.quality.tasks import TASKS, group_of
+
+Protocol = Literal["constant", "onecycle"]
+
+PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
+
+SEEDS = (0, 1, 2)
+_PER_DECADE = 4
+_LOWEST, _HIGHEST = -6 * _PER_DECADE, 2 * _PER_DECADE
+
+# What is learnt is negligible under this part of the best improvement; so many such rates in a row end the grid.
+_NEGLIGIBLE = 0.05
+_IDLE_RATES = 3
+
+_BLOWN_UP = 1e6
+
+
+def measure(name: str, store: Store) -> str:
+    """Measure a task's ground truth and keep it; a line about it."""
+    task, began = TASKS[name], time.perf_counter()
+    grid = _Grid(task)
+    start = round(_PER_DECADE * math.log10(task.default_lr))
+    best, idle = grid.visit(start), 0
+    for k in range(start + 1, _HIGHEST + 1):
+        gain = grid.visit(k)
+        best = max(best, gain)
+        idle = idle + 1 if gain < _NEGLIGIBLE * best else 0
+        if idle == _IDLE_RATES:
+            break
+    for k in range(start - 1, _LOWEST - 1, -1):
+        gain = grid.visit(k)
+        best = max(best, gain)
+        if gain < _NEGLIGIBLE * best:
+            break
+    measured = grid.as_json() | {"seconds": round(time.perf_counter() - began, 1), "torch": str(torch.__version__)}
+    store.save_ground_truth(name, measured, grid.trajectories())
+    store.save_constant_answers(group_of(name), {name: constant_answer(task)})
+    lrs = measured["lr"]
+    return f"{name}: {len(lrs)} rates from {lrs[0]:.1e} to {lrs[-1]:.1e}, {measured['seconds']} s"
+
+
+class _Grid:
+    """The runs of one task; rates are numbered in quarters of a decade."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._final: dict[int, dict[Protocol, list[float]]] = {}
+        self._curves: dict[int, list[np.ndarray]] = {}
+        self._initial: list[float] = []
+
+    def visit(self, k: int) -> float:
+        """Train at rate number `k`; the larger of the two protocols' improvements."""
+        self._final[k] = {}
+        for protocol in PROTOCOLS:
+            runs = [train(self._task, 10 ** (k / _PER_DECADE), seed, protocol) for seed in SEEDS]
+            self._initial = [initial for initial, _, _ in runs]
+            self._final[k][protocol] = [final for _, final, _ in runs]
+            if protocol == "constant":
+                self._curves[k] = [curve for _, _, curve in runs]
+        start = float(np.mean(self._initial))
+        return max(start - clipped_mean(self._final[k][protocol], self._initial) for protocol in PROTOCOLS)
+
+    def as_json(self) -> dict[str, Any]:
+        """All that is known of the task, in order of rates; None for infinite."""
+        task, order = self._task, sorted(self._final)
+        losses = {
+            protocol: [[loss if math.isfinite(loss) else None for loss in self._final[k][protocol]] for k in order]
+            for protocol in PROTOCOLS
+        }
+        return {
+            "task": task.name,
+            "about": task.about,
+            "steps": task.steps,
+            "default_lr": task.default_lr,
+            "seeds": SEEDS,
+            "initial": self._initial,
+            "lr": [10 ** (k / _PER_DECADE) for k in order],
+            **losses,
+        }
+
+    def trajectories(self) -> np.ndarray:
+        """Training losses of the constant runs, of shape (rates, seeds, steps)."""
+        return np.array([self._curves[k] for k in sorted(self._curves)], np.float32)
+
+
+def train(task: Task, lr: float, seed: int, protocol: Protocol) -> tuple[float, float, np.ndarray]:
+    """One complete run: validation loss before it and after it, and the training loss of each step."""
+    problem = task.build(seed)
+    first = problem.val_loss()
+    optimizer = problem.optimizer(lr)
+    schedule = _one_cycle(optimizer, lr, task.steps) if protocol == "onecycle" else None
+    last = task.steps - 1
+    checkpoints = {last} if schedule else {last, last - 10, last - 20}
+    curve = np.full(task.steps, np.nan, np.float32)
+    final = []
+    for step, batch in zip(range(task.steps), problem.batches(), strict=False):
+        curve[step] = value = problem.update(optimizer, batch)
+        if not math.isfinite(value) or abs(value) > _BLOWN_UP * max(1.0, abs(first)):
+            return first, math.inf, curve
+        if schedule:
+            schedule.step()
+        if step in checkpoints:
+            final.append(problem.val_loss())
+    mean = float(np.mean(final))
+    return first, mean if math.isfinite(mean) else math.inf, curve
+
+
+def _one_cycle(optimizer: Optimizer, lr: float, steps: int) -> torch.optim.lr_scheduler.OneCycleLR:
+    group = optimizer.param_groups[0]
+    # torch would switch momentum on in optimizers that were built without it, such as SGD and RMSprop.
+    cycle = "betas" in group or group.get("momentum", 0) > 0
+    return torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=lr, total_steps=steps, cycle_momentum=cycle)
+
+
+def clipped_mean(final: list[float], initial: list[float]) -> float:
+    """Mean over the seeds, where a run that ends worse than it began counts as its own beginning."""
+    return float(np.mean([min(f, s) if math.isfinite(f) else s for f, s in zip(final, initial, strict=True)]))
+
+
+def constant_answer(task: Task) -> float:
+    """Validation loss of the best output that ignores the input: what a dead network can still reach."""
+    problem = task.build(0)
+    x, y = problem.train[torch.arange(min(4000, len(problem.train)))]
+    with torch.no_grad():
+        shape = problem.model(x[:8]).shape
+    # A little of it random, because a normalised output has no gradient at zero.
+    answer = (1e-3 * torch.randn(shape[-1:] if len(shape) > 1 else ())).requires_grad_()
+    optimizer = torch.optim.LBFGS([answer], max_iter=300, line_search_fn="strong_wolfe")
+
+    def loss(target: torch.Tensor) -> torch.Tensor:
+        return problem.criterion(answer.expand(len(target), *shape[1:]), target)
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        value = loss(y)
+        value.backward()
+        return value
+
+    optimizer.step(closure)
+    with torch.no_grad():
+        return float(loss(problem.val_y))

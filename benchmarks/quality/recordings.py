@@ -1,0 +1,93 @@
+"""Sweeps and runs recorded raw, so that heuristics and confirmation can be studied without training anything."""
+
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+
+from benchmarks.quality.problem import Problem
+from benchmarks.quality.scoring import SEEDS
+from benchmarks.quality.store import Store
+from benchmarks.quality.tasks import TASKS
+from lrrange import Curve, Sweep, SweepPlan
+
+START_LR, END_LR = 1e-7, 10.0
+
+# So many sweeps of each length from the same weights, with other batch orders.
+REPEATS = {50: 3, 100: 5, 200: 3, 400: 1}
+
+# The held-out part is looked at before the first step and after every 25th.
+EVERY = 25
+_HELD_OUT_SEEDS = SEEDS[:3]
+_HELD_OUT_STEPS = 400
+
+
+def record_sweeps(task: str, store: Store) -> None:
+    """Record the raw batch loss before each update, as a finder sees it.
+
+    A sweep ends where its loss stops being finite; nothing else stops it, nothing is smoothed.
+    """
+    sweeps = {
+        str(steps): {
+            str(seed): [_sweep(TASKS[task].build(seed), steps, repeat) for repeat in range(repeats)] for seed in SEEDS
+        }
+        for steps, repeats in REPEATS.items()
+    }
+    store.save_sweeps(task, {"start_lr": START_LR, "end_lr": END_LR, "sweeps": sweeps})
+
+
+def _sweep(problem: Problem, steps: int, repeat: int) -> list[float]:
+    optimizer = problem.optimizer(START_LR)
+    losses = []
+    for step, batch in zip(range(steps), problem.batches(repeat), strict=False):
+        for group in optimizer.param_groups:
+            group["lr"] = START_LR * (END_LR / START_LR) ** (step / (steps - 1))
+        loss = problem.update(optimizer, batch)
+        if not math.isfinite(loss):
+            break
+        losses.append(float(f"{loss:.6g}"))
+    return losses
+
+
+def replay(recorded: dict[str, Any], seed: int, steps: int, repeat: int = 0, **settings: Any) -> Curve:
+    """The curve that a sweep would have, had `find_lr` run it: early stop and smoothing included.
+
+    Args:
+        recorded: what `Store.sweeps(task)` returns.
+        seed, steps, repeat: of the recorded sweep.
+        settings: of the sweep, such as `smoothing=` or `divergence=`.
+    """
+    plan = SweepPlan(start_lr=recorded["start_lr"], end_lr=recorded["end_lr"], num_steps=steps)
+    sweep = Sweep(plan, **settings)
+    losses = itertools.chain(recorded["sweeps"][str(steps)][str(seed)][repeat], itertools.repeat(math.nan))
+    while sweep.running:
+        sweep.tell(next(losses))
+    return sweep.curve
+
+
+def record_held_out(task: str, store: Store) -> None:
+    """Record constant runs at the rates of the ground truth on the training set less its held-out part.
+
+    Keeps `lrs`; `loss`, the training loss by rate, seed and step; and `held_out`, by rate, seed and every 25th step.
+    """
+    lrs = store.ground_truth(task)["lr"]
+    runs = [[_run(task, lr, seed) for seed in _HELD_OUT_SEEDS] for lr in lrs]
+    loss = np.array([[run[0] for run in of_rate] for of_rate in runs], np.float32)
+    held_out = np.array([[run[1] for run in of_rate] for of_rate in runs], np.float32)
+    store.save_held_out(task, lrs=np.array(lrs), seeds=np.array(_HELD_OUT_SEEDS), loss=loss, held_out=held_out)
+
+
+def _run(task: str, lr: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    problem, held = TASKS[task].build(seed).hold_out()
+    steps = min(TASKS[task].steps, _HELD_OUT_STEPS)
+    loss, held_out = np.full(steps, np.nan), np.full(steps // EVERY + 1, np.nan)
+    held_out[0] = problem.evaluate(*held)
+    optimizer = problem.optimizer(lr)
+    for step, batch in zip(range(steps), problem.batches(), strict=False):
+        loss[step] = problem.update(optimizer, batch)
+        if not math.isfinite(loss[step]):
+            break
+        if (step + 1) % EVERY == 0:
+            held_out[(step + 1) // EVERY] = problem.evaluate(*held)
+    return loss, held_out

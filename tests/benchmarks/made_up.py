@@ -1,0 +1,54 @@
+"""Small stand-ins for what the quality benchmark measures for hours."""
+
+import json
+import struct
+
+import torch
+
+from benchmarks.quality.scoring import SEEDS
+from benchmarks.quality.store import Store
+
+RATES = [0.001, 0.01, 0.1, 1.0]
+
+
+# The losses of a sweep of 200 steps over eight decades: level, down from 1e-4 to 1e-2, and up from 1e-1.
+SWEEP = (
+    [10.0 + 0.01 * (i % 3) for i in range(75)]
+    + [10 - 0.16 * i for i in range(50)]
+    + [2.0] * 25
+    + [2.5**i for i in range(50)]
+)
+
+
+def store_with_truth(root, task, constant, onecycle, initial=10.0, constant_answer=8.0):
+    """A store that knows one task: one validation loss for each of four rates, the same for two seeds."""
+    folder = root / "original"
+    (folder / "ground_truth").mkdir(parents=True, exist_ok=True)
+    truth = {
+        "lr": RATES,
+        "initial": [initial, initial],
+        "constant": [[loss, loss] for loss in constant],
+        "onecycle": [[loss, loss] for loss in onecycle],
+    }
+    (folder / "ground_truth" / f"{task}.json").write_text(json.dumps(truth))
+    store = Store(root)
+    store.save_sweeps(
+        task, {"start_lr": 1e-7, "end_lr": 10.0, "sweeps": {"200": {str(seed): [SWEEP] for seed in SEEDS}}}
+    )
+    store.save_constant_answers("original", {task: constant_answer})
+    return store
+
+
+def write_images(root):
+    """Both folders of images, with a few images of noise for each class, and more than the largest batch has."""
+    generator = torch.Generator().manual_seed(0)
+    for folder, kind in (("mnist-10k", "MNIST"), ("fashion-mnist-mini", "FashionMNIST")):
+        raw = root / folder / kind / "raw"
+        raw.mkdir(parents=True)
+        for part, count in (("train", 600), ("t10k", 50)):
+            images = torch.randint(256, (count, 28, 28), generator=generator, dtype=torch.uint8)
+            labels = torch.arange(count, dtype=torch.uint8) % 10
+            for kind_of_file, array in (("images-idx3", images), ("labels-idx1", labels)):
+                header = bytes([0, 0, 8, array.dim()]) + struct.pack(f">{array.dim()}i", *array.shape)
+                (raw / f"{part}-{kind_of_file}-ubyte").write_bytes(header + array.numpy().tobytes())
+    return root

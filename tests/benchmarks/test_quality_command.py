@@ -1,0 +1,108 @@
+import json
+
+import attrs
+import pytest
+from click.testing import CliRunner
+
+from benchmarks.quality.command import main
+from benchmarks.quality.leave_one_out import Distances, between, leave_one_out, recorded_readings, study
+from benchmarks.quality.plots import draw
+from benchmarks.quality.report import PAGE, Measurements, fill, sections, summary
+from benchmarks.quality.store import RESULTS, Store
+from benchmarks.quality.tasks import TASKS
+from tests.benchmarks.made_up import store_with_truth
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, list(map(str, arguments)), catch_exceptions=False)
+
+
+def test_asking_a_finder_keeps_a_row_for_each_seed_with_what_it_cost(tmp_path):
+    outcome = run("--finder", "lrrange", "--task", "logistic", "--results", tmp_path)
+    assert "ran lrrange" in outcome.output
+    rows = json.loads((tmp_path / "original" / "suggestions" / "lrrange.json").read_text())
+    assert [row["seed"] for row in rows] == [10, 11, 12, 13, 14]
+    for row in rows:
+        assert row["error"] is None
+        assert 0 < row["low"] <= row["lr"] <= row["high"]
+        assert row["lr"] < row["max_lr"]
+        assert row["forwards"] == row["optimizer_steps"] > 0
+
+
+def test_an_error_of_a_finder_is_kept_and_is_no_answer(tmp_path, monkeypatch):
+    broken = attrs.evolve(TASKS["logistic"], make=lambda: 1 / 0)
+    monkeypatch.setitem(TASKS, "logistic", broken)
+    run("--finder", "lrrange_confirm", "--task", "logistic", "--results", tmp_path)
+    rows = json.loads((tmp_path / "original" / "suggestions" / "lrrange_confirm.json").read_text())
+    assert {row["error"] for row in rows} == {"ZeroDivisionError: division by zero"}
+    assert {row["lr"] for row in rows} == {None}
+
+
+def test_asking_again_about_one_task_leaves_the_rows_of_the_others(tmp_path):
+    store = Store(tmp_path)
+    store.save_suggestions("mine", [{"task": task, "seed": 10, "lr": 0.1} for task in ("logistic", "deep_tanh")])
+    store.save_suggestions("mine", [{"task": "logistic", "seed": 10, "lr": 0.2}])
+    assert {row["task"]: row["lr"] for row in store.suggestions("mine")} == {"logistic": 0.2, "deep_tanh": 0.1}
+
+
+def test_ground_truth_spans_from_learning_nothing_to_learning_nothing(tmp_path, monkeypatch):
+    monkeypatch.setitem(TASKS, "logistic", attrs.evolve(TASKS["logistic"], steps=25))
+    run("--ground-truth", "--task", "logistic", "--results", tmp_path)
+    measured = Store(tmp_path).ground_truth("logistic")
+    assert measured["lr"][0] < 0.1 < measured["lr"][-1]
+    assert len(measured["constant"]) == len(measured["onecycle"]) == len(measured["lr"])
+    losses = Store(tmp_path).arrays("logistic", "trajectories")["loss"]
+    assert losses.shape == (len(measured["lr"]), 3, 25)
+
+
+def test_tables_have_every_finder_that_was_asked_about_every_task(tmp_path):
+    store = store_with_truth(tmp_path, "logistic", constant=[9.0, 4.0, 2.0, 3.0], onecycle=[9.0, 6.0, 2.0, 3.0])
+    row = {"task": "logistic", "seed": 10, "low": None, "high": None, "forwards": 0}
+    store.save_suggestions("default", [row | {"lr": 0.1}])
+    store.save_suggestions("lrrange", [row | {"lr": 0.01, "max_lr": 0.1, "forwards": 200}])
+    outcome = run("--tables", "--results", tmp_path)
+    assert "| default | 0.000 (0.00 to 0.00) |" in outcome.output
+    assert "| **lrrange** | 0.167 (0.17 to 0.17) |" in outcome.output
+
+
+def test_the_committed_page_and_figures_are_what_the_stored_measurements_give():
+    measured = Measurements.read(Store())
+    page = PAGE.read_text()
+    assert fill(page, sections(measured)) == page
+    assert json.loads((RESULTS / "report.json").read_text()) == json.loads(json.dumps(summary(measured)))
+
+
+def test_a_page_without_the_markers_is_not_written():
+    with pytest.raises(ValueError, match="0 pairs of markers called regret"):
+        fill("a page", {"regret": "a table"})
+
+
+def test_the_plots_are_drawn_from_what_is_stored(tmp_path):
+    draw(Measurements.read(Store()), tmp_path)
+    names = {path.name for path in tmp_path.iterdir() if path.stat().st_size > 10_000}
+    assert names == {f"quality-{name}.png" for name in ("regret", "suggestions", "calibration", "cost")}
+
+
+def test_a_task_has_no_say_in_the_constants_that_it_is_judged_by():
+    losses = {"a": {1: 0.0, 2: 1.0}, "b": {1: 1.0, 2: 0.0}, "c": {1: 0.6, 2: 0.4}}
+    choices = leave_one_out([1, 2], lambda constants, task: losses[task][constants], list(losses))
+    assert [(choice.task, choice.constants, choice.regret) for choice in choices] == [
+        ("a", 2, 1.0),
+        ("b", 1, 1.0),
+        ("c", 1, 0.6),
+    ]
+
+
+def test_the_released_distances_give_the_rates_that_the_default_gives():
+    released = Distances.released()
+    for found in recorded_readings(Store(), ["logistic"])["logistic"]:
+        middle = between(found, released.part)
+        assert 10 ** (middle - released.down) == pytest.approx(found.lr, rel=1e-4)
+        assert 10 ** (middle - released.down_one_cycle) == pytest.approx(found.max_lr, rel=1e-4)
+
+
+def test_constants_do_no_worse_where_they_were_chosen_than_where_they_were_not():
+    measured = Measurements.read(Store())
+    released, in_sample, left_out = study(measured.readings, measured.truths, {})
+    assert in_sample["regret"] <= released["regret"]
+    assert in_sample["regret"] <= left_out["regret"]

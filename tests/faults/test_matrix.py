@@ -1,0 +1,29 @@
+"""Whatever goes wrong, the training is as it was: every fault on every backend."""
+
+import pytest
+
+from tests.faults.matrix import applies, run_cell
+from tests.faults.page import ROWS, shown
+from tests.faults.trainings import BACKENDS
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("fault", ROWS)
+def test_the_page_shows_what_a_fault_leads_to(fault: str, backend: str) -> None:
+    assert run_cell(fault, backend) == shown()[fault, backend], "run python -m tests.faults.report"
+
+
+def test_the_page_shows_every_fault_on_every_backend_and_no_other() -> None:
+    assert list(shown()) == [(fault, backend) for fault in ROWS for backend in BACKENDS]
+
+
+def test_no_cell_names_anything_that_was_not_as_it_should_be() -> None:
+    assert not [cell for cell, text in shown().items() if "**" in text]
+
+
+def test_only_faults_in_what_a_backend_does_not_have_are_left_out() -> None:
+    left_out = [(fault, backend) for fault, backend in shown() if not applies(fault, backend)]
+    assert [cell for cell in left_out if "snapshot" not in cell[0]] == [
+        ("a worker of `DataLoader(num_workers=2)` dies", "third party")
+    ]
+    assert {backend for fault, backend in left_out if "snapshot" in fault} == {"Lightning", "third party"}

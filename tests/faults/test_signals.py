@@ -1,0 +1,75 @@
+"""A signal whose handler raises waits until the restore is done, whatever signal it is."""
+
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from lrrange import find_lr
+from lrrange.protocol import deferred_interrupts
+from tests.core.training import Loop
+
+SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGUSR1, signal.SIGALRM]
+
+
+class Died(Exception):
+    pass
+
+
+@pytest.fixture
+def raising() -> Iterator[dict[int, Any]]:
+    """Handlers that raise, for all of these; by signal, as they were before."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+
+    def die(number: int, frame: Any) -> None:
+        raise Died(signal.Signals(number).name)
+
+    for number in SIGNALS:
+        signal.signal(number, die)
+    yield dict.fromkeys(SIGNALS, die)
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+class Signalled(Loop):
+    """Is sent signals while it is put back."""
+
+    def __init__(self, *numbers: int) -> None:
+        super().__init__()
+        self.numbers = numbers
+
+    def restore(self, state: Any) -> None:
+        for number in self.numbers:
+            signal.raise_signal(number)
+        super().restore(state)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_handler_that_raises_does_not_interrupt_a_restore(number: int, raising: dict[int, Any]) -> None:
+    target = Signalled(number)
+    before = target.state
+    with pytest.raises(Died, match=signal.Signals(number).name):
+        find_lr(target)
+    assert target.state == before
+    assert {one: signal.getsignal(one) for one in SIGNALS} == raising
+
+
+def test_every_signal_that_came_is_handled_afterwards_in_their_order(raising: dict[int, Any]) -> None:
+    heard: list[int] = []
+    signal.signal(signal.SIGUSR1, lambda number, frame: heard.append(number))
+    with pytest.raises(Died, match="SIGTERM"):
+        with deferred_interrupts():
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGUSR1)
+            assert heard == []
+    assert heard == [signal.SIGUSR1]
+
+
+def test_signals_that_are_ignored_or_left_to_the_system_are_left_alone() -> None:
+    before = {number: signal.getsignal(number) for number in signal.valid_signals()}
+    with deferred_interrupts():
+        inside = {number: signal.getsignal(number) for number in signal.valid_signals()}
+    python = {number for number, handler in before.items() if callable(handler)}
+    assert {number for number in before if inside[number] != before[number]} == python
+    assert {number: signal.getsignal(number) for number in signal.valid_signals()} == before

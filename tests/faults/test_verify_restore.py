@@ -1,0 +1,206 @@
+"""A backend that does not put everything back is found out, to the bit."""
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import numpy
+import pytest
+import torch
+from lrrange_torch.loader_step import LoaderStep
+from torch import nn
+
+import lrrange
+from lrrange import restoring
+from lrrange.errors import OptionError, RestoreFailed
+from tests.backend_torch.rigs import RIGS, Busy, data, loader_of, seed_all
+from tests.core.training import Loop
+
+
+class Digested(Loop):
+    """A training with a digest, which may forget a part of its state in `restore`."""
+
+    forgets = False
+
+    def digest(self) -> Any:
+        self.log.append("digest")
+        return {"weights": self.weights, "random": self.random.getstate()}.items()
+
+    def restore(self, state: Any) -> None:
+        super().restore(state)
+        if self.forgets:
+            self.weights += 1.0
+
+
+class Forgetful(Digested):
+    forgets = True
+
+
+class Clock:
+    """Stands for the time: each digest takes a second, and each run as long as it is told."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        monkeypatch.setattr(restoring.time, "perf_counter", lambda: self.now)
+
+    def timed(self, function: Callable[..., Any], seconds: float) -> Callable[..., Any]:
+        def run(*arguments: Any) -> Any:
+            self.now += seconds
+            return function(*arguments)
+
+        return run
+
+
+def test_a_training_that_came_back_is_verified_and_the_result_says_so() -> None:
+    target = Digested()
+    result = lrrange.find_lr(target, verify_restore=True)
+    assert result.provenance.details["restore_verified"] is True
+    assert target.log.count("digest") == 2
+
+
+def test_what_did_not_come_back_is_named_with_what_it_was_and_is() -> None:
+    with pytest.raises(
+        RestoreFailed, match=r"weights is not as it was .* was 0\.0 and is 1\.0\. The Forgetful"
+    ) as caught:
+        lrrange.find_lr(Forgetful(), verify_restore=True)
+    assert (caught.value.name, caught.value.before, caught.value.after) == ("weights", 0.0, 1.0)
+
+
+def test_it_is_found_out_after_an_error_too_which_is_its_cause() -> None:
+    target, error = Forgetful(), RuntimeError("raised on purpose")
+    target.loss = lambda lr: (_ for _ in ()).throw(error)
+    with pytest.raises(RestoreFailed) as caught:
+        lrrange.find_lr(target, verify_restore=True)
+    assert caught.value.__cause__ is error
+
+
+def test_every_one_of_several_runs_is_verified() -> None:
+    class Seeded(Digested):
+        def seed(self, value: int) -> None:
+            self.random.seed(value)
+
+        def restore(self, state: Any) -> None:
+            super().restore(state)
+            if self.log.count("restore") == 2:
+                self.weights += 1.0
+
+    target = Seeded()
+    with pytest.raises(RestoreFailed):
+        lrrange.find_lr(target, repeats=3, seed=1, verify_restore=True)
+    assert target.log.count("restore") == 2
+
+
+def test_nothing_is_digested_where_it_is_not_wanted() -> None:
+    target = Forgetful()
+    result = lrrange.find_lr(target, verify_restore=False)
+    assert result.provenance.details["restore_verified"] is False
+    assert "digest" not in target.log
+
+
+def test_a_backend_without_a_digest_is_refused_if_one_is_wanted_and_says_nothing_if_not() -> None:
+    target = Loop()
+    with pytest.raises(OptionError, match=r"a Loop has no digest\(\)"):
+        lrrange.find_lr(target, verify_restore=True)
+    assert target.log == []
+    assert "restore_verified" not in lrrange.find_lr(target).provenance.details
+
+
+def test_another_value_is_refused() -> None:
+    with pytest.raises(OptionError, match="verify_restore='yes' is neither True, False nor None"):
+        lrrange.find_lr(Digested(), verify_restore="yes")
+
+
+@pytest.mark.parametrize(("seconds_a_step", "verified"), [(1e-4, False), (1e-2, True)])
+def test_without_being_asked_it_is_verified_where_that_takes_under_a_hundredth(
+    monkeypatch: pytest.MonkeyPatch, seconds_a_step: float, verified: bool
+) -> None:
+    clock, target = Clock(monkeypatch), Digested()
+    target.digest = clock.timed(target.digest, 1e-4)
+    target.step = clock.timed(target.step, seconds_a_step)
+    result = lrrange.find_lr(target, num_steps=60, divergence=None)
+    assert result.provenance.details["restore_verified"] is verified
+    assert target.log.count("digest") == 1 + verified
+
+
+def test_a_long_digest_is_given_up_before_the_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, target, pieces = Clock(monkeypatch), Digested(), []
+
+    def digest() -> Any:
+        for number in range(1000):
+            clock.now += 1e-4
+            pieces.append(number)
+            yield f"piece {number}", 0
+
+    target.digest = digest
+    result = lrrange.find_lr(target, num_steps=60)
+    assert result.provenance.details["restore_verified"] is False
+    assert len(pieces) == 4  # of a tenth of a millisecond each, of which a sweep of 60 steps grants three
+
+
+@pytest.mark.parametrize("make_rig", RIGS, ids=lambda make: make.__name__)
+def test_every_kind_of_torch_training_comes_back_by_its_digest(make_rig: Any) -> None:
+    rig = make_rig()
+    rig.train(3)
+    assert rig.find(verify_restore=True).provenance.details["restore_verified"] is True
+
+
+def flip(tensor: torch.Tensor) -> None:
+    """Change the last bit of the last element."""
+    bits = tensor.detach().view(-1).view(torch.uint8)
+    bits[-tensor.element_size()] ^= 1
+
+
+class Training:
+    """Everything form A is given, with a model of which every kind of thing can change."""
+
+    def __init__(self) -> None:
+        seed_all()
+        self.model = Busy()
+        self.model.low = nn.Parameter(torch.ones(3).bfloat16())
+        self.model.register_buffer("table", torch.eye(3).to_sparse())
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), 0.01)
+        self.scheduler = torch.optim.lr_scheduler.StepLR(self.optimizer, 5)
+        self.loader = loader_of(data())
+        self.swept = LoaderStep(self.model, self.optimizer, nn.MSELoss(), self.loader, self.scheduler)
+        self.swept.step(0.01)
+
+    @property
+    def momentum(self) -> torch.Tensor:
+        return self.optimizer.state[self.model.last.weight]["exp_avg"]
+
+
+FORGOTTEN: dict[str, tuple[Callable[[Training], Any], str]] = {
+    "a bit of a parameter": (lambda t: flip(t.model.first.weight), r"model\.first\.weight"),
+    "a bit of a bfloat16 parameter": (lambda t: flip(t.model.low), r"model\.low"),
+    "a bit of a buffer that is not saved": (lambda t: flip(t.model.counted), r"model\.counted"),
+    "a bit of a sparse buffer": (lambda t: flip(t.model.table._values()), r"model\.table"),
+    "a bit of a gradient": (lambda t: flip(t.model.first.bias.grad), r"model\.first\.bias\.grad"),
+    "a gradient": (lambda t: setattr(t.model.first.bias, "grad", None), r"model\.first\.bias\.grad"),
+    "a bit of the optimizer's state": (lambda t: flip(t.momentum), r"optimizer\.state\[\d+\]\['exp_avg'\]"),
+    "a rate": (lambda t: t.optimizer.param_groups[0].update(lr=0.02), r"optimizer\.param_groups\[0\]\['lr'\]"),
+    "a hook": (lambda t: t.optimizer.register_step_pre_hook(print), r"optimizer\._optimizer_step_pre_hooks\[\d+\]"),
+    "a mode": (lambda t: t.model.norm.eval(), r"model\.norm\.training"),
+    "a count": (lambda t: setattr(t.model, "calls", 0), r"model\.calls"),
+    "a frozen parameter": (lambda t: t.model.low.requires_grad_(False), r"model\.low"),
+    "a bit of a tensor in a dict": (lambda t: flip(t.model.cache["mean"]), r"model\.cache\['mean'\]"),
+    "a scheduler's count": (lambda t: setattr(t.scheduler, "last_epoch", 7), r"scheduler\.last_epoch"),
+    "the loader's generator": (lambda t: t.loader.generator.manual_seed(0), "loader 0, generator 0"),
+    "Python's random state": (lambda t: random.random(), "random state of Python"),
+    "NumPy's random state": (lambda t: numpy.random.rand(), "random state of NumPy"),
+    "torch's random state": (lambda t: torch.rand(1), "random state of torch"),
+}
+
+
+@pytest.mark.parametrize("forgotten", FORGOTTEN)
+def test_whatever_is_not_put_back_is_named(forgotten: str) -> None:
+    change, name = FORGOTTEN[forgotten]
+    training = Training()
+    restore = training.swept.restore
+
+    def forget(state: Any) -> None:
+        restore(state)
+        change(training)
+
+    training.swept.restore = forget
+    with pytest.raises(RestoreFailed, match=f"^{name} is not as it was before the sweep"):
+        lrrange.find_lr(training.swept, num_steps=5, verify_restore=True)
