@@ -21,6 +21,7 @@ from lrrange.finder import find_lr
 from lrrange.loading import FactoryNotFound, UserCodeError, call_factory, errors_in_one_line
 from lrrange.plotting import check_plottable, save_plot
 from lrrange.plugins import Plugin, heuristics, list_plugins, make_manager
+from lrrange.processes import is_first_process
 from lrrange.ranges import RANGE_RULES
 from lrrange.rendering import as_rich
 from lrrange.result import RangeTestResult
@@ -216,6 +217,8 @@ def _answered_again(result: RangeTestResult, heuristic: str | None) -> RangeTest
 
 def _write(result: RangeTestResult, plot: Path | None, save: Path | None, quiet: bool) -> bool:
     """Write the files that were asked for; return whether all could be written."""
+    if not is_first_process():
+        return True
     writers = {
         path: functools.partial(write, result)
         for path, write in ((plot, save_plot), (save, RangeTestResult.save))
@@ -225,6 +228,8 @@ def _write(result: RangeTestResult, plot: Path | None, save: Path | None, quiet:
 
 
 def _show(result: RangeTestResult, as_json: bool) -> None:
+    if not is_first_process():
+        return
     if as_json:
         click.echo(dumps(result), nl=False)
     else:

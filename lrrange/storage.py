@@ -1,11 +1,13 @@
 """Results as JSON files: written whole or not at all, read with care."""
 
 import contextlib
+import glob
 import json
 import math
 import operator
 import os
 import secrets
+import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +21,9 @@ from lrrange.result import RangeTestResult
 from lrrange.suggest import Refusal, Suggestion
 
 SCHEMA = 1
+
+# In seconds. A part file as old as this is nobody's.
+_LONGER_THAN_ANY_WRITE = 3600
 
 Value = TypeVar("Value")
 
@@ -105,6 +110,7 @@ def write_whole(content: bytes, path: str | Path, what: str) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(partial, final)
+            _clean_up_beside(final)
         finally:
             with contextlib.suppress(OSError):
                 partial.unlink()
@@ -114,6 +120,14 @@ def write_whole(content: bytes, path: str | Path, what: str) -> None:
             f"{what} could not be written to {path}: {reason}. Give a path you can write to.",
             path=str(path),
         ) from error
+
+
+def _clean_up_beside(final: Path) -> None:
+    """Remove what a save to the same path left that was killed half-way."""
+    for left in final.parent.glob(f".{glob.escape(final.name)}.*.part"):
+        with contextlib.suppress(OSError):
+            if time.time() - left.stat().st_mtime > _LONGER_THAN_ANY_WRITE:
+                left.unlink()
 
 
 def load(path: str | Path) -> RangeTestResult:

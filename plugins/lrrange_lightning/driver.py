@@ -4,8 +4,11 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
+
+from lrrange_torch.digest import digest_of
+from torch.utils.data import DataLoader
 
 from lrrange.curve import Curve
 from lrrange.errors import NoData, OptionError, TargetError
@@ -92,6 +95,13 @@ class TrainerDriver:
     def report(self) -> dict[str, Any]:
         """Versions, and what happened besides the losses."""
         return self._report
+
+    def digest(self) -> Iterator[tuple[str, Any]]:
+        """Values and checksums of all that a sweep changes in the training; the Trainer's own objects are left out."""
+        strategy = self._trainer.strategy
+        schedulers = [vars(one.scheduler) for one in strategy.lr_scheduler_configs]
+        holders = {"module": self._model, "optimizers": list(strategy.optimizers), "schedulers": schedulers}
+        return digest_of(holders, [one for one in self._data.values() if isinstance(one, DataLoader)])
 
     def run(self, sweep: Sweep) -> Curve:
         """Fit until training would begin, sweep, and put everything back, also after an error and after Ctrl-C."""

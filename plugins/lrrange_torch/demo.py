@@ -61,9 +61,9 @@ def make(
     """
     images, side = _images(data, root)
     with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reach the GPUs too
+        torch.default_generator.manual_seed(seed % 2**64)  # torch.manual_seed would reach the GPUs too
         model = LeNet(side)
-    order = torch.Generator().manual_seed(seed)
+    order = torch.Generator().manual_seed(seed % 2**64)
     return model, {
         "optimizer": torch.optim.Adam(model.parameters()),
         "loss_fn": nn.CrossEntropyLoss(),

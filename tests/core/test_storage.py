@@ -221,3 +221,15 @@ def test_a_loaded_refusal_is_raised_as_the_error_it_was(path):
 @given(results())
 def test_saving_is_the_same_text_every_time(result):
     assert storage.dumps(attrs.evolve(result)) == storage.dumps(result)
+
+
+def test_a_save_removes_what_a_killed_one_left_long_ago_and_nothing_younger_or_of_another_file(path):
+    long_ago = path.with_name(f".{path.name}.0123abcd.part")
+    just_now = path.with_name(f".{path.name}.4567cdef.part")
+    another = path.with_name(".other.json.0123abcd.part")
+    for left in (long_ago, just_now, another):
+        left.write_text("half a res")
+    for left in (long_ago, another):
+        os.utime(left, (0, 0))
+    RESULT.save(path)
+    assert sorted(one.name for one in path.parent.iterdir()) == sorted([path.name, just_now.name, another.name])

@@ -13,6 +13,7 @@ from lrrange.errors import LossError, OptionError, TargetError
 from lrrange.schedule import ConstantPlan
 from tests.lightning.finding import changed, find
 from tests.lightning.observing import of_training
+from tests.lightning.rigs import automatic, manual_gan, with_a_data_module
 from tests.lightning.test_steps import Constant
 from tests.lightning.trainings import classes, gan, loader, plain, trainer, validated
 
@@ -246,3 +247,9 @@ def test_callbacks_of_the_module_do_not_hear_of_the_sweep(pl: Any) -> None:
             raise AssertionError("a callback heard of the sweep")
 
     find(pl, changed(pl, configure_callbacks=lambda self: [Loud()]))
+
+
+@pytest.mark.parametrize("make", [automatic, manual_gan, with_a_data_module], ids=lambda make: make.__name__)
+def test_a_restore_can_be_proved(tree: Any, make: Any) -> None:
+    result = make(tree).find(verify_restore=True)
+    assert result.provenance.details["restore_verified"] is True
