@@ -69,7 +69,7 @@ class LRRangeTest(_Proving):
         results: the result of each sweep, by epoch.
         applied: what the last one set, by name.
 
-    Raises, inside `fit`: the reason if there is no suggestion to apply; TargetError or OptionError before the first
+    Raises: inside `fit`, the reason if there is no suggestion to apply; TargetError or OptionError before the first
         step for what cannot be swept; RateNotInForce if training does not go on at the rate.
     """
 

@@ -108,7 +108,12 @@ class FitStep:
         self._first_epoch += value
 
     def step(self, lr: float) -> float:
-        """One optimizer step at `lr`; the mean loss of its micro-batches and of all processes."""
+        """One optimizer step at `lr`; the mean loss of its micro-batches and of all processes.
+
+        Raises: what a fit raises at its next step after a SIGTERM, which Lightning's handler has only noted.
+        """
+        if self._trainer.received_sigterm:
+            raise part(self._tree, "utilities.exceptions", "SIGTERMException")
         if self._batches is None:
             self._begin()
         self._lr = lr

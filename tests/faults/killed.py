@@ -26,6 +26,10 @@ def sweep_until_killed(backend: str, number: int, options: dict[str, Any]) -> No
     rig.find(**options)
 
 
+# The exit code of a process in which the signal has raised.
+_RAISED = 3
+
+
 def left(folder: Path, group: int) -> list[str]:
     """What there still is: files in the folder, processes in the group."""
     problems = ["files left"] if any(path.is_file() for path in folder.rglob("*")) else []
@@ -51,6 +55,8 @@ def started(backend: str, number: int, options: dict[str, Any], folder: Path) ->
     sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115  this process does not live to close it
     try:
         sweep_until_killed(backend, number, options)
+    except SystemExit:
+        os._exit(_RAISED)
     finally:
         os._exit(0)
 
@@ -62,7 +68,8 @@ def cell(backend: str, number: int, options: dict[str, Any]) -> str:
         child = started(backend, number, options, folder)
         _, status = os.waitpid(child, 0)
         problems = left(folder, child)
-    ended = "the process ends" if os.waitstatus_to_exitcode(status) == -number else "the process goes on"
+    codes = {-number: "the process ends", _RAISED: "`SystemExit`"}
+    ended = codes.get(os.waitstatus_to_exitcode(status), "the process goes on")
     return ended + "".join(f" **{problem}**" for problem in problems)
 
 
