@@ -20,6 +20,13 @@ def lrrange_torch(job: Job) -> Run:
     return lambda: _find(job.model, job, optimizer=optimizer, loss_fn=job.criterion, loader=job.loader)
 
 
+def lrrange_disk(job: Job) -> Run:
+    """The same, with what training changes copied to a temporary file."""
+    optimizer = job.optimizer()
+    options = {"optimizer": optimizer, "loss_fn": job.criterion, "loader": job.loader, "snapshot": "disk"}
+    return lambda: _find(job.model, job, **options)
+
+
 def lrrange_own_step(job: Job) -> Run:
     """A step of the user's own, which is copied in full."""
     optimizer = job.optimizer()
