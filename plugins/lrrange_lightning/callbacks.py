@@ -62,8 +62,7 @@ class LRRangeTest(_Proving):
         monitor: the name by which `training_step` logs what is to be read; None for the loss that it returns.
         val_monitor: the name by which validation logs its held-out loss; `confirm` then judges by it.
         restore: what else training changes: modules, tensors, generators, anything with a `state_dict`.
-        heuristic, start_lr, end_lr, num_steps, shape, progress, seed, repeats, confirm, confirm_steps, smoothing,
-            divergence, non_finite_limit, watchers: as for `lrrange.find_lr`.
+        start_lr: the first rate; this and every argument that is not named here are as for `lrrange.find_lr`.
 
     Attributes:
         results: the result of each sweep, by epoch.
