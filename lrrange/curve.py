@@ -75,9 +75,10 @@ class Curve:
             smoothed=[self.smoothed[i] for i in kept],
         )
 
-    def every_other(self, first: int) -> "Curve":
-        """The points `first`, `first + 2`, ...: a sweep of half as many steps, smoothed anew."""
-        return Curve(lr=self.lr[first::2], loss=self.loss[first::2])
+    @cached_property
+    def halves(self) -> tuple["Curve", "Curve"]:
+        """Every other point, from the first and from the second on: sweeps of half as many steps, smoothed anew."""
+        return Curve(lr=self.lr[::2], loss=self.loss[::2]), Curve(lr=self.lr[1::2], loss=self.loss[1::2])
 
     @cached_property
     def noise(self) -> float:

@@ -112,11 +112,11 @@ def find_lr(
     repeats = whole_number("repeats", repeats)
     if confirm:
         check_budget(confirm_steps)
-    manager = make_manager(watchers)
     if progress and is_first_process():
         from lrrange.progress import ProgressBar
 
-        manager.register(ProgressBar())
+        watchers = (*watchers, ProgressBar())
+    manager = make_manager(watchers)
     chosen, heuristics = choose(heuristic, offered_heuristics(manager))
     name, adapted = adapt(manager, target, backend, options)
     restored = RestoreCheck(adapted, verify_restore)

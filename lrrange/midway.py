@@ -6,6 +6,7 @@ of them is nearer differs from task to task; a rate between them errs less than 
 measurements, and says how the constants below were chosen.
 """
 
+import functools
 import math
 import statistics
 from collections.abc import Sequence
@@ -110,6 +111,7 @@ class Readings:
         return min(10**self.begin, self.max_lr / _NARROWEST)
 
 
+@functools.lru_cache(maxsize=4)  # the heuristic and the range are read from the same ones
 def readings(curve: Curve) -> Readings:
     """Where the loss begins to fall, has fallen, and blows up.
 
@@ -175,8 +177,8 @@ def _rebound(loss: Sequence[float], smoothed: Sequence[float], lowest: int, drop
 
 def _medians_of_three(loss: Sequence[float]) -> list[float]:
     """Each reading's median with its two neighbours; at the ends, with the nearest two."""
-    firsts = (min(max(i - 1, 0), len(loss) - 3) for i in range(len(loss)))
-    return [median_of_three(*loss[first : first + 3]) for first in firsts]
+    inner = list(map(median_of_three, loss, loss[1:], loss[2:]))
+    return [inner[0], *inner, inner[-1]]
 
 
 def _early_noise(loss: Sequence[float]) -> float:

@@ -55,7 +55,7 @@ def noise_level(loss: Sequence[float]) -> float:
 
 def _bends(loss: Sequence[float]) -> list[float]:
     """Absolute second differences, sorted."""
-    return sorted(abs(second_difference(a, b, c)) for a, b, c in zip(loss, loss[1:], loss[2:], strict=False))
+    return sorted(map(abs, map(second_difference, loss, loss[1:], loss[2:])))
 
 
 def start_level(loss: Sequence[float]) -> float:
@@ -87,9 +87,11 @@ def despike(loss: Sequence[float], noise: float) -> list[float]:
     Returns: n losses; the ends are left as they are.
     """
     calm = list(loss)
-    for i in range(1, len(loss) - 1):
-        middle = median_of_three(loss[i - 1], loss[i], loss[i + 1])
-        if abs(loss[i] - middle) > _SPIKE * noise:
+    for i, (before, here, after) in enumerate(zip(loss, loss[1:], loss[2:], strict=False), 1):
+        if before <= here <= after or before >= here >= after:
+            continue
+        middle = median_of_three(before, here, after)
+        if abs(here - middle) > _SPIKE * noise:
             calm[i] = middle
     return calm
 

@@ -14,10 +14,8 @@ from lrrange.suggest import HEURISTICS, Heuristic
 
 GROUP = "lrrange"
 
-_registered: dict[str, object] = {}
 
-
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, eq=False)
 class Plugin:
     """A plug-in that was found.
 
@@ -39,6 +37,9 @@ class Plugin:
         return tuple(name for name in vars(hookspecs) if name.startswith("lrrange_") and hasattr(self.plugin, name))
 
 
+_registered: dict[str, Plugin] = {}
+
+
 def register(plugin: object, name: str | None = None) -> None:
     """Make a plug-in known for the rest of the process, as if it were installed.
 
@@ -53,9 +54,9 @@ def register(plugin: object, name: str | None = None) -> None:
     found = _checked(name, "registered", plugin)
     if found.problem is not None:
         raise found.problem
-    for other in [other for other, known in _registered.items() if known is plugin]:
+    for other in [other for other, known in _registered.items() if known.plugin is plugin]:
         del _registered[other]
-    _registered[name] = plugin
+    _registered[name] = found
 
 
 def unregister(name: str) -> None:
@@ -67,10 +68,10 @@ def unregister(name: str) -> None:
 
 def list_plugins() -> tuple[Plugin, ...]:
     """Every plug-in there is, those set aside too; registered ones first."""
-    registered = tuple(_checked(name, "registered", plugin) for name, plugin in _registered.items())
-    known = [id(plugin) for plugin in _registered.values()]
-    return registered + tuple(
-        found for found in _installed() if found.name not in _registered and id(found.plugin) not in known
+    known = [id(found.plugin) for found in _registered.values()]
+    return (
+        *_registered.values(),
+        *(found for found in _installed() if found.name not in _registered and id(found.plugin) not in known),
     )
 
 
@@ -115,12 +116,13 @@ def _empty_manager() -> pluggy.PluginManager:
 def make_manager(watchers: Iterable[object] = ()) -> pluggy.PluginManager:
     """A manager with every plug-in that works, and these watchers. Those asked first come first.
 
+    Without watchers it is the same one each time, as long as the plug-ins are: register nothing in it.
     Raises: OptionError for a watcher whose hooks are not those of `lrrange.hookspecs`.
     """
-    manager = _empty_manager()
-    for found in reversed(list_plugins()):  # pluggy asks the last one registered first
-        if found.plugin is not None:
-            manager.register(found.plugin, found.name)
+    watchers = tuple(watchers)
+    if not watchers:
+        return _manager_without_watchers(list_plugins())
+    manager = _manager_of(list_plugins())
     for watcher in watchers:
         try:
             manager.register(watcher)
@@ -128,6 +130,18 @@ def make_manager(watchers: Iterable[object] = ()) -> pluggy.PluginManager:
         except (pluggy.PluginValidationError, ValueError) as error:  # or it was given twice
             raise OptionError(f"the watcher {type(watcher).__name__} does not fit lrrange's hooks: {error}") from error
     return manager
+
+
+def _manager_of(plugins: Iterable[Plugin]) -> pluggy.PluginManager:
+    manager = _empty_manager()
+    for found in reversed(tuple(plugins)):  # pluggy asks the last one registered first
+        if found.plugin is not None:
+            manager.register(found.plugin, found.name)
+    return manager
+
+
+# Looking for hooks in every plug-in takes longer than a step of a small training.
+_manager_without_watchers = functools.lru_cache(maxsize=1)(_manager_of)
 
 
 def only(manager: pluggy.PluginManager, hook: str, name: str | None) -> pluggy.HookCaller:

@@ -1,6 +1,7 @@
 """What a training loop must offer for a sweep to run on it. Two small protocols; a backend implements one of them."""
 
 import contextlib
+import functools
 import inspect
 import signal
 import threading
@@ -95,17 +96,18 @@ class StepDriver:
     def _run_steps(self, sweep: Sweep) -> None:
         untold: deque[Any] = deque()
         taken, exhausted = 0, False
+        step, tell = self.target.step, sweep.tell
         while sweep.running:
             if not exhausted and taken < sweep.plan.num_steps:
                 try:
-                    untold.append(self.target.step(sweep.plan.lr_at(taken)))
+                    untold.append(step(sweep.plan.lr_at(taken)))
                     taken += 1
                 except StopIteration:
                     exhausted = True
             if not untold:
                 sweep.close(StopReason.DATA_EXHAUSTED)
             elif exhausted or taken == sweep.plan.num_steps or len(untold) > getattr(untold[0], "steps_late", 0):
-                sweep.tell(untold.popleft())
+                tell(untold.popleft())
 
 
 @contextlib.contextmanager
@@ -154,12 +156,16 @@ def split_made(made: Any, name: str) -> tuple[object, dict[str, Any]]:
     return made[0], dict(made[1])
 
 
+# Which takes longer than a step of a small training.
+_signature = functools.cache(inspect.signature)
+
+
 def with_options(adapter: Callable[..., Adapted], target: object, options: Mapping[str, Any]) -> Adapted:
     """`adapter(target, **options)`, for a plug-in's `lrrange_adapt`.
 
     Raises: OptionError, naming the options there are, if `adapter` does not take these.
     """
-    signature = inspect.signature(adapter)
+    signature = _signature(adapter)
     try:
         bound = signature.bind(target, **options)
     except TypeError as error:

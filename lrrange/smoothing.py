@@ -111,11 +111,11 @@ def _two_sided_ema(x: list[float], y: list[float], decades: float) -> list[float
     origin = y[0]
     y = [value - origin for value in _without_extremes(y)]
     before = _moments(x, y, decades)
-    after = [(s0, -s1, s2, t0, -t1) for s0, s1, s2, t0, t1 in _moments([-v for v in x[::-1]], y[::-1], decades)[::-1]]
+    after = reversed(_moments([-v for v in reversed(x)], y[::-1], decades))  # whose distances have the other sign
     fitted = []
-    for own, b, a in zip(y, before, after, strict=True):
-        s0, s1, s2, t0, t1 = (p + q for p, q in zip(b, a, strict=True))
-        s0, t0 = s0 - 1.0, t0 - own  # the point itself was counted on both sides
+    for own, (b0, b1, b2, c0, c1), (a0, a1, a2, d0, d1) in zip(y, before, after, strict=True):
+        s1, s2, t1 = b1 - a1, b2 + a2, c1 - d1
+        s0, t0 = b0 + a0 - 1.0, c0 + d0 - own  # the point itself was counted on both sides
         determinant = s0 * s2 - s1 * s1
         # With all the weight on one point no line can be fitted, and the point is its own average.
         line = determinant > 1e-9 * s0 * s0 * decades * decades

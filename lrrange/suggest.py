@@ -229,7 +229,7 @@ def ask(name: str, heuristic: Heuristic, curve: Curve, sweeps: Sequence[Curve] =
             answer = Suggestion(heuristic=name, lr=answer)
         read_again = list(sweeps)
         if answer.low is None or answer.high is None:
-            read_again += [curve.every_other(0), curve.every_other(1)]
+            read_again += curve.halves
         answers = [answer.lr, *_answers(heuristic, read_again)]
         low = min(answers if answer.low is None else [answer.low, *answers])
         high = max(answers if answer.high is None else [answer.high, *answers])

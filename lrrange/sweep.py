@@ -11,7 +11,7 @@ from lrrange.curve import Curve
 from lrrange.divergence import Divergence, DivergenceMonitor
 from lrrange.errors import LossError, PlanError, SweepStateError
 from lrrange.schedule import ConstantPlan, SweepPlan, whole_number
-from lrrange.smoothing import SmoothingKind, check_kind, smooth
+from lrrange.smoothing import OnlineSmoother, SmoothingKind, check_kind, smooth
 
 
 class StopReason(enum.Enum):
@@ -83,13 +83,14 @@ class Sweep:
             raise PlanError(f"divergence={divergence!r} is no stopping rule. Give a Divergence, or None to never stop.")
         self.plan = plan
         self._smoothing = check_kind(smoothing)
-        self._divergence = divergence
-        self._monitor = DivergenceMonitor(divergence or Divergence())
+        self._monitor = None if divergence is None else DivergenceMonitor(divergence)
+        self._smooth = (self._monitor or OnlineSmoother()).add
         self._non_finite_limit = whole_number("non_finite_limit", non_finite_limit)
         self._non_finite_run = 0
         self._extend = extend
         self._on_advance = on_advance
         self._points: list[Point] = []
+        self._curve: Curve | None = None  # of these points
         self._stop_reason: StopReason | None = None
 
     def __repr__(self) -> str:
@@ -123,9 +124,11 @@ class Sweep:
     @property
     def curve(self) -> Curve:
         """What was measured so far, smoothed for reading advice from."""
-        lr = [point.lr for point in self._points]
-        loss = [point.loss for point in self._points]
-        return Curve(lr=lr, loss=loss, smoothed=smooth(lr, loss, self._smoothing))
+        if self._curve is None:
+            lr = [point.lr for point in self._points]
+            loss = [point.loss for point in self._points]
+            self._curve = Curve(lr=lr, loss=loss, smoothed=smooth(lr, loss, self._smoothing))
+        return self._curve
 
     def tell(self, loss: Any) -> bool:
         """Record the loss that `lr` produced, and move on.
@@ -135,21 +138,23 @@ class Sweep:
         Returns: whether the sweep goes on.
         Raises: LossError if `loss` is not one number, SweepStateError if the sweep has ended; the sweep is unchanged.
         """
-        self._check_running("tell a loss to")
-        value = _as_number(loss)
-        lr, finite = self.lr, math.isfinite(value)
-        smoothed = self._monitor.add(lr, value) if finite else math.nan
+        if self._stop_reason is not None:
+            self._check_running("tell a loss to")
+        value = loss if type(loss) is float else _as_number(loss)
+        lr, finite = self.plan.lr_at(len(self._points)), math.isfinite(value)
+        smoothed = self._smooth(lr, value) if finite else math.nan
         self._non_finite_run = 0 if finite else self._non_finite_run + 1
         self._points.append(Point(step=len(self._points), lr=lr, loss=value, smoothed=smoothed))
+        self._curve = None
         if self._non_finite_run >= self._non_finite_limit:
             self._end("tell", StopReason.NON_FINITE)
-        elif finite and self._divergence is not None and self._monitor.diverged:
+        elif finite and self._monitor is not None and self._monitor.diverged:
             self._end("tell", StopReason.DIVERGED)
         elif len(self._points) == self.plan.num_steps and not self._extended():
             self._end("tell", StopReason.COMPLETED)
         if self._on_advance is not None:
             self._on_advance(self._points[-1])
-        return self.running
+        return self._stop_reason is None
 
     def close(self, reason: StopReason) -> None:
         """End the sweep from outside: the data ran out, or the user interrupted it.

@@ -77,6 +77,8 @@ def _no_data(loader: object) -> NoData:
 def to_device(batch: Any, device: torch.device) -> Any:
     """The batch with every tensor in it on `device`, however nested."""
     if isinstance(batch, torch.Tensor):
+        if batch.device == device:
+            return batch
         # From pinned memory to a GPU this does not wait; elsewhere it makes no difference.
         return batch.to(device, non_blocking=device.type == "cuda")
     if hasattr(batch, "to") and not isinstance(batch, type):
@@ -87,7 +89,7 @@ def to_device(batch: Any, device: torch.device) -> Any:
     if isinstance(batch, tuple) and hasattr(batch, "_fields"):
         return type(batch)(*(to_device(value, device) for value in batch))
     if isinstance(batch, (list, tuple)):
-        return type(batch)(to_device(value, device) for value in batch)
+        return type(batch)([to_device(value, device) for value in batch])
     return batch
 
 

@@ -104,7 +104,9 @@ class _Walk:
 
     def _module(self, name: str, module: nn.Module) -> Iterator[tuple[str, Any]]:
         for key, value in vars(module).items():
-            if key in _REGISTRIES:
+            if type(value) in _PLAIN:
+                yield f"{name}.{key}", value
+            elif key in _REGISTRIES:
                 yield from self._items(name, value, ".")
             elif value or not isinstance(value, dict):  # most of a module's dicts are of hooks, and empty
                 yield from self.through(f"{name}.{key}", value)

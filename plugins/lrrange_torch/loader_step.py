@@ -15,7 +15,7 @@ from lrrange.errors import OptionError, TargetError
 from lrrange_torch.batches import Batches
 from lrrange_torch.copies import Place, check_place, copies_in
 from lrrange_torch.digest import digest_of
-from lrrange_torch.distributed import processes_of
+from lrrange_torch.distributed import Alone, processes_of
 from lrrange_torch.lazy import LazySnapshot, why_not_lazy
 from lrrange_torch.objective import BatchForm, MetricMode, Objective
 from lrrange_torch.optimizing import Optimizing
@@ -106,6 +106,14 @@ class LoaderStep(Optimizing):
         self._not_lazy = why_not_lazy(model)
         self._place = snapshot
         self._copied_bytes = 0
+        self._plain = (
+            type(self._processes) is Alone
+            and self._read is read_now
+            and self._objective.records_loss
+            and read_on == "training"
+            and accumulate == 1
+            and not (self._scaler or clip_norm or self._takes_closure)
+        )
         self._read_on = read_on
         self._val_loader = val_loader
         if val_loader is not None:
@@ -166,12 +174,27 @@ class LoaderStep(Optimizing):
     def step(self, lr: float) -> SupportsFloat:
         """One optimizer step at `lr`; the mean loss of its micro-batches, as a number or on its way to be one."""
         self._set(lr)
+        if self._plain and torch.is_grad_enabled():
+            return self._plain_step()
         batches = self._processes.together(self._next_batches)
         with contextlib.nullcontext() if torch.is_grad_enabled() else torch.enable_grad():
             reading = self._closure_step(batches) if self._takes_closure else self._update(batches)
         if self._read_on == "validation":
             return self._objective.evaluate(self._val_loader or (), self._read) if self._late else self._evaluate()
         return reading
+
+    def _plain_step(self) -> float:
+        """What the rest of `step` comes to in most trainings. Where models are small, the way there costs as much."""
+        batch = self._objective.checked(next(self._batches))
+        self._drop_grads()
+        loss, _ = self._objective(batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        value = loss.item()
+        if math.isfinite(value):
+            self._optimizer.step()
+        else:
+            self._skipped += 1
+        return value
 
     def _next_batches(self) -> list[Any]:
         return [self._objective.checked(next(self._batches)) for _ in range(self._accumulate)]
@@ -209,7 +232,7 @@ class LoaderStep(Optimizing):
 
     def _update(self, batches: list[Any]) -> SupportsFloat:
         losses, reading = self._backward(batches)
-        if not self._late and not math.isfinite(self._processes.mean(lambda: sum(map(float, losses)))):
+        if not self._late and not math.isfinite(self._mean(losses, reading)):
             self._skipped += 1
             return reading
         if self._clip_norm is not None:
@@ -237,6 +260,12 @@ class LoaderStep(Optimizing):
             recorded.append(reading)
         return losses, self._read(recorded, self._objective.sign / len(recorded))
 
+    def _mean(self, losses: list[torch.Tensor], reading: SupportsFloat) -> float:
+        """The mean loss, which has been read already unless a metric is recorded in its place."""
+        if self._objective.records_loss:
+            return float(reading)
+        return self._processes.mean(lambda: sum(map(float, losses)) / len(losses))
+
     def _drop_grads(self) -> None:
         if self._own_zero_grad:
             self._optimizer.zero_grad()
@@ -252,12 +281,13 @@ class LoaderStep(Optimizing):
 
 def check_trains(model: nn.Module, optimizer: Optimizer) -> None:
     """Raise TargetError if this optimizer cannot train this model."""
-    if any(isinstance(parameter, nn.parameter.UninitializedParameter) for parameter in model.parameters()):
+    parameters = list(model.parameters())
+    if any(isinstance(parameter, nn.parameter.UninitializedParameter) for parameter in parameters):
         raise TargetError(
             "the model has lazy parameters that no batch has given a shape yet. Run one batch through it, then make "
             "the optimizer, then call find_lr.",
         )
-    trained = {id(parameter) for parameter in model.parameters() if parameter.requires_grad}
+    trained = {id(parameter) for parameter in parameters if parameter.requires_grad}
     if not trained:
         raise TargetError(
             f"no parameter of this {type(model).__name__} requires a gradient: it is frozen. Unfreeze what is to be "

@@ -43,6 +43,7 @@ class Objective:
         self._loss_fn = loss_fn
         self._whole = batch_form == "whole"
         self._metric = metric
+        self.records_loss = metric is None
         self.sign = -1.0 if metric is not None and metric_mode == "max" else 1.0
         self.device = next(model.parameters()).device
         self.autocast: torch.dtype | None = None

@@ -18,10 +18,12 @@ class Pieces:
     def of(self, tensor: torch.Tensor) -> Iterator[memoryview]:
         """The bytes of a dense tensor in their order. Each piece is good until the next is asked for."""
         flat = _flat(tensor)
-        for start in range(0, len(flat), _PIECE):
-            part = flat[start : start + _PIECE]
-            self._tensor[: len(part)].copy_(part)
-            yield self._view[: len(part)]
+        size = flat.numel()
+        for start in range(0, size, _PIECE):
+            part = flat[start : start + _PIECE] if size > _PIECE else flat
+            count = part.numel()
+            self._tensor[:count].copy_(part)
+            yield self._view[:count]
 
     @torch.no_grad()
     def fill(self, tensor: torch.Tensor, read_into: Callable[[memoryview], object]) -> None:
@@ -38,4 +40,4 @@ class Pieces:
 
 
 def _flat(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.detach().resolve_conj().resolve_neg().contiguous().reshape(-1).view(torch.uint8)
+    return tensor.detach().resolve_conj().resolve_neg().contiguous().view(-1).view(torch.uint8)

@@ -69,8 +69,8 @@ class GroupRates:
     def set(self, lr: float) -> None:
         """Train the next step at `lr`."""
         self._written = []
-        for group, rate in zip(self._groups(), self.wanted(lr), strict=True):
-            set_rate(group, "lr", rate)
+        for group, ratio in zip(self._groups(), self.ratios, strict=True):
+            set_rate(group, "lr", lr * ratio)
             self._written.append((group["lr"], _version(group["lr"])))
 
     def check(self, lr: float) -> None:

@@ -55,17 +55,16 @@ class Snapshot:
         """Keep `value` and what it holds: modules, optimizers, schedulers, tensors, generators, containers of these."""
         if type(value) in _PLAIN or id(value) in self._kept:
             return
-        if isinstance(value, torch.Tensor):
+        if isinstance(value, dict):
+            self._kept[id(value)] = value, _keep_dict(value)
+            for one in (*value, *value.values()):
+                if type(one) not in _PLAIN:
+                    self.keep(one)
+        elif isinstance(value, torch.Tensor):
             _check_has_values(value)
             self._kept[id(value)] = value, self._keep_values(value)
             if value.is_leaf and value.requires_grad:
                 self._keep_grad(value)
-        elif isinstance(value, dict):
-            self._kept[id(value)] = value, _keep_dict(value)
-            for key, item in list(value.items()):
-                for one in (key, item):
-                    if type(one) not in _PLAIN:
-                        self.keep(one)
         elif isinstance(value, (list, deque, set)):
             self._kept[id(value)] = value, _keep_elements(value)
             for item in list(value):
@@ -218,17 +217,21 @@ def _same_memory(tensor: torch.Tensor, alias: torch.Tensor) -> bool:
 
 
 def _keep_dict(value: dict[Any, Any]) -> Callable[[], None]:
-    items = list(value.items())
+    if not value:  # as most of a module's are, which hold hooks
+        return value.clear
+    items = dict(value)
+    identities = _identities(items)
 
     def undo() -> None:
-        now = list(value.items())
-        if len(now) != len(items) or any(
-            key is not old_key or item is not old for (key, item), (old_key, old) in zip(now, items, strict=True)
-        ):
+        if len(value) != len(items) or _identities(value) != identities:
             value.clear()
             value.update(items)
 
     return undo
+
+
+def _identities(value: dict[Any, Any]) -> list[int]:
+    return [*map(id, value), *map(id, value.values())]
 
 
 def _keep_elements(value: Any) -> Callable[[], None]:

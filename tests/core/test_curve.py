@@ -83,9 +83,9 @@ def test_finite_is_the_curve_without_its_gaps(readings):
 
 
 @given(st.lists(finite_losses, max_size=40))
-def test_every_other_is_the_sweep_of_half_as_many_steps(readings):
+def test_the_halves_are_sweeps_of_half_as_many_steps(readings):
     made = curve(*readings)
-    even, odd = made.every_other(0), made.every_other(1)
+    even, odd = made.halves
     assert sorted([*even.lr, *odd.lr]) == list(made.lr)
     assert even.loss == made.loss[::2]
     assert even == Curve(lr=made.lr[::2], loss=made.loss[::2])
