@@ -19,6 +19,7 @@ from lrrange.compare_command import compare
 from lrrange.errors import LRRangeError, MissingExtra
 from lrrange.finder import find_lr
 from lrrange.loading import FactoryNotFound, UserCodeError, call_factory, errors_in_one_line
+from lrrange.parallel import Parallel
 from lrrange.plotting import check_plottable, save_plot
 from lrrange.plugins import Plugin, heuristics, list_plugins, make_manager
 from lrrange.processes import is_first_process
@@ -134,6 +135,7 @@ def demo(data: str, root: str | None, out_dir: str | None, as_json: bool, seed: 
 @click.option("--repeats", type=int, metavar="N", help="Sweeps, with other batch orders.  [default: 1]")
 @click.option("--confirm", is_flag=True, default=None, help="Try rates around the answer in short runs.")
 @click.option("--confirm-steps", type=int, metavar="N", help="Steps of those runs together.  [default: 648]")
+@click.option("--parallel", type=click.Choice(get_args(Parallel)), help="Repeats and trials.  [default: auto]")
 @click.option("--save", type=click.Path(dir_okay=False, path_type=Path), help="Write the result here, as JSON.")
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the curve here.")
 @click.option("--traceback", "full", is_flag=True, help="Show where an error in your code came from.")

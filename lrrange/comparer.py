@@ -2,9 +2,8 @@
 
 import inspect
 import operator
-import pickle
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import attrs
 from lrrange.comparison import Comparison, Run
 from lrrange.comparison_storage import Journal
 from lrrange.errors import OptionError, PlanError, SaveError, TargetError
+from lrrange.executing import check_sendable
 from lrrange.finder import find_lr
 from lrrange.plugins import make_manager
 from lrrange.policies import Policies, by_name, needs_range_test, write_out
@@ -190,16 +190,8 @@ def _check_callable(make_run: Callable[..., Any], executor: Executor | None, see
     except TypeError as error:
         raise OptionError(f"make_run(seed={seed}) does not work: {error}. Let it take seed and nothing else.") from None
     except ValueError:  # a callable written in C may have no signature to look at
-        return
-    if not isinstance(executor, ProcessPoolExecutor):
-        return  # threads need no pickle, and Dask, loky and Ray have ways of their own
-    try:
-        pickle.dumps(make_run)
-    except Exception as error:  # pickle raises three kinds of error, and what the object's own methods raise
-        raise OptionError(
-            f"{_name_of(make_run)} cannot be sent to another process: {error}. Make it a function at the top of a "
-            f"module that the processes can import, not a lambda or a function in a function.",
-        ) from error
+        pass
+    check_sendable(make_run, executor, _name_of(make_run))
 
 
 def _name_of(make_run: Callable[..., Any]) -> str:

@@ -1,36 +1,36 @@
 """The front door: run a range test on whatever a plug-in can train."""
 
 import functools
+import inspect
 import math
 import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import attrs
 
-from lrrange.adapting import adapt, seeded
+from lrrange.adapting import adapt
 from lrrange.curve import Curve
 from lrrange.divergence import Divergence
-from lrrange.errors import OptionError, TargetError
+from lrrange.errors import OptionError
+from lrrange.parallel import Parallel, check_parallel
 from lrrange.plugins import heuristics as offered_heuristics
 from lrrange.plugins import make_manager
 from lrrange.processes import is_first_process
-from lrrange.protocol import Driver, TrainingStep
+from lrrange.protocol import TrainingStep
 from lrrange.repeats import common_reason, median_curve
 from lrrange.restoring import RestoreCheck
 from lrrange.result import Provenance, RangeTestResult, choose, read
+from lrrange.runs import PlannedRun, Runs
 from lrrange.schedule import Shape, SweepPlan, whole_number
 from lrrange.smoothing import SmoothingKind
 from lrrange.suggest import Heuristic, Suggestion
-from lrrange.sweep import Point, StopReason, Sweep
-from lrrange.trials import check_budget
+from lrrange.sweep import StopReason, Sweep
+from lrrange.trials import Confirmation, check_budget
 from lrrange.trials import confirm as run_trials
 from lrrange.verdict import still_falls
-
-if TYPE_CHECKING:
-    import pluggy
 
 # Rates between which most optimizers go from learning nothing to blowing up; a backend may know better ones.
 _START_LR, _END_LR = 1e-7, 10.0
@@ -66,6 +66,7 @@ def find_lr(
     non_finite_limit: int = 3,
     watchers: Sequence[object] = (),
     verify_restore: bool | None = None,
+    parallel: Parallel = "auto",
     **options: Any,
 ) -> RangeTestResult:
     """Raise the learning rate step by step over a short mock training, put everything back, and read the answer.
@@ -94,6 +95,10 @@ def find_lr(
         verify_restore: True takes a digest of everything that training changes before and after, and raises
             RestoreFailed if one bit differs. By default it is taken where that costs under 1 % of the sweep; the
             result's `provenance.details["restore_verified"]` says whether it was.
+        parallel: how repeated sweeps, and the short runs that confirm, are taken: `"vmap"` takes their steps together
+            where the backend can, and `"off"` one run after another; `"auto"` measures a few steps and takes the
+            faster way. The losses are the same but for rounding. `provenance.details["parallel"]` says what was done,
+            and if it was one by one, why.
         options: the backend's own, such as `optimizer=`, `loss_fn=` and `loader=` for PyTorch.
     Returns: the curve, every heuristic's answer, the chosen one, and the range.
     Raises: before the first step, for anything wrong with the arguments, an `LRRangeError` that says what to change.
@@ -102,71 +107,155 @@ def find_lr(
     Cost: `num_steps` training steps at most for each sweep, `confirm_steps` more to confirm, and one copy of what
         training changes.
     """
-    # What is wrong with the numbers is said before the target is looked at.
-    settings: dict[str, Any] = {
-        "smoothing": smoothing,
-        "divergence": divergence,
-        "non_finite_limit": non_finite_limit,
-    }
-    Sweep(_plan(start_lr, end_lr, num_steps, shape, {}), **settings)
-    repeats = whole_number("repeats", repeats)
-    if confirm:
-        check_budget(confirm_steps)
-    if progress and is_first_process():
-        from lrrange.progress import ProgressBar
+    return RangeTest(**locals()).run()
 
-        watchers = (*watchers, ProgressBar())
-    manager = make_manager(watchers)
-    chosen, heuristics = choose(heuristic, offered_heuristics(manager))
-    name, adapted = adapt(manager, target, backend, options)
-    restored = RestoreCheck(adapted, verify_restore)
-    runs = _Runs(manager=manager, adapted=adapted, restored=restored, settings=settings)
-    runs.check_seeds(seed, repeats)
-    if reset is not None and (repeats == 1 or not isinstance(adapted, TrainingStep)):
-        raise OptionError(
-            f"reset= gives the second and later sweeps other weights, and here are repeats={repeats} of a "
-            f"{type(adapted).__name__}. Give repeats=2 or more, and a target whose steps lrrange runs itself.",
-            repeats=repeats,
+
+@attrs.define(kw_only=True, eq=False)
+class RangeTest:
+    """A range test that can begin: what was asked for is checked, and the target is adapted. Args: see `find_lr`."""
+
+    target: object
+    start_lr: float | None
+    end_lr: float | None
+    num_steps: int | None
+    shape: Shape
+    heuristic: str | Heuristic | None
+    backend: str | None
+    progress: bool
+    seed: int | None
+    repeats: int
+    reset: Callable[[], object] | None
+    confirm: bool
+    confirm_steps: int
+    smoothing: SmoothingKind
+    divergence: Divergence | None
+    non_finite_limit: int
+    watchers: Sequence[object]
+    verify_restore: bool | None
+    parallel: Parallel
+    options: dict[str, Any]
+    runs: Runs = attrs.field(init=False)
+    first: PlannedRun = attrs.field(init=False)
+    _chosen: str | None = attrs.field(init=False)
+    _heuristics: Mapping[str, Heuristic] = attrs.field(init=False)
+    _name: str = attrs.field(init=False)
+    _began: float = attrs.field(init=False)
+
+    @classmethod
+    def of(cls, target: object, **arguments: Any) -> "RangeTest":
+        """What `find_lr(target, **arguments)` runs."""
+        bound = inspect.signature(find_lr).bind(target, **arguments)
+        bound.apply_defaults()
+        return cls(**bound.arguments)
+
+    def __attrs_post_init__(self) -> None:
+        # What is wrong with the numbers is said before the target is looked at.
+        settings: dict[str, Any] = {
+            "smoothing": self.smoothing,
+            "divergence": self.divergence,
+            "non_finite_limit": self.non_finite_limit,
+        }
+        Sweep(self._plan({}), **settings)
+        self.repeats = whole_number("repeats", self.repeats)
+        if self.confirm:
+            check_budget(self.confirm_steps)
+        check_parallel(self.parallel)
+        watchers = self.watchers
+        if self.progress and is_first_process():
+            from lrrange.progress import ProgressBar
+
+            watchers = (*watchers, ProgressBar())
+        manager = make_manager(watchers)
+        self._chosen, self._heuristics = choose(self.heuristic, offered_heuristics(manager))
+        self._name, adapted = adapt(manager, self.target, self.backend, self.options)
+        self.runs = Runs(
+            manager=manager,
+            adapted=adapted,
+            restored=RestoreCheck(adapted, self.verify_restore),
+            settings=settings,
+            parallel=self.parallel,
         )
-    began = time.perf_counter()
-    plan = _plan(start_lr, end_lr, num_steps, shape, getattr(adapted, "bounds", dict)())
-    # A number of steps is a budget, and shape="linear" has no decades to go further by.
-    ours = num_steps is None and shape == "exponential"
-    sweeps = [runs.sweep(plan, seed, extend=_further_up if ours and end_lr is None else None)]
-    if ours and start_lr is None and (lower := _further_down(sweeps[0])) is not None:
-        sweeps = [runs.sweep(lower, seed)]
-    plan = cast(SweepPlan, sweeps[0].plan)  # a plan for a sweep, maybe extended
-    sweeps += [runs.sweep(plan, (seed or 0) + number, reset) for number in range(1, repeats)]
-    curve = sweeps[0].curve if repeats == 1 else median_curve(sweeps, smoothing)
-    singles = tuple(sweep.curve for sweep in sweeps) if repeats > 1 else ()
-    result = RangeTestResult(
-        plan=plan,
-        curve=curve,
-        stop_reason=common_reason(sweeps),
-        heuristic=chosen,
-        sweeps=singles,
-        provenance=Provenance(backend=name, seed=seed),
-        **read(curve, heuristics, singles),
-    )
-    if confirm and isinstance(result.chosen, Suggestion):
-        result = attrs.evolve(
-            result,
-            confirmation=run_trials(
-                result.lr,
-                result.curve,
-                runs.trial(seed),
-                confirm_steps=confirm_steps,
-                end_lr=plan.end_lr,
-                evaluate=getattr(adapted, "evaluate", None),
-            ),
+        self.runs.check_seeds(self.seed, self.repeats)
+        if self.reset is not None and (self.repeats == 1 or not isinstance(adapted, TrainingStep)):
+            raise OptionError(
+                f"reset= gives the second and later sweeps other weights, and here are repeats={self.repeats} of a "
+                f"{type(adapted).__name__}. Give repeats=2 or more, and a target whose steps lrrange runs itself.",
+                repeats=self.repeats,
+            )
+        plan = self._plan(getattr(adapted, "bounds", dict)())
+        extend = _further_up if self._is_ours and self.end_lr is None else None
+        self.first = PlannedRun(sweep=self.runs.sweep(plan, extend), seed=self.seed)
+        self._began = time.perf_counter()
+
+    @property
+    def _is_ours(self) -> bool:
+        """Whether lrrange may go further: a number of steps is a budget, and `shape="linear"` has no decades."""
+        return self.num_steps is None and self.shape == "exponential"
+
+    def run(self) -> RangeTestResult:
+        """Take every sweep and trial, and read the answer."""
+        self.runs.take([self.first])
+        return self.finish()
+
+    def finish(self) -> RangeTestResult:
+        """Take the sweeps and trials that follow the first sweep, and read the answer."""
+        first = self.first.sweep
+        if self._is_ours and self.start_lr is None and (lower := _further_down(first)) is not None:
+            first = self.runs.sweep(lower)
+            self.runs.take([PlannedRun(sweep=first, seed=self.seed)])
+        plan = cast(SweepPlan, first.plan)  # a plan for a sweep, maybe extended
+        sweeps = [first, *(self.runs.sweep(plan) for _ in range(1, self.repeats))]
+        self.runs.take(
+            [
+                PlannedRun(sweep=sweep, seed=(self.seed or 0) + number, reset=self.reset)
+                for number, sweep in enumerate(sweeps[1:], 1)
+            ]
         )
-    wall_time = time.perf_counter() - began
-    report = {**getattr(adapted, "report", dict)(), **restored.report()}
-    versions = {"python": platform.python_version(), "lrrange": _version(), **report.pop("versions", {})}
-    provenance = Provenance(
-        backend=name, versions=versions, seed=seed, steps_run=runs.steps_run, wall_time=wall_time, details=report
-    )
-    return attrs.evolve(result, provenance=provenance)
+        curve = first.curve if self.repeats == 1 else median_curve(sweeps, self.smoothing)
+        singles = tuple(sweep.curve for sweep in sweeps) if self.repeats > 1 else ()
+        result = RangeTestResult(
+            plan=plan,
+            curve=curve,
+            stop_reason=common_reason(sweeps),
+            heuristic=self._chosen,
+            sweeps=singles,
+            provenance=Provenance(backend=self._name, seed=self.seed),
+            **read(curve, self._heuristics, singles),
+        )
+        if self.confirm and isinstance(result.chosen, Suggestion):
+            result = attrs.evolve(result, confirmation=self._confirmed(result))
+        return attrs.evolve(result, provenance=self._provenance())
+
+    def _confirmed(self, result: RangeTestResult) -> Confirmation:
+        def take(trials: Sequence[Sweep]) -> None:
+            self.runs.take([PlannedRun(sweep=trial, seed=self.seed, watched=False) for trial in trials])
+
+        return run_trials(
+            result.lr,
+            result.curve,
+            take,
+            confirm_steps=self.confirm_steps,
+            end_lr=result.plan.end_lr,
+            evaluate=getattr(self.runs.adapted, "evaluate", None),
+        )
+
+    def _provenance(self) -> Provenance:
+        wall_time = time.perf_counter() - self._began
+        report = {**getattr(self.runs.adapted, "report", dict)(), **self.runs.restored.report()}
+        if self.runs.ways:
+            report["parallel"] = self.runs.ways
+        return Provenance(
+            backend=self._name,
+            versions={"python": platform.python_version(), "lrrange": _version(), **report.pop("versions", {})},
+            seed=self.seed,
+            steps_run=self.runs.steps_run,
+            wall_time=wall_time,
+            details=report,
+        )
+
+    def _plan(self, bounds: Mapping[str, float]) -> SweepPlan:
+        """What the user asked for, and the defaults for the rest."""
+        return _plan(self.start_lr, self.end_lr, self.num_steps, self.shape, bounds)
 
 
 @functools.cache
@@ -209,72 +298,3 @@ def _further_down(sweep: Sweep) -> SweepPlan | None:
     if math.log10(last / first) >= _TOO_SOON:
         return None
     return _plan(first / 10**_FURTHER_DOWN, last, None, "exponential", {})
-
-
-@attrs.define(kw_only=True)
-class _Runs:
-    """Sweeps and trials of one target, each from the same start."""
-
-    manager: "pluggy.PluginManager"
-    adapted: TrainingStep | Driver
-    restored: RestoreCheck
-    settings: dict[str, Any]
-    steps_run: int = 0
-
-    def check_seeds(self, seed: int | None, repeats: int) -> None:
-        """Raise OptionError if seeds are needed and the backend takes none."""
-        if (seed is not None or repeats > 1) and not hasattr(self.adapted, "seed"):
-            asked = f"seed={seed}" if seed is not None else f"repeats={repeats}"
-            raise OptionError(
-                f"{asked} was given, but a {type(self.adapted).__name__} has no seed(value) method to pass a seed to.",
-                seed=seed,
-                repeats=repeats,
-            )
-
-    def sweep(
-        self,
-        plan: SweepPlan,
-        seed: int | None,
-        reset: Callable[[], object] | None = None,
-        extend: Callable[[SweepPlan, Curve], SweepPlan | None] | None = None,
-    ) -> Sweep:
-        """Run one sweep, with the watchers told of it."""
-        hook = self.manager.hook
-
-        def tell_watchers(point: Point) -> None:
-            hook.lrrange_advanced(point=point, sweep=sweep)
-
-        sweep = Sweep(
-            plan,
-            extend=None if extend is None else functools.partial(extend, plan),
-            on_advance=tell_watchers if hook.lrrange_advanced.get_hookimpls() else None,
-            **self.settings,
-        )
-        try:
-            hook.lrrange_started(plan=plan, sweep=sweep)
-            self._run(sweep, seed, reset)
-        except BaseException as error:
-            try:
-                hook.lrrange_finished(sweep=sweep)
-            except Exception as another:  # which must not hide why the sweep ended
-                error.add_note(f"A watcher then raised in lrrange_finished: {type(another).__name__}: {another}")
-            raise
-        hook.lrrange_finished(sweep=sweep)
-        if sweep.running:
-            raise TargetError(
-                f"the {type(self.adapted).__name__} ended its training after {len(sweep.points)} of {plan.num_steps} "
-                f"steps without saying why. It should call sweep.close(reason).",
-                steps_run=len(sweep.points),
-            )
-        return sweep
-
-    def trial(self, seed: int | None) -> Callable[[Sweep], object]:
-        """What runs a trial: as a sweep, but nobody watches."""
-        return lambda trial: self._run(trial, seed)
-
-    def _run(self, sweep: Sweep, seed: int | None, reset: Callable[[], object] | None = None) -> Curve:
-        try:
-            with self.restored.around(sweep.plan.num_steps):
-                return seeded(self.adapted, seed, reset).run(sweep)
-        finally:
-            self.steps_run += len(sweep.points)

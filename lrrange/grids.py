@@ -3,14 +3,18 @@
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from lrrange.errors import LRRangeError, PlanError
-from lrrange.finder import find_lr
+from lrrange.executing import check_sendable, one_at_a_time
+from lrrange.finder import RangeTest
+from lrrange.parallel import Parallel, check_parallel
 from lrrange.protocol import split_made
 from lrrange.result import RangeTestResult
+from lrrange.runs import take_together
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -67,7 +71,14 @@ class Grid:
         return grid_as_rich(self)
 
 
-def grid(make: Callable[..., Any], settings: Mapping[str, Sequence[Any]], **options: Any) -> Grid:
+def grid(
+    make: Callable[..., Any],
+    settings: Mapping[str, Sequence[Any]],
+    *,
+    parallel: Parallel = "auto",
+    executor: Executor | None = None,
+    **options: Any,
+) -> Grid:
     """A range test for every combination of settings.
 
     Args:
@@ -75,6 +86,11 @@ def grid(make: Callable[..., Any], settings: Mapping[str, Sequence[Any]], **opti
             factory of `lrrange find` does. It should make the same training each time but for the setting: the same
             seed, the same weights.
         settings: the values to try, by name, such as `{"batch_size": [16, 64, 256], "weight_decay": [0, 1e-4]}`.
+        parallel: whether the first sweeps of all cells are taken together, and the runs within a cell; see `find_lr`.
+            Batches of one shape and models of one kind can be: a grid of weight decays, say, and not one of batch
+            sizes.
+        executor: a `concurrent.futures.Executor` that the cells are sent to instead, one job each. To other processes
+            `make`, `options` and the results travel by pickle.
         options: for `find_lr`, over those that `make` returns.
     Returns: a cell for each combination. One whose curve allows no answer says so; it does not end the others.
     Raises: PlanError if there is nothing to try, and whatever `make` and `find_lr` raise.
@@ -85,12 +101,60 @@ def grid(make: Callable[..., Any], settings: Mapping[str, Sequence[Any]], **opti
     """
     if not settings or not all(len(values) for values in settings.values()):
         raise PlanError(f"settings={dict(settings)!r} leaves nothing to try. Give one or more values for each name.")
-    cells = []
-    for values in itertools.product(*settings.values()):
-        setting = dict(zip(settings, values, strict=True))
-        target, made = split_made(make(**setting), "make")
-        cells.append(GridCell(setting=setting, result=find_lr(target, **{**made, **options})))
-    return Grid(cells=tuple(cells))
+    check_parallel(parallel)
+    cells = [dict(zip(settings, values, strict=True)) for values in itertools.product(*settings.values())]
+    options = {**options, "parallel": parallel}
+    if executor is not None:
+        check_sendable(make, executor, "make")
+        jobs = [executor.submit(_result, make, cell, options) for cell in cells]
+        try:
+            results = [job.result() for job in jobs]
+        finally:
+            for job in jobs:
+                job.cancel()
+    elif parallel == "off" or len(cells) == 1:
+        results = [_range_test(make, cell, options).run() for cell in cells]
+    else:
+        results = _together(make, cells, options)
+    return Grid(cells=tuple(GridCell(setting=cell, result=one) for cell, one in zip(cells, results, strict=True)))
+
+
+def _range_test(make: Callable[..., Any], setting: Mapping[str, Any], options: Mapping[str, Any]) -> RangeTest:
+    target, made = split_made(make(**setting), "make")
+    return RangeTest.of(target, **{**made, **options})
+
+
+def _result(make: Callable[..., Any], setting: Mapping[str, Any], options: Mapping[str, Any]) -> RangeTestResult:
+    with one_at_a_time:
+        return _range_test(make, setting, options).run()
+
+
+def _together(
+    make: Callable[..., Any], cells: Sequence[Mapping[str, Any]], options: Mapping[str, Any]
+) -> list[RangeTestResult]:
+    """The first sweeps of all cells together if they can be, and what follows them in each cell in its turn."""
+    tests: list[RangeTest] = []
+    replicas = []
+    for cell in cells:
+        tests.append(_range_test(make, cell, options))
+        reason = tests[-1].runs.why_alone(len(cells))
+        if reason is not None:
+            break
+        replicas.append(tests[-1].runs.replica(tests[-1].first))  # which begins with the random state that `make` left
+    else:
+        taken = zip(tests, replicas, strict=True)
+        reason = take_together([(test.runs, test.first, replica) for test, replica in taken])
+        if reason is None:
+            return [_noted(test, len(cells), None).finish() for test in tests]
+    # The others are made anew, so that each begins as if it were alone; so is the first, if it no longer does.
+    first = [] if replicas else tests
+    rest = (_range_test(make, cell, options) for cell in cells[len(first) :])
+    return [_noted(test, len(cells), reason).run() for test in itertools.chain(first, rest)]
+
+
+def _noted(test: RangeTest, count: int, reason: str | None) -> RangeTest:
+    test.runs.note(count, reason)
+    return test
 
 
 def _max_lr(cell: GridCell) -> float:

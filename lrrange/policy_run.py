@@ -3,7 +3,6 @@
 import inspect
 import math
 import statistics
-import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -15,6 +14,7 @@ from lrrange.adapting import adapt, seeded
 from lrrange.comparison import Checkpoint, Run
 from lrrange.curve import Curve
 from lrrange.errors import NoData, OptionError, TargetError
+from lrrange.executing import one_at_a_time
 from lrrange.finder import find_lr
 from lrrange.plugins import make_manager
 from lrrange.policies import Policy
@@ -23,9 +23,6 @@ from lrrange.sweep import Point, StopReason, Sweep
 
 # Part of a run, at its end, whose mean training loss it is judged by where there are no held-out data.
 _LAST = 0.1
-
-# Frameworks keep one random state for all threads of a process, so two runs at once would draw from each other's.
-_one_at_a_time = threading.Lock()
 
 
 @attrs.frozen(kw_only=True)
@@ -53,7 +50,7 @@ class Job:
 
 def run_job(job: Job) -> Run:
     """Make the run, wherever this is called. What it raises becomes its `error`."""
-    with _one_at_a_time:
+    with one_at_a_time:
         try:
             return _trained(job)
         except Exception as error:

@@ -48,15 +48,31 @@ class RestoreCheck:
     @contextlib.contextmanager
     def around(self, num_steps: int) -> Iterator[None]:
         """Check one run of so many steps, also where it raises. Raises: RestoreFailed."""
-        if self._verified and self._before is None:
-            self._take_first(num_steps)
+        self.before(num_steps)
         began = time.perf_counter()
         try:
             yield
         except BaseException as error:
-            self._check(time.perf_counter() - began, error)
+            self.after(time.perf_counter() - began, error)
             raise
-        self._check(time.perf_counter() - began)
+        self.after(time.perf_counter() - began)
+
+    def before(self, num_steps: int) -> None:
+        """Take the digest, before the first run, which has so many steps."""
+        if self._verified and self._before is None:
+            self._take_first(num_steps)
+
+    def after(self, run_took: float, error: BaseException | None = None) -> None:
+        """Check a run that took so many seconds, and raised `error` if it did. Raises: RestoreFailed."""
+        if self._before is None:
+            return
+        if not self._always and self._took > _SHARE * run_took:
+            self._verified = False
+            return
+        after = self._digest()  # type: ignore[misc]  # there was one before
+        for was, now in itertools.zip_longest(self._before, after):
+            if was != now:
+                raise self._failure(was, now) from error
 
     def report(self) -> dict[str, bool]:
         """Whether every run was checked, as `restore_verified`, for the provenance; nothing if there is no digest."""
@@ -72,17 +88,6 @@ class RestoreCheck:
                 self._verified = False
                 return
         self._before = pieces
-
-    def _check(self, run_took: float, error: BaseException | None = None) -> None:
-        if self._before is None:
-            return
-        if not self._always and self._took > _SHARE * run_took:
-            self._verified = False
-            return
-        after = self._digest()  # type: ignore[misc]  # there was one before
-        for was, now in itertools.zip_longest(self._before, after):
-            if was != now:
-                raise self._failure(was, now) from error
 
     def _failure(self, was: tuple[str, Any] | None, now: tuple[str, Any] | None) -> RestoreFailed:
         known = {name for name, _ in self._before or ()}

@@ -149,7 +149,7 @@ def check_budget(confirm_steps: int) -> None:
 def confirm(
     lr: float,
     curve: Curve,
-    run: Callable[[Sweep], object],
+    take: Callable[[Sequence[Sweep]], object],
     *,
     confirm_steps: int,
     end_lr: float,
@@ -160,7 +160,7 @@ def confirm(
     Args:
         lr: the sweep's answer.
         curve: the sweep's, for the loss before training and how far it falls.
-        run: runs a sweep from the start and puts everything back, as `Driver.run` does.
+        take: runs sweeps, each from the start, and puts everything back, as `Driver.run` does.
         confirm_steps: training steps of all trials together, at most.
         end_lr: no rate above this is tried.
         evaluate: the held-out loss of the training as it is; None to judge by the training loss.
@@ -169,9 +169,9 @@ def confirm(
     short = confirm_steps // _parts()
     rates = [lr * 10**offset for offset in _OFFSETS]
     rates = [rate for rate in rates if rate <= max(end_lr, lr)]
-    first = [_try(rate, short, run, evaluate) for rate in rates]
+    first = _try(rates, short, take, evaluate)
     finalists = sorted(first, key=lambda trial: trial.loss)[:_KEPT]
-    last = [_try(trial.lr, 2 * short, run, evaluate) for trial in finalists if trial.loss < math.inf]
+    last = _try([trial.lr for trial in finalists if trial.loss < math.inf], 2 * short, take, evaluate)
     best = min(last, key=lambda trial: trial.loss, default=None)
     if best is None or best.loss == math.inf:
         raise NoSuggestion(
@@ -208,13 +208,19 @@ def _parts() -> int:
     return len(_OFFSETS) + 2 * _KEPT
 
 
-def _try(lr: float, steps: int, run: Callable[[Sweep], object], evaluate: Callable[[], float] | None) -> Trial:
-    trial = _TrialRun(lr, steps, evaluate)
-    run(trial)
-    if trial.stop_reason not in (StopReason.COMPLETED, StopReason.NON_FINITE):
-        raise NoData(
-            f"the data ran out after {len(trial.points)} of {steps} steps of a trial. confirm=True needs a loader that "
-            f"starts again; a generator does not.",
-            steps_run=len(trial.points),
-        )
-    return trial.trial
+def _try(
+    rates: Sequence[float],
+    steps: int,
+    take: Callable[[Sequence[Sweep]], object],
+    evaluate: Callable[[], float] | None,
+) -> list[Trial]:
+    runs = [_TrialRun(lr, steps, evaluate) for lr in rates]
+    take(runs)
+    for run in runs:
+        if run.stop_reason not in (StopReason.COMPLETED, StopReason.NON_FINITE):
+            raise NoData(
+                f"the data ran out after {len(run.points)} of {steps} steps of a trial. confirm=True needs a loader "
+                f"that starts again; a generator does not.",
+                steps_run=len(run.points),
+            )
+    return [run.trial for run in runs]

@@ -15,6 +15,7 @@ from benchmarks.overhead.imports import measure_imports
 from benchmarks.overhead.measuring import RESULTS, write
 from benchmarks.overhead.memory import measure_memory, one_run
 from benchmarks.overhead.timing import measure_time, summary
+from benchmarks.overhead.together import COUNTS, measure_together
 from benchmarks.overhead.variants import BASELINE, VARIANTS
 from benchmarks.overhead.workloads import WORKLOADS
 
@@ -91,6 +92,20 @@ def growth(axes: tuple[str, ...], largest: float, repetitions: int, results: Pat
         write(results, f"growth-{axis}", record)
         medians = {point["size"]: round(point["ratio"]["median"], 3) for point in record["points"]}
         click.echo(f"{axis} {json.dumps(medians)}")
+
+
+@main.command()
+@_workloads
+@click.option("--count", "counts", multiple=True, type=click.IntRange(min=2), help="Of sweeps in a grid.")
+@_repetitions(5)
+@_results
+def together(workloads: tuple[str, ...], counts: tuple[int, ...], repetitions: int, results: Path) -> None:
+    """Sweeps of a grid taken together over the same one after another; on a GPU where there is one."""
+    for workload in workloads or ("tiny", "lenet", "transformer"):
+        record = measure_together(workload, counts or COUNTS, repetitions)
+        name = f"together-{record['machine']['device']}-{workload}"
+        write(results, name, record)
+        click.echo(f"{name} {json.dumps({point['count']: point['times_as_fast'] for point in record['points']})}")
 
 
 @main.command()

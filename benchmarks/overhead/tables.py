@@ -8,6 +8,8 @@ from benchmarks.overhead.measuring import Record, read
 from benchmarks.overhead.variants import FITS, LOOPS, OWN, PEERS
 from benchmarks.overhead.workloads import WORKLOADS
 
+_DEVICES = ("cpu", "cuda")
+
 _ORDER = [variant.__name__ for variant in (*LOOPS, *OWN, *PEERS, *FITS)]
 
 
@@ -101,9 +103,29 @@ def _growth(results: Path) -> str:
     return "\n\n".join(parts)
 
 
+def _together(results: Path) -> str:
+    rows = [
+        [
+            f"`{workload}` on {record['machine']['device']}",
+            str(point["count"]),
+            _spread(point["times_as_fast"], 2),
+            f"{point['auto_over_off']:.2f}",
+            "together" if point["auto"].endswith("together") else "one by one",
+            f"{point['largest_difference']:.0e}",
+        ]
+        for device in _DEVICES
+        for workload in WORKLOADS
+        if (record := read(results, f"together-{device}-{workload}")) is not None
+        for point in record["points"]
+    ]
+    head = ["", "sweeps", "one by one / together", "auto / one by one", "auto decides", "largest difference of a loss"]
+    return markdown_table(head, rows)
+
+
 def _machines(results: Path) -> str:
     names = [f"time-{workload}" for workload in WORKLOADS] + [f"memory-{workload}" for workload in WORKLOADS]
     names += ["imports", *(f"growth-{axis}" for axis in AXES)]
+    names += [f"together-{device}-{workload}" for device in _DEVICES for workload in WORKLOADS]
     found = [(name, record) for name in names if (record := read(results, name)) is not None]
     rows = [
         [
@@ -141,6 +163,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "written": lambda results: _memory(results, "written_mib", 2),
     "imports": _imports,
     "growth": _growth,
+    "together": _together,
     "machines": _machines,
     "failed": _failed,
 }

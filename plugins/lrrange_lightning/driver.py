@@ -30,7 +30,8 @@ class TrainerDriver:
     modules, samplers, the state of a checkpoint) is set up by Lightning itself, in its own order. One private callback,
     the only one there is then, takes the sweep's steps when training would begin, and leaves the fit before its first
     batch. The Trainer, the module, the data module and the loaders are then put back, set-up included. So a data module
-    prepares and sets up its data once for each sweep, and once more in the fit that follows.
+    prepares and sets up its data once for each sweep, and once more in the fit that follows; and hooks of the fit's
+    teardown see the weights as the sweep left them.
 
     Args:
         trainer: of either class tree.
@@ -84,6 +85,7 @@ class TrainerDriver:
         self._options: dict[str, Any] = {"optimizer": optimizer, "monitor": monitor, "val_monitor": val_monitor}
         self._seed: int | None = None
         self._report: dict[str, Any] = {}
+        self._step: FitStep | None = None
         if val_monitor is not None:
             # Its presence says that there are held-out data.
             self.evaluate = self._evaluate
@@ -113,7 +115,7 @@ class TrainerDriver:
 
         def sweep_in_fit() -> None:
             nonlocal swept
-            self._step = FitStep(trainer, self._model, first_hooks=_FIRST_HOOKS, **self._options)
+            self._step = FitStep(trainer, self._model, first_hooks=_FIRST_HOOKS, within=state, **self._options)
             StepDriver(self._step, seed).run(sweep)
             self._report = self._step.report()
             swept = True
@@ -126,6 +128,7 @@ class TrainerDriver:
                 raise leaving.__context__ from None
             raise
         finally:
+            self._step = None
             with deferred_interrupts():
                 state.restore()
             if threading.current_thread() is threading.main_thread():
@@ -135,7 +138,7 @@ class TrainerDriver:
         return sweep.curve
 
     def _evaluate(self) -> float:
-        return self._step.evaluate()  # of the sweep that is being taken
+        return self._step.evaluate()  # type: ignore[union-attr]  # asked of a sweep that is being taken
 
     def _fit(self, sweep_in_fit: Callable[[], None]) -> None:
         trainer = self._trainer

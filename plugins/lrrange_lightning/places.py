@@ -11,8 +11,8 @@ from typing import Any
 
 import attrs
 import torch
+from lrrange_torch.lazy import LazySnapshot
 from lrrange_torch.rates import base_rate, same_rate
-from lrrange_torch.state import Snapshot
 from torch import nn
 from torch.optim import Optimizer
 
@@ -80,7 +80,7 @@ def sources(module: Any, optimizers: list[Optimizer]) -> list[Source]:
         optimizers: that the fit has by now, because `configure_optimizers` may return the same ones again.
     Raises: what `configure_optimizers` raises as the module is.
     """
-    state = Snapshot()
+    state = LazySnapshot()
     state.keep(module)
     state.keep(optimizers)
     state.keep_random_state()

@@ -4,7 +4,7 @@ import enum
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from lrrange_torch.state import Snapshot
+from lrrange_torch.lazy import LazySnapshot, why_not_lazy
 from torch import nn
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader
@@ -17,11 +17,12 @@ _CONTAINERS = (dict, list, tuple, set)
 class FitState:
     """A Trainer, its module, optimizers, loops and data, as they are now; `restore` puts them back.
 
-    `lrrange_torch.state.Snapshot` keeps the module, the optimizers, the schedulers and the random states to the last
-    bit. Around it, every object of Lightning's own that the Trainer is made of (loops, progress, connectors, strategy,
-    logged results) gets the attributes back that it has now. Data modules, loaders, samplers and datasets get theirs
-    back as well, with the elements of lists and mappings in them, but no values are copied: those may be all the data
-    there is. Callbacks and loggers are not looked into: they are taken away for the sweep and hear nothing of it.
+    `lrrange_torch.lazy.LazySnapshot` keeps the module, the optimizers, the schedulers and the random states to the last
+    bit, and copies of the tensors those that steps change; all of them where `why_in_full` gives a reason. Around it,
+    every object of Lightning's own that the Trainer is made of (loops, progress, connectors, strategy, logged results)
+    gets the attributes back that it has now. Data modules, loaders, samplers and datasets get theirs back as well, with
+    the elements of lists and mappings in them, but no values are copied: those may be all the data there is. Callbacks
+    and loggers are not looked into: they are taken away for the sweep and hear nothing of it.
 
     Args:
         trainer: a Trainer, in a fit or before one.
@@ -29,14 +30,38 @@ class FitState:
         tree: the class tree of both.
         data: loaders, data modules and containers of these.
         restore: what else the user says that training changes.
+        optimizer: of which the steps will be; None before a fit, where it does not exist yet.
+        within: the state before the fit. It is restored after this one, so that one copy of a tensor serves both.
     Raises: TargetError for something that cannot be put back.
     """
 
-    def __init__(self, trainer: Any, module: nn.Module, tree: Any, data: Iterable[object], restore: object) -> None:
-        self._snapshot = Snapshot()
+    def __init__(
+        self,
+        trainer: Any,
+        module: nn.Module,
+        tree: Any,
+        data: Iterable[object],
+        restore: object,
+        optimizer: Optimizer | None = None,
+        within: "FitState | None" = None,
+    ) -> None:
+        self._within = within
+        self._snapshot: LazySnapshot = LazySnapshot(optimizer, within=within._snapshot if within is not None else None)
         self._data_module = tree.LightningDataModule
         self._combined_loader = part(tree, "utilities", "CombinedLoader")
         self._contents: dict[int, tuple[Any, Any]] = {}
+        self._why_in_full = why_in_full(module)
+        try:
+            self._keep(trainer, module, tree, data, restore)
+            if self._why_in_full is None:
+                self._snapshot.watch()  # the hooks go when the optimizer gets its attributes back
+            else:
+                self._snapshot.copy_now()
+        except BaseException:
+            self.restore()  # of what was kept by then, which ends the copy-on-write
+            raise
+
+    def _keep(self, trainer: Any, module: nn.Module, tree: Any, data: Iterable[object], restore: object) -> None:
         self._snapshot.keep(module)
         for one in _parts_of(trainer, tree):
             self._snapshot.keep(vars(one))
@@ -48,6 +73,15 @@ class FitState:
         for one in named if restore is not None else ():
             self._snapshot.keep_what_the_user_named(one)
         self._snapshot.keep_random_state()
+
+    def report(self) -> dict[str, Any]:
+        """How much was copied so far, and why, if it was more than what steps change."""
+        states = [self] if self._within is None else [self, self._within]
+        reason = next((state._why_in_full for state in states if state._why_in_full is not None), None)
+        return {
+            "snapshot": "lazy" if reason is None else f"full: {reason}",
+            "copied_bytes": sum(state._snapshot.copied_bytes for state in states),
+        }
 
     def restore(self) -> None:
         """Put everything back."""
@@ -79,6 +113,15 @@ class FitState:
         for container in (attributes, *attributes.values()):
             if isinstance(container, (dict, list, set)):
                 self._contents.setdefault(id(container), (container, container.copy()))
+
+
+def why_in_full(module: Any) -> str | None:
+    """Why a fit of this module must be copied in full before it is swept; None if it need not."""
+    if not module.automatic_optimization:
+        return "the steps are the module's own (manual optimization), and may replay a captured CUDA graph"
+    if "training_step" in vars(module):
+        return "training_step was replaced, maybe by compiled code"
+    return why_not_lazy(module)
 
 
 def _holders(loader: DataLoader[Any]) -> Iterator[object]:

@@ -34,6 +34,7 @@ class FitStep:
         val_monitor: the name by which validation logs its held-out loss; `confirm=True` then judges by it.
         restore: what else training changes; see `lrrange_torch.own_step.OwnStep`.
         first_hooks: hooks of the module that the fit has yet to call before its first batch.
+        within: the state before the fit, if that is put back after the sweep. The module's weights are then left to it.
 
     A batch for which `training_step` returns None is passed over, as in a fit, and the next one is trained at the same
     rate. A step whose loss is not finite does not move the weights; under manual optimization the user's own code
@@ -51,6 +52,7 @@ class FitStep:
         val_monitor: str | None = None,
         restore: object = None,
         first_hooks: tuple[str, ...] = ("on_train_epoch_start",),
+        within: FitState | None = None,
     ) -> None:
         self._trainer = trainer
         self._module = module
@@ -69,6 +71,8 @@ class FitStep:
         self._val_monitor = val_monitor
         self._restore = restore
         self._first_hooks = first_hooks
+        self._within = within
+        self._copied: dict[str, Any] = {}
         self._lr = 0.0
         self._optimizer_steps = 0
         self._skipped = 0
@@ -84,7 +88,15 @@ class FitStep:
         """Keep everything, and take away who would listen."""
         self._loaders = combined_loader(self._trainer)
         data = [self._loaders, self._trainer.datamodule]
-        state = FitState(self._trainer, self._module, self._tree, data, self._restore)
+        state = FitState(
+            self._trainer,
+            self._module,
+            self._tree,
+            data,
+            self._restore,
+            optimizer=self._trainer.optimizers[0],
+            within=self._within,
+        )
         self._batches: Batches | None = None
         self._first_epoch = self._trainer.current_epoch
         silence(self._trainer, self._tree)
@@ -99,6 +111,7 @@ class FitStep:
         """Put everything back."""
         if self._batches is not None:
             self._batches.close()
+        self._copied = state.report()
         state.restore()
 
     def seed(self, value: int) -> None:
@@ -145,6 +158,7 @@ class FitStep:
             "accumulate": self._trainer.accumulate_grad_batches,
             "reads": self._monitor or "loss",
             "skipped_steps": self._skipped,
+            **self._copied,
         }
 
     def _evaluate(self) -> float:

@@ -28,6 +28,10 @@ _NEEDED = ("_is_cow_tensor", "_storage_Use_Count")
 # Bytes from which on a guard is cheaper than a copy.
 _WORTH_A_GUARD = 1 << 16
 
+# Part of a table's rows from which on a batch is searched for rows that it names twice. The search takes as long as the
+# copy, and what is copied twice until then is no more than this part.
+_REPEATS_ARE_LOOKED_FOR = 1 / 32
+
 # Optimizers that change, of a table with a sparse gradient and of their state for it, only the rows in that gradient,
 # and in which of their param groups they do.
 _ROW_BY_ROW: dict[type[Optimizer], Callable[[Mapping[str, Any]], bool]] = {
@@ -38,9 +42,13 @@ _ROW_BY_ROW: dict[type[Optimizer], Callable[[Mapping[str, Any]], bool]] = {
 }
 
 
+def _has_copy_on_write() -> bool:
+    return hasattr(torch, "_lazy_clone") and all(hasattr(torch._C, name) for name in _NEEDED)
+
+
 def why_not_lazy(model: nn.Module) -> str | None:
     """Why a training of `model` must be copied in full; None if it need not."""
-    if not (hasattr(torch, "_lazy_clone") and all(hasattr(torch._C, name) for name in _NEEDED)):
+    if not _has_copy_on_write():
         return f"torch {torch.__version__} has no copy-on-write"
     for module in model.modules():
         # Compiled code and captured graphs hold addresses, under which a guard could not see them write.
@@ -55,28 +63,44 @@ class LazySnapshot(Snapshot):
     """As `Snapshot`, for a training whose optimizer steps it is told of.
 
     Args:
-        optimizer: its parameters and their state are copied when they are about to change.
+        optimizer: its parameters and their state are copied when they are about to change; None if there is none to
+            watch.
         copies: where to; by default the tensor's own memory. What is copied of sparse tables is always there.
+        within: a snapshot that is restored after this one. The tensors that it keeps, and their gradients, are left to
+            it; `watch` and `copy_now` see to them too.
 
     Cost: one copy of what changes, and of small and shared tensors; a guard for the rest, which is no memory.
     """
 
-    def __init__(self, optimizer: Optimizer, copies: Copies | None = None) -> None:
+    def __init__(
+        self,
+        optimizer: Optimizer | None = None,
+        copies: Copies | None = None,
+        *,
+        within: "LazySnapshot | None" = None,
+    ) -> None:
         super().__init__(copies)
         self._optimizer = optimizer
+        self._within = within
         self._guards: dict[int, _Guard] = {}
         self._waiting: list[_Waiting] = []
         self._open: list[_Guard] = []
+        for key, (value, _) in within._kept.items() if within is not None else ():
+            if isinstance(value, torch.Tensor):
+                self._kept[key] = value, _leave
 
     def watch(self) -> list[Any]:
         """Hear of each step of the optimizer, once all is kept. Returns the hooks, to be removed before `restore`."""
-        row_by_row = _ROW_BY_ROW.get(type(self._optimizer)) if _steps_alone(self._optimizer) else None
+        if self._optimizer is None:
+            return []
+        all_guards = self._all_guards()
+        row_by_row = _ROW_BY_ROW.get(type(self._optimizer)) if steps_alone(self._optimizer) else None
         for group in self._optimizer.param_groups:
             by_rows = row_by_row is not None and row_by_row(group)
             for parameter in group["params"]:
                 state = self._optimizer.state.get(parameter, {})
                 tensors = [parameter, *(value for value in state.values() if isinstance(value, torch.Tensor))]
-                guards = [self._guards[id(tensor)] for tensor in tensors if id(tensor) in self._guards]
+                guards = [all_guards[id(tensor)] for tensor in tensors if id(tensor) in all_guards]
                 if guards:
                     self._waiting.append(_Waiting(parameter, guards, by_rows))
         hooks: list[Any] = []
@@ -86,9 +110,17 @@ class LazySnapshot(Snapshot):
             hooks.append(self._optimizer.register_step_post_hook(self._after_step))
         return hooks
 
+    def copy_now(self) -> None:
+        """Copy all that is guarded, for a training that `why_not_lazy` speaks against."""
+        for guard in self._all_guards().values():
+            guard.copy()
+
+    def _all_guards(self) -> dict[int, "_Guard"]:
+        return self._guards if self._within is None else self._within._all_guards() | self._guards
+
     @property
     def copied_bytes(self) -> int:
-        """Bytes of dense tensors that were copied so far."""
+        """Bytes of dense tensors that were copied so far, without those that are left to `within`."""
         return self._copied_bytes + sum(guard.copied_bytes for guard in self._guards.values())
 
     def _keep_values(self, tensor: torch.Tensor) -> Callable[[], None]:
@@ -98,21 +130,37 @@ class LazySnapshot(Snapshot):
         self._guards[id(tensor)] = guard
         return guard.put_back
 
-    @torch.no_grad()
-    def _before_step(self, _: Optimizer, args: Any, kwargs: Any) -> None:
-        # An optimizer that is given a closure makes the gradients itself.
-        closure = any(value is not None for value in (*args[1:], *kwargs.values()))
-        self._waiting = [waiting for waiting in self._waiting if self._waits_on(waiting, closure)]
+    def _before_step(self, _: Optimizer, args: Any, kwargs: Any) -> Any:
+        if not any(callable(value) for value in (*args[1:], *kwargs.values())):
+            self._copy_in_time()
+            return None
+        # An optimizer that is given a closure makes the gradients itself, and what changes is known when it has them.
+        # Should it change something sooner, the guards are there.
+        return (args[0], *map(self._then_copying, args[1:])), {
+            name: self._then_copying(value) for name, value in kwargs.items()
+        }
 
-    def _waits_on(self, waiting: "_Waiting", closure: bool) -> bool:
+    def _then_copying(self, argument: Any) -> Any:
+        if not callable(argument):
+            return argument
+
+        def closure() -> Any:
+            loss = argument()
+            self._copy_in_time()
+            return loss
+
+        return closure
+
+    @torch.no_grad()
+    def _copy_in_time(self) -> None:
+        self._waiting = [waiting for waiting in self._waiting if self._waits_on(waiting)]
+
+    def _waits_on(self, waiting: "_Waiting") -> bool:
         """Copy what this step changes of these tensors. Returns whether some of them are still unchanged after it."""
         grad = waiting.parameter.grad
-        if closure and waiting.parameter.requires_grad:
-            rows = None
-        elif grad is None:
+        if grad is None:
             return True
-        else:
-            rows = grad._indices()[0] if waiting.by_rows and grad.is_sparse and grad.sparse_dim() == 1 else None
+        rows = grad._indices()[0] if waiting.by_rows and grad.is_sparse and grad.sparse_dim() == 1 else None
         if rows is None:
             for guard in waiting.guards:
                 guard.copy()
@@ -151,7 +199,11 @@ class _Guard:
     def on(cls, tensor: torch.Tensor, copies: Copies) -> "_Guard | None":
         """A guard on this tensor; None if it should rather be copied."""
         plain = type(tensor) in (torch.Tensor, nn.Parameter) and tensor.layout is torch.strided
-        if not plain or tensor.device.type not in ("cpu", "cuda") or tensor.nbytes < _WORTH_A_GUARD:
+        if (
+            not (plain and _has_copy_on_write())
+            or tensor.device.type not in ("cpu", "cuda")
+            or tensor.nbytes < _WORTH_A_GUARD
+        ):
             return None
         if 0 in tensor.stride():
             return None
@@ -171,6 +223,7 @@ class _Guard:
         self._clone: torch.Tensor | None = torch._lazy_clone(self._alias)
         self._put_back: PutBack | None = None
         self._rows: list[tuple[torch.Tensor, torch.Tensor]] = []
+        self._row_count = 0
         self._seen: torch.Tensor | None = None
 
     @property
@@ -185,30 +238,40 @@ class _Guard:
         """Whether a write that nobody expected has moved the tensor, and left its old memory to the guard."""
         return self._clone is not None and not torch._C._is_cow_tensor(self._alias)  # type: ignore[attr-defined]
 
+    @property
+    def _is_safe(self) -> bool:
+        """Whether what is written to the tensor from here on cannot reach the values."""
+        return self._put_back is not None or self._moved or not _same_storage(self._tensor, self._alias)
+
     def has_rows_of(self, parameter: torch.Tensor) -> bool:
         """Whether rows of `parameter` are rows here too."""
         return self._alias.dim() > 0 and len(self._alias) == len(parameter)
 
     def copy(self) -> None:
         """Copy all of it: the next write is expected, and may change anything."""
-        if self._put_back is None and not self._moved:
+        if not self._is_safe:
             self._put_back = self._copies.keep(self._alias)
             self._clone = None
 
     def copy_rows(self, index: torch.Tensor) -> None:
         """Copy these rows: the next write is expected and changes no others. `close` follows it."""
-        if self._put_back is not None or self._moved:
+        if self._is_safe:
             return
         if not index.is_cuda:  # where finding the new ones among them would wait for the device
             if self._seen is None:
                 self._seen = torch.zeros(len(self._alias), dtype=torch.bool)
-            index = torch.unique(index[~self._seen[index]])
-            self._seen[index] = True
-        elif len(index) + sum(len(rows) for rows, _ in self._rows) > len(self._alias):
+            index = index.masked_select(~self._seen.index_select(0, index))
+            if self._row_count + len(index) > len(self._alias) * _REPEATS_ARE_LOOKED_FOR:
+                index = torch.unique(index)
+            self._seen.index_fill_(0, index, True)
+        elif self._row_count + len(index) > len(self._alias):
             self.copy()
             return
+        else:
+            index = index.clone()
         if len(index):
-            self._rows.append((index.clone(), self._alias.index_select(0, index)))
+            self._rows.append((index, self._alias.index_select(0, index)))
+            self._row_count += len(index)
         self._clone = None
 
     def close(self) -> None:
@@ -227,9 +290,7 @@ class _Guard:
         for index, values in reversed(self._rows):  # a row that was copied twice had its first value at first
             home.index_copy_(0, index, values)
         home.data_ptr()  # asking for the address ends the copy-on-write, which has no other party any more
-        if self._tensor.untyped_storage()._cdata != home.untyped_storage()._cdata or not _same_shape(
-            self._tensor, home
-        ):
+        if not (_same_storage(self._tensor, home) and _same_shape(self._tensor, home)):
             self._tensor.data = home
         if self._tensor.is_leaf and self._tensor.requires_grad != self._requires_grad:
             self._tensor.requires_grad_(self._requires_grad)
@@ -240,16 +301,24 @@ def _uses(tensor: torch.Tensor) -> int:
     return int(torch._C._storage_Use_Count(tensor.untyped_storage()._cdata))
 
 
+def _same_storage(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return bool(one.untyped_storage()._cdata == other.untyped_storage()._cdata)
+
+
 def _same_shape(one: torch.Tensor, other: torch.Tensor) -> bool:
     where = one.storage_offset() == other.storage_offset() and one.stride() == other.stride()
     return bool(where and one.shape == other.shape and one.dtype == other.dtype)
+
+
+def _leave() -> None:
+    """What becomes of a tensor that another snapshot puts back."""
 
 
 def _is_zero(value: object) -> bool:
     return isinstance(value, (int, float)) and value == 0
 
 
-def _steps_alone(optimizer: Optimizer) -> bool:
+def steps_alone(optimizer: Optimizer) -> bool:
     """Whether a step is the optimizer's own code and no other: no hooks, no `step` in its class's place."""
     hooks = (
         optimizer._optimizer_step_pre_hooks,

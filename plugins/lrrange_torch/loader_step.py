@@ -11,17 +11,25 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from lrrange.errors import OptionError, TargetError
+from lrrange import Sweep
+from lrrange.errors import OptionError
 from lrrange_torch.batches import Batches
+from lrrange_torch.batching import Parts
+from lrrange_torch.checks import check_options, check_trains
 from lrrange_torch.copies import Place, check_place, copies_in
 from lrrange_torch.digest import digest_of
 from lrrange_torch.distributed import Alone, processes_of
 from lrrange_torch.lazy import LazySnapshot, why_not_lazy
 from lrrange_torch.objective import BatchForm, MetricMode, Objective
 from lrrange_torch.optimizing import Optimizing
+from lrrange_torch.pace import Pace
 from lrrange_torch.prepared import accelerate_state, unprepared
 from lrrange_torch.reading import LateReading, read_now
+from lrrange_torch.replicas import Replica, why_alone
 from lrrange_torch.state import Snapshot, seed_everything
+
+# Enough for `Pace` to know.
+_STEPS_TO_TIME = 10
 
 ReadOn = Literal["training", "validation"]
 
@@ -81,7 +89,7 @@ class LoaderStep(Optimizing):
         super().__init__([optimizer])
         check_trains(model, optimizer)
         check_place(snapshot)
-        _check_options(accumulate, clip_norm, read_on, val_loader)
+        check_options(accumulate, clip_norm, read_on, val_loader)
         self._objective = Objective(model, loss_fn, batch_form, metric, metric_mode)
         self._model = model
         self._optimizer = optimizer
@@ -104,6 +112,7 @@ class LoaderStep(Optimizing):
         self._read = self._processes.reader(self._objective.device)
         self._late = self._read is LateReading
         self._not_lazy = why_not_lazy(model)
+        self._pace = Pace()
         self._place = snapshot
         self._copied_bytes = 0
         self._plain = (
@@ -113,6 +122,16 @@ class LoaderStep(Optimizing):
             and read_on == "training"
             and accumulate == 1
             and not (self._scaler or clip_norm or self._takes_closure)
+        )
+        self.parts = Parts(
+            model=model,
+            optimizer=optimizer,
+            loader=loader,
+            objective=self._objective,
+            ratios=self._rates.ratios,
+            accumulate=accumulate,
+            clip_norm=clip_norm,
+            obstacle=self._obstacle(read_on),
         )
         self._read_on = read_on
         self._val_loader = val_loader
@@ -141,10 +160,12 @@ class LoaderStep(Optimizing):
             raise
         if not self._model.training:
             self._model.train()
+        self._pace.begin(self._batches.taken)
         return state
 
     def restore(self, state: Snapshot) -> None:
         """Put everything back."""
+        self._pace.end(self._batches.taken)
         self._unwatch()
         self._batches.close()
         self._processes.reshard()
@@ -201,6 +222,42 @@ class LoaderStep(Optimizing):
 
     def _evaluate(self) -> float:
         return self._processes.mean(lambda: float(self._objective.evaluate(self._val_loader or (), read_now)))
+
+    def why_alone(self, count: int, measure: bool) -> str | None:
+        """Why so many runs cannot be taken together, or why that would not pay; None if it may."""
+        return why_alone(self.parts, count, measure)
+
+    def replica(self, sweep: Sweep, seed: int | None, reset: Callable[[], object] | None) -> Replica:
+        """One run of several that may be taken together."""
+        return Replica(self, sweep, seed, reset)
+
+    def seconds_a_step(self, lr: float) -> float:
+        """How long a step takes by itself: as in the runs so far, or else in some that are taken now, at this rate."""
+        if self._pace.seconds is None:
+            state = self.snapshot()
+            try:
+                for _ in range(_STEPS_TO_TIME // self._accumulate + 1):
+                    float(self.step(lr))
+            finally:
+                self.restore(state)
+        return (self._pace.seconds or math.inf) * self._accumulate
+
+    def count(self, batches: int, skipped: int) -> None:
+        """Report these as well, which were taken together with others."""
+        self._batches.taken += batches
+        self._skipped += skipped
+
+    def _obstacle(self, read_on: ReadOn) -> str | None:
+        """What is done here besides forward and backward passes and steps of the optimizer, and cannot be batched."""
+        obstacles = {
+            "it is trained in several processes": self._processes.size > 1,
+            f"{type(self._optimizer).__name__} evaluates the loss itself": self._takes_closure,
+            "a GradScaler skips steps": self._scaler is not None,
+            "the optimizer's zero_grad is its own": self._own_zero_grad,
+            "the loader cannot start again": self._batches.one_shot,
+            "validation losses are read": read_on == "validation",
+        }
+        return next((obstacle for obstacle, is_there in obstacles.items() if is_there), None)
 
     def report(self) -> dict[str, Any]:
         """Versions, and what happened besides the losses."""
@@ -277,41 +334,3 @@ class LoaderStep(Optimizing):
 
     def _parameters(self) -> list[torch.Tensor]:
         return [parameter for group in self._optimizer.param_groups for parameter in group["params"]]
-
-
-def check_trains(model: nn.Module, optimizer: Optimizer) -> None:
-    """Raise TargetError if this optimizer cannot train this model."""
-    parameters = list(model.parameters())
-    if any(isinstance(parameter, nn.parameter.UninitializedParameter) for parameter in parameters):
-        raise TargetError(
-            "the model has lazy parameters that no batch has given a shape yet. Run one batch through it, then make "
-            "the optimizer, then call find_lr.",
-        )
-    trained = {id(parameter) for parameter in parameters if parameter.requires_grad}
-    if not trained:
-        raise TargetError(
-            f"no parameter of this {type(model).__name__} requires a gradient: it is frozen. Unfreeze what is to be "
-            f"trained, with requires_grad_(True).",
-        )
-    if not any(id(parameter) in trained for group in optimizer.param_groups for parameter in group["params"]):
-        raise TargetError(
-            f"the optimizer holds none of the {len(trained)} trainable parameters of this {type(model).__name__}. Make "
-            f"it anew from model.parameters(), after the last change to the model.",
-            trainable=len(trained),
-        )
-
-
-def _check_options(accumulate: object, clip_norm: object, read_on: object, val_loader: object) -> None:
-    if not isinstance(accumulate, int) or accumulate < 1:
-        raise OptionError(f"accumulate={accumulate!r} is not a whole number of micro-batches, 1 or more.")
-    if clip_norm is not None and not (isinstance(clip_norm, (int, float)) and clip_norm > 0):
-        raise OptionError(f"clip_norm={clip_norm!r} is not a positive norm.")
-    if read_on not in ("training", "validation"):
-        raise OptionError(f"read_on={read_on!r} is neither 'training' nor 'validation'.")
-    if read_on == "validation" and val_loader is None:
-        raise OptionError("read_on='validation' needs a val_loader to read on.")
-    if val_loader is not None and (hasattr(val_loader, "__next__") or not hasattr(val_loader, "__iter__")):
-        raise OptionError(
-            f"val_loader is a {type(val_loader).__name__}, which gives its batches once or not at all. Give one that "
-            f"starts again, such as a DataLoader or a list.",
-        )

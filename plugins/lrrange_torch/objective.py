@@ -48,6 +48,13 @@ class Objective:
         self.device = next(model.parameters()).device
         self.autocast: torch.dtype | None = None
 
+    def is_like(self, other: "Objective") -> bool:
+        """Whether the other one computes the same of a model's outputs, as far as can be seen."""
+        return (self._whole, self.sign) == (other._whole, other.sign) and all(
+            one is another or (isinstance(one, nn.Module) and type(one) is type(another) and repr(one) == repr(another))
+            for one, another in ((self._loss_fn, other._loss_fn), (self._metric, other._metric))
+        )
+
     @property
     def reads(self) -> str:
         """What is recorded, in words."""

@@ -22,6 +22,26 @@ def read_now(values: Sequence[Any], factor: float) -> float:
     return factor * sum(map(_number, values))
 
 
+class Arriving:
+    """Tensors on their way to main memory.
+
+    Args:
+        tensors: of any device. They are copied in any case: somebody may go on to write to them.
+    """
+
+    def __init__(self, tensors: Sequence[torch.Tensor]) -> None:
+        # Memory for a copy that does not block is pinned by torch itself.
+        self._values = [tensor.detach().to("cpu", non_blocking=True, copy=True) for tensor in tensors]
+        devices = {tensor.device for tensor in tensors if tensor.is_cuda}
+        self._arrived = [torch.cuda.current_stream(device).record_event() for device in devices]
+
+    def values(self) -> list[torch.Tensor]:
+        """The copies. Waits until they have arrived."""
+        for event in self._arrived:
+            event.synchronize()
+        return self._values
+
+
 class LateReading:
     """A sum of numbers on their way from CUDA devices; `float` waits until they have arrived.
 
@@ -33,20 +53,12 @@ class LateReading:
     steps_late = STEPS_LATE
 
     def __init__(self, values: Sequence[Any], factor: float) -> None:
-        # Memory for a copy that does not block is pinned by torch itself. A copy in any case: a metric may go on to
-        # write to the tensor that it returned.
-        self._values = [
-            value.detach().to("cpu", non_blocking=True, copy=True) if isinstance(value, torch.Tensor) else value
-            for value in values
-        ]
+        self._here = [value for value in values if not isinstance(value, torch.Tensor)]
+        self._arriving = Arriving([value for value in values if isinstance(value, torch.Tensor)])
         self._factor = factor
-        devices = {value.device for value in values if isinstance(value, torch.Tensor) and value.is_cuda}
-        self._arrived = [torch.cuda.current_stream(device).record_event() for device in devices]
 
     def __float__(self) -> float:
-        for event in self._arrived:
-            event.synchronize()
-        return read_now(self._values, self._factor)
+        return read_now([*self._here, *self._arriving.values()], self._factor)
 
 
 def reader_for(device: torch.device) -> Reader:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lrrange import find_lr
-from tests.lightning.trainings import loader, plain, trainer
+from tests.lightning.trainings import loader, plain, trainer, wide
 
 RANK = int(os.environ.get("LOCAL_RANK", "0"))  # set by Lightning, which runs this script again for the second process
 SWEEP = {"start_lr": 1e-5, "end_lr": 1e4, "num_steps": 40}
@@ -30,7 +30,7 @@ def failing(tree: Any) -> Any:
 
 
 def fitted(tree: Any, *callbacks: Any) -> list[Any]:
-    model = plain(tree)
+    model = wide(tree)
     trainer(tree, devices=2, strategy="ddp", callbacks=list(callbacks)).fit(model, loader())
     return state(model)
 
@@ -42,7 +42,7 @@ def state(model: Any) -> list[Any]:
 def main(tree: Any, what: str, folder: Path) -> None:
     from lrrange_lightning import LRRangeTest
 
-    model = failing(tree) if what == "fail" else plain(tree)
+    model = failing(tree) if what == "fail" else wide(tree)
     fitting = trainer(tree, devices=2, strategy="ddp")
     result = find_lr(fitting, model=model, train_dataloaders=loader(), **SWEEP)
     fitting.fit(model, loader())
@@ -52,6 +52,7 @@ def main(tree: Any, what: str, folder: Path) -> None:
         "loss": result.curve.loss,
         "ended": result.stop_reason.name,
         "processes": result.provenance.details["processes"],
+        "snapshot": result.provenance.details["snapshot"],
         "after": state(model),
         "without": fitted(tree),
         "inside": fitted(tree, LRRangeTest(apply=False, **SWEEP)),

@@ -7,7 +7,7 @@ import torch
 
 from lrrange.testing import Rig
 from tests.lightning.observing import of_training
-from tests.lightning.trainings import classes, gan, loader, plain, trainer, validated
+from tests.lightning.trainings import classes, gan, loader, plain, trainer, validated, wide
 
 
 def rig_of(tree: Any, model: Any, data: dict[str, Any], **options: Any) -> Rig:
@@ -58,6 +58,16 @@ def in_another_precision(tree: Any) -> Rig:
     return rig_of(tree, plain(tree), {"train_dataloaders": loader()}, precision="64-true")
 
 
+def of_a_large_layer(tree: Any) -> Rig:
+    """Which is not copied before a step is about to change it."""
+    return rig_of(tree, wide(tree), {"train_dataloaders": loader()})
+
+
+def of_a_large_layer_in_another_precision(tree: Any) -> Rig:
+    """In which the fit has other memory for it."""
+    return rig_of(tree, wide(tree), {"train_dataloaders": loader()}, precision="64-true")
+
+
 def with_a_data_module(tree: Any) -> Rig:
     model = validated(tree)
     return rig_of(tree, model, {"datamodule": classes(tree).Data()}, limit_train_batches=4)
@@ -68,5 +78,7 @@ RIGS: tuple[Callable[[Any], Rig], ...] = (
     manual_gan,
     accumulated_clipped_and_mixed,
     in_another_precision,
+    of_a_large_layer,
+    of_a_large_layer_in_another_precision,
     with_a_data_module,
 )

@@ -133,6 +133,14 @@ def plain(tree: Any, **options: Any) -> Any:
     return classes(tree).Plain(**options)
 
 
+def wide(tree: Any, **attributes: Any) -> Any:
+    """A module with a layer that is large enough for copy-on-write; the class gets the attributes."""
+    seed_all()
+    model = type("Wide", (classes(tree).Plain,), attributes)()
+    model.net = nn.Sequential(nn.Linear(6, 160), nn.Tanh(), nn.Linear(160, 160), nn.Tanh(), nn.Linear(160, 1))
+    return model
+
+
 def validated(tree: Any) -> Any:
     seed_all()
     return classes(tree).Validated()

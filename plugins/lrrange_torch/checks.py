@@ -1,0 +1,45 @@
+"""What is wrong with a training, said before its first step."""
+
+from torch import nn
+from torch.optim import Optimizer
+
+from lrrange.errors import OptionError, TargetError
+
+
+def check_trains(model: nn.Module, optimizer: Optimizer) -> None:
+    """Raise TargetError if this optimizer cannot train this model."""
+    parameters = list(model.parameters())
+    if any(isinstance(parameter, nn.parameter.UninitializedParameter) for parameter in parameters):
+        raise TargetError(
+            "the model has lazy parameters that no batch has given a shape yet. Run one batch through it, then make "
+            "the optimizer, then call find_lr.",
+        )
+    trained = {id(parameter) for parameter in parameters if parameter.requires_grad}
+    if not trained:
+        raise TargetError(
+            f"no parameter of this {type(model).__name__} requires a gradient: it is frozen. Unfreeze what is to be "
+            f"trained, with requires_grad_(True).",
+        )
+    if not any(id(parameter) in trained for group in optimizer.param_groups for parameter in group["params"]):
+        raise TargetError(
+            f"the optimizer holds none of the {len(trained)} trainable parameters of this {type(model).__name__}. Make "
+            f"it anew from model.parameters(), after the last change to the model.",
+            trainable=len(trained),
+        )
+
+
+def check_options(accumulate: object, clip_norm: object, read_on: object, val_loader: object) -> None:
+    """Raise OptionError for a value that the option of this name cannot have."""
+    if not isinstance(accumulate, int) or accumulate < 1:
+        raise OptionError(f"accumulate={accumulate!r} is not a whole number of micro-batches, 1 or more.")
+    if clip_norm is not None and not (isinstance(clip_norm, (int, float)) and clip_norm > 0):
+        raise OptionError(f"clip_norm={clip_norm!r} is not a positive norm.")
+    if read_on not in ("training", "validation"):
+        raise OptionError(f"read_on={read_on!r} is neither 'training' nor 'validation'.")
+    if read_on == "validation" and val_loader is None:
+        raise OptionError("read_on='validation' needs a val_loader to read on.")
+    if val_loader is not None and (hasattr(val_loader, "__next__") or not hasattr(val_loader, "__iter__")):
+        raise OptionError(
+            f"val_loader is a {type(val_loader).__name__}, which gives its batches once or not at all. Give one that "
+            f"starts again, such as a DataLoader or a list.",
+        )
