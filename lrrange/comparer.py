@@ -1,7 +1,6 @@
 """Training the same thing under several policies, from the same starts, wherever there are hands to do it."""
 
 import inspect
-import operator
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import closing
@@ -12,7 +11,7 @@ import attrs
 
 from lrrange.comparison import Comparison, Run
 from lrrange.comparison_storage import Journal
-from lrrange.errors import OptionError, PlanError, SaveError, TargetError
+from lrrange.errors import OptionError, SaveError, TargetError
 from lrrange.executing import check_sendable
 from lrrange.finder import find_lr
 from lrrange.plugins import make_manager
@@ -20,6 +19,7 @@ from lrrange.policies import Policies, by_name, needs_range_test, write_out
 from lrrange.policy_run import Job, adapted_by, failure, run_job
 from lrrange.protocol import split_made
 from lrrange.result import RangeTestResult
+from lrrange.schedule import whole_number
 
 
 def compare(
@@ -69,10 +69,10 @@ def compare(
         with a cycle over the range, both from one range test, and keep what wins.
     """
     asked = by_name(policies)
-    steps, repeats, retries = _count("steps", steps, 2), _count("repeats", repeats, 1), _count("retries", retries, 0)
-    seed = _count("seed", seed, 0)
+    steps, repeats = whole_number("steps", steps, least=2), whole_number("repeats", repeats)
+    retries, seed = whole_number("retries", retries, least=0), whole_number("seed", seed, least=0)
     if evaluate_every is not None:
-        evaluate_every = _count("evaluate_every", evaluate_every, 1)
+        evaluate_every = whole_number("evaluate_every", evaluate_every)
     _check_callable(make_run, executor, seed)
     journal = _journal(path)
     if journal is not None and journal.begun is not None and result is None:
@@ -166,16 +166,6 @@ def _journal(path: str | Path | None) -> Journal | None:
     if not (folder := Path(path).parent).is_dir():
         raise SaveError(f"{path} cannot be written: there is no folder {folder}.", path=str(path))
     return Journal(path)
-
-
-def _count(name: str, value: int, least: int) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = least - 1
-    if number < least:
-        raise PlanError(f"{name}={value!r} is not a whole number of {least} or more.", **{name: value})
-    return number
 
 
 def _check_callable(make_run: Callable[..., Any], executor: Executor | None, seed: int) -> None:

@@ -21,7 +21,7 @@ _BEGINNING = b'{"format": "lrrange comparison"'
 
 def dumps(comparison: Comparison) -> str:
     """`comparison` as the JSON document that `save` writes."""
-    return json.dumps(_document(comparison), allow_nan=False, indent=1) + "\n"
+    return json.dumps(document_of(comparison, kind="comparison"), allow_nan=False, indent=1) + "\n"
 
 
 def save(comparison: Comparison, path: str | Path) -> None:
@@ -34,15 +34,7 @@ def load(path: str | Path) -> Comparison:
 
     Raises: LoadError if the file is not one, or its schema is unknown; OSError if it cannot be read.
     """
-    return _loads(Path(path).read_bytes(), path)
-
-
-def _document(comparison: Comparison) -> dict[str, Any]:
-    return document_of(comparison, kind="comparison")
-
-
-def _loads(text: bytes, path: str | Path) -> Comparison:
-    return read_document(text, path, kind="comparison", of=Comparison)
+    return read_document(Path(path).read_bytes(), path, kind="comparison", of=Comparison)
 
 
 class Journal:
@@ -65,7 +57,7 @@ class Journal:
             raise LoadError(f"{path} is not a file of runs. Give another path, and it is made.", path=str(path))
         self._whole = text.rfind(b"\n") + 1  # what comes after was cut short
         first, *lines = text[: self._whole].splitlines() or [b""]
-        self.begun = _loads(first, path) if first else None
+        self.begun = read_document(first, path, kind="comparison", of=Comparison) if first else None
         self.runs = tuple(run for line in lines if (run := _run(line)) is not None)
 
     def begin(self, comparison: Comparison) -> None:
@@ -74,7 +66,7 @@ class Journal:
         Raises: LoadError, naming the difference, if the file is of another comparison; SaveError.
         """
         if self.begun is None:
-            self._append(_document(attrs.evolve(comparison, runs=())))
+            self._append(document_of(attrs.evolve(comparison, runs=()), kind="comparison"))
         elif differences := list(_differences(self.begun, comparison)):
             raise LoadError(
                 f"{self._path} holds another comparison: {'; '.join(differences)}. Give another path, or the same "

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from lrrange.errors import CurveError
-from lrrange.noise import noise_level, significant_fall, significant_rise, start_level
+from lrrange.noise import noise_level, significant_changes, start_level
 from lrrange.smoothing import smooth
 
 
@@ -88,12 +88,16 @@ class Curve:
     @cached_property
     def falls(self) -> bool:
         """Whether the loss falls anywhere by more than its noise explains."""
-        return significant_fall(self.finite.loss)
+        return self._changes[0]
 
     @cached_property
     def rises(self) -> bool:
         """Whether the loss rises anywhere by more than its noise explains."""
-        return significant_rise(self.finite.loss)
+        return self._changes[1]
+
+    @cached_property
+    def _changes(self) -> tuple[bool, bool]:
+        return significant_changes(self.finite.loss)
 
     @cached_property
     def start(self) -> float:

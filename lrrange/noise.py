@@ -98,19 +98,26 @@ def despike(loss: Sequence[float], noise: float) -> list[float]:
 
 def significant_fall(loss: Sequence[float]) -> bool:
     """Whether the losses fall below their start, somewhere, by more than their noise explains."""
-    return significant_rise([-value for value in loss])
+    return significant_changes(loss)[0]
 
 
 def significant_rise(loss: Sequence[float]) -> bool:
     """Whether the losses rise above their start, somewhere, by more than their noise explains."""
+    return significant_changes(loss)[1]
+
+
+def significant_changes(loss: Sequence[float]) -> tuple[bool, bool]:
+    """Both: whether the losses fall, and whether they rise."""
     if not loss:
-        return False
+        return False, False
     noise, level = noise_level(loss), start_level(loss)
     calm = despike(loss, noise)
-    # Only what lies above the start counts: coming back from a valley is no rise, nor from an explosion a fall.
-    above = [max(value, level) for value in calm]
     noise = _with_heavy_tails(calm, noise) + rounding_of(loss)
-    return _largest_change(above, noise) > _SIGNIFICANT + _SHORT_CURVE / len(loss)
+    enough = _SIGNIFICANT + _SHORT_CURVE / len(loss)
+    # Only what lies beyond the start counts: coming back from a valley is no rise, nor from an explosion a fall.
+    below = [-min(value, level) for value in calm]
+    above = [max(value, level) for value in calm]
+    return _largest_change(below, noise) > enough, _largest_change(above, noise) > enough
 
 
 def _with_heavy_tails(loss: Sequence[float], noise: float) -> float:

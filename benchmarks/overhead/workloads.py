@@ -14,6 +14,8 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from benchmarks.quality import models
+
 Batches = list[tuple[torch.Tensor, torch.Tensor]]
 
 
@@ -112,22 +114,10 @@ def _digits() -> TensorDataset:
 
 def lenet(steps: int) -> Job:
     """LeNet on images of digits, 64 at a time, from an ordinary shuffling DataLoader."""
-    body = nn.Sequential(
-        nn.Conv2d(1, 6, 5, padding=2),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Conv2d(6, 16, 5),
-        nn.ReLU(),
-        nn.MaxPool2d(2),
-        nn.Flatten(),
-        nn.Linear(400, 120),
-        nn.ReLU(),
-        nn.Linear(120, 84),
-        nn.ReLU(),
-        nn.Linear(84, 10),
-    )
     loader = DataLoader(_digits(), batch_size=64, shuffle=True, drop_last=True)
-    return Job(model=Timed(body), criterion=nn.CrossEntropyLoss(), make_optimizer=sgd(), loader=loader, steps=steps)
+    return Job(
+        model=Timed(models.lenet()), criterion=nn.CrossEntropyLoss(), make_optimizer=sgd(), loader=loader, steps=steps
+    )
 
 
 class _Transformer(nn.Module):

@@ -1,8 +1,8 @@
 """Weights of several runs in one stack: batched passes, and updates of each run at its own rate."""
 
 import copy
+import itertools
 import math
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,11 +13,16 @@ from torch.optim import Optimizer
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from lrrange_torch.batching import CannotBatch, Parts
+from lrrange_torch.digest import digest_of
 from lrrange_torch.rates import set_rate
 
 # Losses and gradients that differ by more than this part are not the same but for rounding. Sums of products taken in
 # another order differ by some units in the last place, and by a thousandth where a GPU multiplies in TF32.
 _LEAST_TOLERANCE = 2e-3
+
+# A gradient that is zero but for rounding, as that of a bias before a softmax, is as large as the rounding of the others.
+# One smaller than this part of all of them may differ by as much as if it were not.
+_SMALL_GRADIENT = 0.1
 
 
 class _Passes(nn.Module):
@@ -52,6 +57,7 @@ class Stacked:
         self._fixed = {name: one.detach().clone() if shared else _stack(one, count) for name, one in rest.items()}
         self._fixed_dim = None if shared else 0
         self._rates: list[tuple[int, float]] = []  # for each param group, whose it is and its part of that run's rate
+        self._held: list[list[nn.Parameter]] = [[] for _ in parts]  # by the optimizer, of each run
         self._optimizer: Optimizer
         self.skipped = [0] * count
 
@@ -83,8 +89,9 @@ class Stacked:
                 held = [one for one in group["params"] if id(one) in own]
                 if not held:
                     continue
-                options = {key: copy.deepcopy(value) for key, value in group.items() if not key.startswith("param")}
+                options = {key: _own(value) for key, value in group.items() if not key.startswith("param")}
                 groups.append({**options, "params": [own[id(one)] for one in held]})
+                self._held[run] += groups[-1]["params"]
                 self._rates.append((run, ratio))
                 state = parts.optimizer.state
                 states.update({own[id(one)]: copy.deepcopy(state[one]) for one in held if one in state})
@@ -97,8 +104,7 @@ class Stacked:
 
         Raises: CannotBatch if it differs, or cannot be made.
         """
-        fixed = {name: value.clone() for name, value in self._fixed.items()}
-        expected = {run: self._own_pass(self._parts[run], batches[run % len(batches)]) for run in runs}
+        expected = {run: _own_pass(self._parts[run], batches[run % len(batches)]) for run in runs}
         try:
             losses, _ = self._batched_pass(batches)
         except CannotBatch:
@@ -109,13 +115,18 @@ class Stacked:
         for run, (loss, grads) in expected.items():
             if not _agree(losses[run], loss, tolerance):
                 raise CannotBatch(f"the loss of a batched pass is {float(losses[run]):.6g} and not {float(loss):.6g}")
+            size = math.hypot(*(float(grad.norm()) for grad in grads.values() if grad is not None))
             for name, grad in grads.items():
                 stack = self._stacks[name].grad
                 if (stack is None) != (grad is None) or (
-                    stack is not None and grad is not None and not _agree(stack[run], grad, tolerance)
+                    stack is not None
+                    and grad is not None
+                    and not _agree(stack[run], grad, tolerance, _SMALL_GRADIENT * size)
                 ):
                     raise CannotBatch(f"the gradient of {name} in a batched pass is another")
-        self._fixed = fixed
+            if name := next((name for name, one in self._parts[run].trained.items() if one.grad is not None), None):
+                # Its gradient may be zero at the start, and equal therefore, and the loss follow the wrong weights later.
+                raise CannotBatch(f"the loss finds {name} by another way than through the model")
 
     def step(self, batches: Sequence[Sequence[Any]], rates: Mapping[int, float], skip_non_finite: bool) -> torch.Tensor:
         """One optimizer step of some of the runs.
@@ -142,7 +153,7 @@ class Stacked:
                 set_rate(group, "lr", rates[run] * ratio)
         for run in rates:
             if (norm := self._parts[run].clip_norm) is not None:
-                nn.utils.clip_grad_norm_(self._slices[run].values(), norm)
+                nn.utils.clip_grad_norm_(self._held[run], norm)
         self._optimizer.step()
         return recorded * (parts.objective.sign / len(batches))
 
@@ -168,32 +179,21 @@ class Stacked:
             tensors = {f"model.{name}": value for name, value in (*trained.items(), *fixed.items())}
             return functional_call(self._passes, tensors, (together(leaves),))
 
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "There is a performance drop")  # which is measured here
-            losses, recorded = vmap(one, in_dims=(0, self._fixed_dim, *(0 for _ in leaves)))(
-                self._stacks, self._fixed, *leaves
-            )
-            (losses.sum() / self._parts[0].accumulate).backward()
-        return losses.detach(), recorded.detach()
+        losses, recorded = vmap(one, in_dims=(0, self._fixed_dim, *(0 for _ in leaves)))(
+            self._stacks, self._fixed, *leaves
+        )
+        (losses.sum() / self._parts[0].accumulate).backward()
+        return losses.detach().flatten(), recorded.detach().flatten()
 
     def _single_passes(self, batches: Sequence[Any], runs: Iterable[int]) -> tuple[torch.Tensor, torch.Tensor]:
-        zero = next(iter(self._stacks.values())).new_zeros(())
-        losses, recorded = [zero] * len(self._parts), [zero] * len(self._parts)
+        losses, recorded = torch.zeros(2, len(self._parts), device=self._parts[0].objective.device)
         for run in runs:
             fixed = self._fixed if self._fixed_dim is None else {name: one[run] for name, one in self._fixed.items()}
             tensors = {f"model.{name}": value for name, value in (*self._slices[run].items(), *fixed.items())}
             loss, value = functional_call(self._passes, tensors, (batches[run % len(batches)],))
             (loss / self._parts[0].accumulate).backward()
-            losses[run], recorded[run] = loss.detach(), torch.as_tensor(value).to(zero)
-        return torch.stack([loss.to(zero) for loss in losses]), torch.stack(recorded)
-
-    def _own_pass(self, parts: Parts, batch: Any) -> tuple[torch.Tensor, dict[str, torch.Tensor | None]]:
-        loss, _ = parts.objective(batch)
-        (loss / parts.accumulate).backward()  # type: ignore[no-untyped-call]
-        grads = {name: one.grad for name, one in parts.trained.items()}
-        for one in parts.trained.values():
-            one.grad = None
-        return loss.detach(), grads
+            losses[run], recorded[run] = loss.detach(), value
+        return losses, recorded
 
     def _drop_grads(self, runs: Iterable[int]) -> None:
         for run in runs:
@@ -203,6 +203,32 @@ class Stacked:
     def _tolerance(self, losses: torch.Tensor) -> float:
         kinds = {losses.dtype, self._parts[0].objective.autocast, *(stack.dtype for stack in self._stacks.values())}
         return max(_LEAST_TOLERANCE, *(math.sqrt(torch.finfo(kind).eps) for kind in kinds if kind is not None))
+
+
+def _own_pass(parts: Parts, batch: Any) -> tuple[torch.Tensor, dict[str, torch.Tensor | None]]:
+    """A model's loss and gradients. Raises: CannotBatch if it changes something besides, for each run to find changed."""
+    before = list(_besides_parameters(parts.model))
+    loss, _ = parts.objective(batch)
+    (loss / parts.accumulate).backward()  # type: ignore[no-untyped-call]
+    for was, now in itertools.zip_longest(before, _besides_parameters(parts.model)):
+        if was != now:
+            raise CannotBatch(f"a forward pass changes {(now or was)[0]}")
+    grads = {name: one.grad for name, one in parts.trained.items()}
+    for one in parts.trained.values():
+        one.grad = None
+    return loss.detach(), grads
+
+
+def _besides_parameters(model: nn.Module) -> Iterable[tuple[str, Any]]:
+    """Values and checksums of all that a forward pass may change, buffers and random states among it."""
+    return digest_of(
+        {
+            name or "the model": {
+                key: held for key, held in vars(module).items() if key not in ("_parameters", "_modules")
+            }
+            for name, module in model.named_modules()
+        }
+    )
 
 
 def tensors_of(model: nn.Module) -> dict[str, torch.Tensor]:
@@ -215,10 +241,15 @@ def _stack(tensor: torch.Tensor, count: int) -> torch.Tensor:
     return tensor.detach().new_empty((count, *tensor.shape)).requires_grad_(tensor.requires_grad)
 
 
-def _agree(one: torch.Tensor, other: torch.Tensor, tolerance: float) -> bool:
+def _own(value: Any) -> Any:
+    """An option that can be set without setting that of another."""
+    return value.clone() if isinstance(value, torch.Tensor) else value
+
+
+def _agree(one: torch.Tensor, other: torch.Tensor, tolerance: float, least_size: float = 0.0) -> bool:
     """Whether they are the same but for rounding, or both beyond numbers."""
-    difference, size = (one - other).float().norm(), other.float().norm()
-    return bool(difference <= tolerance * size) or not bool(torch.isfinite(one).all() or torch.isfinite(other).all())
+    difference, size = float((one - other).float().norm()), max(float(other.float().norm()), least_size)
+    return difference <= tolerance * size or not bool(torch.isfinite(one).all() or torch.isfinite(other).all())
 
 
 def _joined(batches: Sequence[Any]) -> tuple[list[torch.Tensor], Callable[[Sequence[torch.Tensor]], Any]]:

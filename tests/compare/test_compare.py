@@ -282,7 +282,7 @@ def test_watchers_hear_of_each_run_when_it_is_over_with_its_policy():
 @pytest.mark.parametrize(
     ("arguments", "error", "text"),
     [
-        ({"steps": 1}, PlanError, "steps=1 is not a whole number of 2 or more"),
+        ({"steps": 1}, PlanError, "steps=1 is under 2. Give 2 or more"),
         ({"repeats": 0}, PlanError, "repeats=0"),
         ({"retries": -1}, PlanError, "retries=-1"),
         ({"evaluate_every": 0}, PlanError, "evaluate_every=0"),
