@@ -2,6 +2,7 @@
 
 import functools
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -157,30 +158,37 @@ def take_together(taken: Sequence[tuple[Runs, PlannedRun, Replica]]) -> str | No
     """
     first, *others = [replica for _, _, replica in taken]
     checks = {id(runs.restored): runs.restored for runs, _, _ in taken}.values()
-    begun = False
+    begun: deque[tuple[Runs, PlannedRun]] = deque()
 
     def begin() -> None:
-        nonlocal begun
-        begun = True
         for runs, run, _ in taken:
+            begun.append((runs, run))
             runs.begin(run)
+
+    def restored(error: BaseException | None = None) -> None:
+        for check in checks:
+            check.after(time.perf_counter() - began, error)
 
     for check in checks:
         check.before(max(run.sweep.plan.num_steps for _, run, _ in taken))
     began = time.perf_counter()
     try:
-        reason = first.together(others, taken[0][0].parallel == "auto", begin)
+        try:
+            reason = first.together(others, taken[0][0].parallel == "auto", begin)
+        except BaseException as error:
+            restored(error)
+            raise
         if reason is not None:
             return reason
-        for check in checks:
-            check.after(time.perf_counter() - began)
+        restored()
+        while begun:
+            runs, run = begun.popleft()
+            runs.end(run)
     except BaseException as error:
-        for runs, run, _ in taken if begun else ():
+        for runs, run in begun:
             runs.end_with(error, run)
         raise
     finally:
         for runs, run, _ in taken:
             runs.steps_run += len(run.sweep.points)
-    for runs, run, _ in taken:
-        runs.end(run)
     return None

@@ -89,7 +89,7 @@ def why_not_alike(one: Parts, other: Parts) -> str | None:
     """Why two trainings cannot share their passes, as far as can be seen from here; None for nothing."""
     if [(name, p.shape, p.dtype, p.device, p.requires_grad) for name, p in one.model.named_parameters()] != [
         (name, p.shape, p.dtype, p.device, p.requires_grad) for name, p in other.model.named_parameters()
-    ] or repr(one.model) != repr(other.model):
+    ] or _settings(one.model) != _settings(other.model):
         return "the models differ"
     if type(one.optimizer) is not type(other.optimizer):
         return "the optimizers are of different kinds"
@@ -98,6 +98,15 @@ def why_not_alike(one: Parts, other: Parts) -> str | None:
     if not one.objective.is_like(other.objective):
         return "the loss functions differ"
     return None
+
+
+def _settings(model: nn.Module) -> list[tuple[str, type[nn.Module], dict[str, str]]]:
+    """Of what kind its modules are, and how they print what they hold besides weights and buffers; hooks, say."""
+    apart = ("_parameters", "_buffers", "_modules")
+    return [
+        (name, type(module), {key: repr(value) for key, value in vars(module).items() if key not in apart})
+        for name, module in model.named_modules()
+    ]
 
 
 def starts_workers(loader: object) -> bool:

@@ -119,8 +119,7 @@ class _Walk:
     def _tensor(self, name: str, tensor: torch.Tensor) -> Iterator[tuple[str, Any]]:
         if tensor.is_meta or nn.parameter.is_lazy(tensor):
             return
-        about = repr((tensor.dtype, tuple(tensor.shape), tensor.requires_grad)).encode()
-        yield name, zlib.crc32(about)
+        yield name, (tensor.dtype, tensor.shape, tensor.requires_grad)
         for values in _dense(local_part(tensor).detach()):
             for piece in self._pieces.of(values):
                 yield name, zlib.crc32(piece)

@@ -8,6 +8,7 @@ with those that the model itself computes.
 
 import contextlib
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -54,7 +55,9 @@ class Replica:
             self._check_alike(others)
             if measure:
                 _check_worth_measuring(replicas)
-            _Batch(replicas).run(measure, begin)
+            with torch.enable_grad(), warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "There is a performance drop")  # which is measured here
+                _Batch(replicas).run(measure, begin)
         except CannotBatch as reason:
             return str(reason)
         except KeyboardInterrupt:
@@ -107,7 +110,7 @@ class _Batch:
 
     def run(self, measure: bool, begin: Callable[[], object]) -> None:
         """Take all steps, and put everything back. Raises: CannotBatch, before any sweep was told anything."""
-        alone = self._replicas[0].step.seconds_a_step(self._sweeps[0].plan.lr_at(0)) if measure else 0.0
+        alone = self._seconds_alone() if measure else 0.0
         restoring = contextlib.ExitStack()
         try:
             for step in self._steps:
@@ -121,6 +124,13 @@ class _Batch:
         finally:
             with deferred_interrupts():
                 restoring.close()
+
+    def _seconds_alone(self) -> float:
+        try:
+            seconds: float = self._replicas[0].step.seconds_a_step(self._sweeps[0].plan.lr_at(0))
+        except StopIteration:
+            raise CannotBatch("the data ran out before it was known what is faster") from None
+        return seconds
 
     def _start(self) -> None:
         """Stack the weights of all runs, each at its start."""
@@ -149,7 +159,10 @@ class _Batch:
 
     def _check(self) -> None:
         """See that a batched pass is what the models themselves compute, in the first run of each training."""
-        self._first = self._draw()
+        try:
+            self._first = self._draw()
+        except StopIteration:
+            raise CannotBatch("the loader gives no further batch") from None
         firsts = {id(replica.step): run for run, replica in reversed(list(enumerate(self._replicas)))}
         with contextlib.ExitStack() as kept:
             for run in firsts.values():
@@ -174,20 +187,30 @@ class _Batch:
                 raise CannotBatch(f"together a step of all {len(everyone)} takes {ratio:.1f} times as long")
 
     def _take(self) -> None:
+        exhausted = False
         while any(sweep.running for sweep in self._sweeps):
-            going = [
-                run for run, sweep in enumerate(self._sweeps) if sweep.running and self._taken < sweep.plan.num_steps
-            ]
-            if going:
+            going = [run for run, sweep in enumerate(self._sweeps) if self._is_going(sweep)]
+            try:
                 self._step(going)
-            while self._pending and (len(self._pending) > self._late or not going):
+            except StopIteration:
+                exhausted = True
+            # A sweep may be told its last loss, and have a longer plan then, before the others take further steps.
+            waiting = self._late if all(self._is_going(self._sweeps[run]) for run in going) and not exhausted else 0
+            while len(self._pending) > waiting:
                 self._tell(*self._pending.popleft())
+            for sweep in self._sweeps if exhausted else ():
+                if sweep.running:
+                    sweep.close(StopReason.DATA_EXHAUSTED)
         for step in self._steps:
             mine = [run for run, replica in enumerate(self._replicas) if replica.step is step]
             step.count(
                 batches=sum(stream.taken for stream in distinct([self._stream_of[run] for run in mine])),
                 skipped=sum(self._stacked.skipped[run] for run in mine),
             )
+
+    def _is_going(self, sweep: Sweep) -> bool:
+        """Whether the next step is one of this sweep's."""
+        return sweep.running and self._taken < sweep.plan.num_steps
 
     def _step(self, going: Sequence[int]) -> None:
         batches = self._first if self._taken == 0 else self._draw()
@@ -204,7 +227,13 @@ class _Batch:
                 continue  # it ended by what it was told since
             if len(sweep.points) + 1 == sweep.plan.num_steps and hasattr(step, "evaluate"):
                 self._stacked.load(run)
-            sweep.tell(losses[run])
+                random = random_state(
+                    step.parts.loader
+                )  # which the evaluation of the next run is to begin with as well
+                sweep.tell(losses[run])
+                random.restore()
+            else:
+                sweep.tell(losses[run])
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 import copy
 import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -20,8 +20,8 @@ from lrrange_torch.rates import set_rate
 # another order differ by some units in the last place, and by a thousandth where a GPU multiplies in TF32.
 _LEAST_TOLERANCE = 2e-3
 
-# A gradient that is zero but for rounding, as that of a bias before a softmax, is as large as the rounding of the others.
-# One smaller than this part of all of them may differ by as much as if it were not.
+# A gradient that is zero but for rounding, as that of a bias before a softmax, is the rounding of others. One that is
+# smaller than this part of all of them may differ by as much as if it were not.
 _SMALL_GRADIENT = 0.1
 
 
@@ -113,6 +113,8 @@ class Stacked:
             raise CannotBatch(f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}") from error
         tolerance = self._tolerance(losses)
         for run, (loss, grads) in expected.items():
+            if not torch.isfinite(loss):
+                raise CannotBatch(f"the first loss is {float(loss)}, which says nothing about those that follow")
             if not _agree(losses[run], loss, tolerance):
                 raise CannotBatch(f"the loss of a batched pass is {float(losses[run]):.6g} and not {float(loss):.6g}")
             size = math.hypot(*(float(grad.norm()) for grad in grads.values() if grad is not None))
@@ -124,9 +126,10 @@ class Stacked:
                     and not _agree(stack[run], grad, tolerance, _SMALL_GRADIENT * size)
                 ):
                     raise CannotBatch(f"the gradient of {name} in a batched pass is another")
-            if name := next((name for name, one in self._parts[run].trained.items() if one.grad is not None), None):
-                # Its gradient may be zero at the start, and equal therefore, and the loss follow the wrong weights later.
-                raise CannotBatch(f"the loss finds {name} by another way than through the model")
+            for name, parameter in self._parts[run].trained.items():
+                # That gradient may be zero at the start, as one towards the initial weights is, and not later.
+                if parameter.grad is not None:
+                    raise CannotBatch(f"the loss finds {name} by another way than through the model")
 
     def step(self, batches: Sequence[Sequence[Any]], rates: Mapping[int, float], skip_non_finite: bool) -> torch.Tensor:
         """One optimizer step of some of the runs.
@@ -186,14 +189,16 @@ class Stacked:
         return losses.detach().flatten(), recorded.detach().flatten()
 
     def _single_passes(self, batches: Sequence[Any], runs: Iterable[int]) -> tuple[torch.Tensor, torch.Tensor]:
-        losses, recorded = torch.zeros(2, len(self._parts), device=self._parts[0].objective.device)
+        passed: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         for run in runs:
             fixed = self._fixed if self._fixed_dim is None else {name: one[run] for name, one in self._fixed.items()}
             tensors = {f"model.{name}": value for name, value in (*self._slices[run].items(), *fixed.items())}
             loss, value = functional_call(self._passes, tensors, (batches[run % len(batches)],))
             (loss / self._parts[0].accumulate).backward()
-            losses[run], recorded[run] = loss.detach(), value
-        return losses, recorded
+            passed[run] = loss.detach().reshape(()), torch.as_tensor(value, device=loss.device).reshape(())
+        nothing = torch.zeros_like(loss.detach().reshape(()))
+        losses, recorded = zip(*(passed.get(run, (nothing, nothing)) for run in range(len(self._parts))), strict=True)
+        return torch.stack(losses), torch.stack(recorded)
 
     def _drop_grads(self, runs: Iterable[int]) -> None:
         for run in runs:
@@ -206,7 +211,7 @@ class Stacked:
 
 
 def _own_pass(parts: Parts, batch: Any) -> tuple[torch.Tensor, dict[str, torch.Tensor | None]]:
-    """A model's loss and gradients. Raises: CannotBatch if it changes something besides, for each run to find changed."""
+    """A model's loss and gradients. Raises: CannotBatch if a pass changes something that the next one may find."""
     before = list(_besides_parameters(parts.model))
     loss, _ = parts.objective(batch)
     (loss / parts.accumulate).backward()  # type: ignore[no-untyped-call]
@@ -219,14 +224,14 @@ def _own_pass(parts: Parts, batch: Any) -> tuple[torch.Tensor, dict[str, torch.T
     return loss.detach(), grads
 
 
-def _besides_parameters(model: nn.Module) -> Iterable[tuple[str, Any]]:
-    """Values and checksums of all that a forward pass may change, buffers and random states among it."""
+def _besides_parameters(model: nn.Module) -> Iterator[tuple[str, Any]]:
+    """Values and checksums of what a forward pass may change: buffers, other attributes, random states."""
     return digest_of(
         {
-            name or "the model": {
-                key: held for key, held in vars(module).items() if key not in ("_parameters", "_modules")
-            }
+            f"{name}.{key}".removeprefix("."): value
             for name, module in model.named_modules()
+            for key, value in (vars(module) | module._buffers).items()
+            if key not in ("_parameters", "_buffers", "_modules")
         }
     )
 
