@@ -107,7 +107,7 @@ def find_lr(
     Cost: `num_steps` training steps at most for each sweep, `confirm_steps` more to confirm, and one copy of what
         training changes.
     """
-    return RangeTest(**locals()).run()
+    return RangeTest(**locals()).run()  # whose fields are these arguments
 
 
 @attrs.define(kw_only=True, eq=False)

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from lrrange import Sweep
+from lrrange.errors import NoData
 from lrrange.protocol import deferred_interrupts
 from lrrange.sweep import StopReason
 from lrrange_torch.batching import CannotBatch, Parts, distinct, starts_workers, why_not_alike, why_not_batched
@@ -161,7 +162,7 @@ class _Batch:
         """See that a batched pass is what the models themselves compute, in the first run of each training."""
         try:
             self._first = self._draw()
-        except StopIteration:
+        except (StopIteration, NoData):  # which the loader has if somebody else took all it had
             raise CannotBatch("the loader gives no further batch") from None
         firsts = {id(replica.step): run for run, replica in reversed(list(enumerate(self._replicas)))}
         with contextlib.ExitStack() as kept:
