@@ -58,7 +58,9 @@ class Snapshot:
         if isinstance(value, dict):
             self._kept[id(value)] = value, _keep_dict(value)
             for one in (*value, *value.values()):
-                if type(one) not in _PLAIN:
+                if isinstance(one, dict) and not one:  # as most of a module's are, which hold hooks
+                    self._kept[id(one)] = one, one.clear
+                elif type(one) not in _PLAIN:
                     self.keep(one)
         elif isinstance(value, torch.Tensor):
             _check_has_values(value)
@@ -217,8 +219,6 @@ def _same_memory(tensor: torch.Tensor, alias: torch.Tensor) -> bool:
 
 
 def _keep_dict(value: dict[Any, Any]) -> Callable[[], None]:
-    if not value:  # as most of a module's are, which hold hooks
-        return value.clear
     items = dict(value)
     identities = _identities(items)
 
