@@ -97,7 +97,8 @@ def find_lr(
             result's `provenance.details["restore_verified"]` says whether it was.
         parallel: how repeated sweeps, and the short runs that confirm, are taken: `"vmap"` takes their steps together
             where the backend can, and `"off"` one run after another; `"auto"` measures a few steps and takes the
-            faster way. The losses are the same but for rounding. `provenance.details["parallel"]` says what was done,
+            faster way. The losses are the same but for rounding. Which way is faster can change from run to run, so
+            name one where answers must repeat to the last digit. `provenance.details["parallel"]` says what was done,
             and if it was one by one, why.
         options: the backend's own, such as `optimizer=`, `loss_fn=` and `loader=` for PyTorch.
     Returns: the curve, every heuristic's answer, the chosen one, and the range.

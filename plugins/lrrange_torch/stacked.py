@@ -215,12 +215,12 @@ def _own_pass(parts: Parts, batch: Any) -> tuple[torch.Tensor, dict[str, torch.T
     before = list(_besides_parameters(parts.model))
     loss, _ = parts.objective(batch)
     (loss / parts.accumulate).backward()  # type: ignore[no-untyped-call]
-    for was, now in itertools.zip_longest(before, _besides_parameters(parts.model)):
-        if was != now:
-            raise CannotBatch(f"a forward pass changes {(now or was)[0]}")
     grads = {name: one.grad for name, one in parts.trained.items()}
     for one in parts.trained.values():
         one.grad = None
+    for was, now in itertools.zip_longest(before, _besides_parameters(parts.model)):
+        if was != now:
+            raise CannotBatch(f"a forward pass changes {(now or was)[0]}")
     return loss.detach(), grads
 
 

@@ -52,7 +52,7 @@ for _steps in (100, 400):  # half and twice the default
 @finder("lrrange_confirm", "lrrange")
 def confirmed(task: MeteredTask, seed: int) -> Answer:
     """`find_lr(confirm=True)`: the short runs judged by their training loss."""
-    return _advice(_find(task, task.build(seed), confirm=True))
+    return _advice(_find(task, task.build(seed), confirm=True, parallel="off"))
 
 
 @finder("lrrange_confirm_held_out", "lrrange")
@@ -63,7 +63,7 @@ def confirmed_on_held_out_data(task: MeteredTask, seed: int) -> Answer:
     """
     problem, held_out = task.build(seed).hold_out()
     val_loader: list[Batch] = [held_out]
-    return _advice(_find(task, problem, confirm=True, val_loader=val_loader))
+    return _advice(_find(task, problem, confirm=True, val_loader=val_loader, parallel="off"))
 
 
 def _alone(heuristic: str) -> None:
