@@ -28,7 +28,7 @@ def lrrange_disk(job: Job) -> Run:
 
 
 def lrrange_own_step(job: Job) -> Run:
-    """A step of the user's own, which is copied in full."""
+    """A step of the user's own."""
     optimizer = job.optimizer()
 
     def run() -> lrrange.RangeTestResult:

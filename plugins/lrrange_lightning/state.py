@@ -46,7 +46,9 @@ class FitState:
         within: "FitState | None" = None,
     ) -> None:
         self._within = within
-        self._snapshot: LazySnapshot = LazySnapshot(optimizer, within=within._snapshot if within is not None else None)
+        self._snapshot: LazySnapshot = LazySnapshot(
+            () if optimizer is None else [optimizer], within=None if within is None else within._snapshot
+        )
         self._data_module = tree.LightningDataModule
         self._combined_loader = part(tree, "utilities", "CombinedLoader")
         self._contents: dict[int, tuple[Any, Any]] = {}

@@ -11,7 +11,7 @@ nobody expected moves the tensor to new memory instead, the guard is left with t
 Tensors that share memory with others, that are small, or whose memory PyTorch did not allocate are copied at once.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -46,11 +46,11 @@ def _has_copy_on_write() -> bool:
     return hasattr(torch, "_lazy_clone") and all(hasattr(torch._C, name) for name in _NEEDED)
 
 
-def why_not_lazy(model: nn.Module) -> str | None:
-    """Why a training of `model` must be copied in full; None if it need not."""
+def why_not_lazy(*models: nn.Module) -> str | None:
+    """Why a training of these must be copied in full; None if it need not."""
     if not _has_copy_on_write():
         return f"torch {torch.__version__} has no copy-on-write"
-    for module in model.modules():
+    for module in (module for model in models for module in model.modules()):
         # Compiled code and captured graphs hold addresses, under which a guard could not see them write.
         if hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None) is not None:
             return "the model is compiled"
@@ -60,11 +60,10 @@ def why_not_lazy(model: nn.Module) -> str | None:
 
 
 class LazySnapshot(Snapshot):
-    """As `Snapshot`, for a training whose optimizer steps it is told of.
+    """As `Snapshot`, for a training whose optimizers' steps it is told of.
 
     Args:
-        optimizer: its parameters and their state are copied when they are about to change; None if there is none to
-            watch.
+        optimizers: to be watched: their parameters and the state of these are copied when they are about to change.
         copies: where to; by default the tensor's own memory. What is copied of sparse tables is always there.
         within: a snapshot that is restored after this one. The tensors that it keeps, and their gradients, are left to
             it; `watch` and `copy_now` see to them too.
@@ -74,13 +73,13 @@ class LazySnapshot(Snapshot):
 
     def __init__(
         self,
-        optimizer: Optimizer | None = None,
+        optimizers: Sequence[Optimizer] = (),
         copies: Copies | None = None,
         *,
         within: "LazySnapshot | None" = None,
     ) -> None:
         super().__init__(copies)
-        self._optimizer = optimizer
+        self._optimizers = optimizers
         self._within = within
         self._guards: dict[int, _Guard] = {}
         self._waiting: list[_Waiting] = []
@@ -90,24 +89,18 @@ class LazySnapshot(Snapshot):
                 self._kept[key] = value, _leave
 
     def watch(self) -> list[Any]:
-        """Hear of each step of the optimizer, once all is kept. Returns the hooks, to be removed before `restore`."""
-        if self._optimizer is None:
-            return []
+        """Hear of the optimizers' steps, once all is kept. Returns the hooks, to be removed before `restore`."""
         all_guards = self._all_guards()
-        row_by_row = _ROW_BY_ROW.get(type(self._optimizer)) if steps_alone(self._optimizer) else None
-        for group in self._optimizer.param_groups:
-            by_rows = row_by_row is not None and row_by_row(group)
-            for parameter in group["params"]:
-                state = self._optimizer.state.get(parameter, {})
-                tensors = [parameter, *(value for value in state.values() if isinstance(value, torch.Tensor))]
-                guards = [all_guards[id(tensor)] for tensor in tensors if id(tensor) in all_guards]
-                if guards:
-                    self._waiting.append(_Waiting(parameter, guards, by_rows))
         hooks: list[Any] = []
-        if self._waiting:
-            hooks.append(self._optimizer.register_step_pre_hook(self._before_step))
-        if any(waiting.by_rows for waiting in self._waiting):
-            hooks.append(self._optimizer.register_step_post_hook(self._after_step))
+        # Compiled into a compiled step, they might take a guard away after the write and not before.
+        before, after = map(torch.compiler.disable, (self._before_step, self._after_step))
+        for optimizer in self._optimizers:
+            waiting = list(_waiting_in(optimizer, all_guards))
+            self._waiting += waiting
+            if waiting:
+                hooks.append(optimizer.register_step_pre_hook(before))
+            if any(one.by_rows for one in waiting):
+                hooks.append(optimizer.register_step_post_hook(after))
         return hooks
 
     def copy_now(self) -> None:
@@ -130,30 +123,30 @@ class LazySnapshot(Snapshot):
         self._guards[id(tensor)] = guard
         return guard.put_back
 
-    def _before_step(self, _: Optimizer, args: Any, kwargs: Any) -> Any:
+    def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> Any:
         if not any(callable(value) for value in (*args[1:], *kwargs.values())):
-            self._copy_in_time()
+            self._copy_in_time(optimizer)
             return None
         # An optimizer that is given a closure makes the gradients itself, and what changes is known when it has them.
         # Should it change something sooner, the guards are there.
-        return (args[0], *map(self._then_copying, args[1:])), {
-            name: self._then_copying(value) for name, value in kwargs.items()
+        return (args[0], *(self._then_copying(optimizer, value) for value in args[1:])), {
+            name: self._then_copying(optimizer, value) for name, value in kwargs.items()
         }
 
-    def _then_copying(self, argument: Any) -> Any:
+    def _then_copying(self, optimizer: Optimizer, argument: Any) -> Any:
         if not callable(argument):
             return argument
 
         def closure() -> Any:
             loss = argument()
-            self._copy_in_time()
+            self._copy_in_time(optimizer)
             return loss
 
         return closure
 
     @torch.no_grad()
-    def _copy_in_time(self) -> None:
-        self._waiting = [waiting for waiting in self._waiting if self._waits_on(waiting)]
+    def _copy_in_time(self, optimizer: Optimizer) -> None:
+        self._waiting = [one for one in self._waiting if one.optimizer is not optimizer or self._waits_on(one)]
 
     def _waits_on(self, waiting: "_Waiting") -> bool:
         """Copy what this step changes of these tensors. Returns whether some of them are still unchanged after it."""
@@ -183,12 +176,25 @@ class LazySnapshot(Snapshot):
 class _Waiting:
     """A parameter and the guards on it and its state, which wait for a step that changes them."""
 
-    __slots__ = ("by_rows", "guards", "parameter")
+    __slots__ = ("by_rows", "guards", "optimizer", "parameter")
 
-    def __init__(self, parameter: torch.Tensor, guards: list["_Guard"], by_rows: bool) -> None:
+    def __init__(self, optimizer: Optimizer, parameter: torch.Tensor, guards: list["_Guard"], by_rows: bool) -> None:
+        self.optimizer = optimizer
         self.parameter = parameter
         self.guards = guards
         self.by_rows = by_rows
+
+
+def _waiting_in(optimizer: Optimizer, guards: Mapping[int, "_Guard"]) -> Iterator[_Waiting]:
+    row_by_row = _ROW_BY_ROW.get(type(optimizer)) if steps_alone(optimizer) else None
+    for group in optimizer.param_groups:
+        by_rows = row_by_row is not None and row_by_row(group)
+        for parameter in group["params"]:
+            state = optimizer.state.get(parameter, {})
+            tensors = [parameter, *(value for value in state.values() if isinstance(value, torch.Tensor))]
+            found = [guards[id(tensor)] for tensor in tensors if id(tensor) in guards]
+            if found:
+                yield _Waiting(optimizer, parameter, found, by_rows)
 
 
 class _Guard:

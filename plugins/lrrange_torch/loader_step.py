@@ -142,7 +142,7 @@ class LoaderStep(Optimizing):
         """Keep everything, and set the present gradients aside."""
         self._processes.reshard()
         copies = copies_in(self._place)
-        state = LazySnapshot(self._optimizer, copies) if self._not_lazy is None else Snapshot(copies)
+        state = LazySnapshot([self._optimizer], copies) if self._not_lazy is None else Snapshot(copies)
         parameters = [*self._model.parameters(), *self._parameters()]
         self._grads = [(parameter, parameter.grad) for parameter in parameters]
         for parameter in parameters:

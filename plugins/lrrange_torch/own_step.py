@@ -6,12 +6,14 @@ from numbers import Real
 from typing import Any
 
 import torch
+from torch import nn
 from torch.optim import Optimizer
 
 from lrrange.errors import TargetError
 from lrrange_torch.copies import Place, check_place, copies_in
 from lrrange_torch.digest import digest_of
 from lrrange_torch.distributed import processes_of
+from lrrange_torch.lazy import LazySnapshot, why_not_lazy
 from lrrange_torch.optimizing import Optimizing
 from lrrange_torch.prepared import accelerate_state, unprepared
 from lrrange_torch.reading import read_now
@@ -51,6 +53,7 @@ class OwnStep(Optimizing):
         parameters = [parameter for one in optimizers for group in one.param_groups for parameter in group["params"]]
         self._processes = processes_of(self._restore, parameters)
         self._steps = 0
+        self._not_lazy = why_not_lazy_in(self._restore, parameters)
         check_place(snapshot)
         self._place = snapshot
         self._copied_bytes = 0
@@ -58,17 +61,19 @@ class OwnStep(Optimizing):
     def snapshot(self) -> Snapshot:
         """Keep everything."""
         self._processes.reshard()
-        state = Snapshot(copies_in(self._place))
+        copies = copies_in(self._place)
+        state = LazySnapshot(self._rates.optimizers, copies) if self._not_lazy is None else Snapshot(copies)
         try:
             state.keep(list(self._rates.optimizers))
             state.keep(accelerate_state())
             for one in self._restore:
                 state.keep_what_the_user_named(one)
             state.keep_random_state()
+            self._watch(state)
         except BaseException:
+            self._unwatch()
             state.restore()
             raise
-        self._watch(state)
         return state
 
     def restore(self, state: Snapshot) -> None:
@@ -112,7 +117,16 @@ class OwnStep(Optimizing):
             "group_ratios": list(self._rates.ratios),
             "optimizer_steps": self._optimizer_steps,
             "processes": self._processes.size,
-            "snapshot": "full: the step is your own, and may replay a captured CUDA graph",
+            "snapshot": "lazy" if self._not_lazy is None else f"full: {self._not_lazy}",
             "copied_bytes": self._copied_bytes,
             "copied_to": self._place,
         }
+
+
+def why_not_lazy_in(restore: Sequence[Any], parameters: Sequence[torch.Tensor]) -> str | None:
+    """Why a step of the user's own must be copied in full; None if it need not."""
+    modules = [one for one in restore if isinstance(one, nn.Module)]
+    tensors = [*parameters, *(parameter for module in modules for parameter in module.parameters())]
+    if any(tensor.is_cuda for tensor in tensors):
+        return "the step is your own, and may replay a captured CUDA graph"
+    return why_not_lazy(*modules)

@@ -316,20 +316,3 @@ def test_a_compiled_model_is_copied_in_full_and_the_result_says_so() -> None:
     details = sweep(model, batches())
     assert details["snapshot"] == "full: the model is compiled"
     assert details["copied_bytes"] == bytes_of(model)
-
-
-def test_a_step_of_the_users_own_is_copied_in_full_and_the_result_says_so() -> None:
-    model = wide()
-    optimizer = torch.optim.SGD(model.parameters(), 0.1)
-    x, y = batches()[0]
-
-    def step() -> torch.Tensor:
-        optimizer.zero_grad()
-        loss = F.mse_loss(model(x), y)
-        loss.backward()
-        optimizer.step()
-        return loss
-
-    details = lrrange.find_lr(step, optimizer=optimizer, restore=model, end_lr=0.1, num_steps=12).provenance.details
-    assert details["snapshot"].startswith("full: the step is your own")
-    assert details["copied_bytes"] == bytes_of(model)
