@@ -28,8 +28,8 @@ class TrainingStep(Protocol):
     `bounds()`, a mapping with `start_lr` or `end_lr` where the usual ones do not fit the optimizer; and `evaluate()`,
     the held-out loss of the training as it is, by which `confirm=True` and `compare` then judge. One is for `compare`
     alone: `set_momentum(value)`, the momentum of the steps that follow, which returns whether the optimizer has any.
-    Two let several runs be taken together, `why_alone` and `replica`; `lrrange.parallel.Replica` describes them. What is
-    wrong with the target is best raised where the adapter is made, before any step.
+    Two let several runs be taken together, `why_alone` and `replica`; `lrrange.parallel.Replica` describes them.
+    What is wrong with the target is best raised where the adapter is made, before any step.
 
     `digest()` makes `verify_restore=True` possible: an iterable of pairs, the name of something that training can
     change and its value or a hash of it, in the same order each time. It is taken before a sweep and after it.

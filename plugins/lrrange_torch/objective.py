@@ -9,6 +9,7 @@ from torch import nn
 
 from lrrange.errors import LossError, NoData, OptionError, TargetError
 from lrrange_torch.batches import to_device
+from lrrange_torch.digest import digest_of
 from lrrange_torch.reading import Reader
 
 BatchForm = Literal["inputs_and_targets", "whole"]
@@ -51,7 +52,8 @@ class Objective:
     def is_like(self, other: "Objective") -> bool:
         """Whether the other one computes the same of a model's outputs, as far as can be seen."""
         return (self._whole, self.sign) == (other._whole, other.sign) and all(
-            one is another or (isinstance(one, nn.Module) and type(one) is type(another) and repr(one) == repr(another))
+            one is another
+            or (isinstance(one, nn.Module) and type(one) is type(another) and _settings(one) == _settings(another))
             for one, another in ((self._loss_fn, other._loss_fn), (self._metric, other._metric))
         )
 
@@ -104,6 +106,10 @@ class Objective:
                 f"give a loss_fn(model, batch).",
             )
         return to_device(batch, self.device)
+
+
+def _settings(function: nn.Module) -> list[tuple[str, Any]]:
+    return list(digest_of({"loss": function}))  # what it prints leaves out most of them
 
 
 def _check_loss(loss: object, training: bool) -> None:

@@ -1,5 +1,6 @@
 """Weights of several runs in one stack: batched passes, and updates of each run at its own rate."""
 
+import contextlib
 import copy
 import itertools
 import math
@@ -110,7 +111,8 @@ class Stacked:
         except CannotBatch:
             raise
         except Exception as error:
-            raise CannotBatch(f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}") from error
+            said = str(error).strip().partition("\n")[0][:200]
+            raise CannotBatch(f"{type(error).__name__}: {said}") from error
         tolerance = self._tolerance(losses)
         for run, (loss, grads) in expected.items():
             if not torch.isfinite(loss):
@@ -162,16 +164,17 @@ class Stacked:
 
     def _pass(self, batches: Sequence[Any], runs: Iterable[int]) -> tuple[torch.Tensor, torch.Tensor]:
         """Gradients of one batch each; the losses and what is recorded, of shape (runs,)."""
-        try:
-            losses, recorded = self._batched_pass(batches)
-        except Exception:  # batches of different shapes, say. What is wrong with one by itself is raised there.
-            return self._single_passes(batches, runs)
+        passed = None
+        with contextlib.suppress(Exception):  # of batches that have different shapes, say
+            passed = self._batched_pass(batches)
+        if passed is None:
+            return self._single_passes(batches, runs)  # which raise what is wrong with one by itself
         for name, stack in self._stacks.items():
             if stack.grad is not None:
                 for held, grad in zip(self._slices, stack.grad.unbind(), strict=True):
                     before = held[name].grad
                     held[name].grad = grad if before is None else before + grad
-        return losses, recorded
+        return passed
 
     def _batched_pass(self, batches: Sequence[Any]) -> tuple[torch.Tensor, torch.Tensor]:
         for stack in self._stacks.values():

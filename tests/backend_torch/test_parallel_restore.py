@@ -1,0 +1,224 @@
+"""Whatever ends runs that are taken together, everything is back to the last bit, and the error is the user's own.
+
+`find` compares all that a training changes from before and after, also where it raises.
+"""
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+from lrrange_torch.loader_step import LoaderStep
+from torch import nn
+from torch.nn import functional as F
+
+import lrrange
+from lrrange import StopReason
+from lrrange.errors import RestoreFailed
+from tests.backend_torch.observing import of_random_states
+from tests.backend_torch.rigs import data, loader_of
+from tests.backend_torch.side_by_side import Make, find, observed, training, ways
+
+
+class Enough(Exception):
+    pass
+
+
+def loss_that_raises(number: int, error: type[BaseException]) -> Callable[..., torch.Tensor]:
+    """From so many calls on; the first sweep alone makes 30."""
+    calls = itertools.count(1)
+
+    def loss(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        if next(calls) >= number:
+            raise error("from the loss function")
+        return F.mse_loss(output, target)
+
+    return loss
+
+
+def momentous(parameters: Any) -> torch.optim.Optimizer:
+    return torch.optim.AdamW(parameters, 0.01, amsgrad=True)
+
+
+def trained(**options: Any) -> Make:
+    """An optimizer with a state, gradients left lying about, and a loader in the middle of its generator."""
+
+    def make() -> tuple[nn.Module, dict[str, Any]]:
+        model, made = training(optimizer=momentous)()
+        for inputs, targets in made["loader"]:
+            made["optimizer"].zero_grad()
+            F.mse_loss(model(inputs), targets).backward()
+            made["optimizer"].step()
+        return model, {**made, **options}
+
+    return make
+
+
+# The first loss of the runs together, the batched pass that is compared with it, and steps.
+@pytest.mark.parametrize("number", [31, 32, 33, 34, 50, 62])
+@pytest.mark.parametrize("error", [Enough, KeyboardInterrupt, SystemExit])
+def test_an_error_of_the_loss_function_is_raised_and_all_is_back(number: int, error: type[BaseException]) -> None:
+    loss = loss_that_raises(number, error)
+    # What is wrong with a batched pass alone is a reason against it, and then the first run by itself raises it.
+    with pytest.raises(error, match="from the loss function"):
+        find(trained(loss_fn=loss), "vmap")
+
+
+@pytest.mark.parametrize("number", [31, 35, 60])
+def test_an_error_of_the_loader_is_raised_and_all_is_back(number: int) -> None:
+    class Failing:
+        taken = 0
+
+        def __iter__(self) -> Iterator[Any]:
+            for batch in loader_of(data()):
+                self.taken += 1
+                if self.taken > number:
+                    raise Enough("from the loader")
+                yield batch
+
+    with pytest.raises(Enough, match="from the loader"):
+        find(trained(loader=Failing()), "vmap")
+
+
+class Refusing:
+    """A watcher that raises when it is told for the so-manieth time."""
+
+    def __init__(self, hook: str, number: int, error: type[BaseException] = Enough) -> None:
+        self.hook, self.number, self.error = hook, number, error
+        self.started = self.finished = 0
+        self.ends: list[StopReason | None] = []
+
+    def _told(self, hook: str) -> None:
+        if hook == self.hook:
+            self.number -= 1
+            if self.number == 0:
+                raise self.error("from a watcher")
+
+    @lrrange.hookimpl
+    def lrrange_started(self, sweep: lrrange.Sweep) -> None:
+        self.started += 1
+        self._told("started")
+
+    @lrrange.hookimpl
+    def lrrange_advanced(self, sweep: lrrange.Sweep) -> None:
+        self._told("advanced")
+
+    @lrrange.hookimpl
+    def lrrange_finished(self, sweep: lrrange.Sweep) -> None:
+        self.finished += 1
+        self.ends.append(sweep.stop_reason)
+        self._told("finished")
+
+
+@pytest.mark.parametrize(
+    ("hook", "number"),
+    [("started", 2), ("started", 3), ("advanced", 31), ("advanced", 44), ("advanced", 90), ("finished", 2)],
+)
+@pytest.mark.parametrize("error", [Enough, KeyboardInterrupt])
+def test_an_error_of_a_watcher_is_raised_and_all_is_back(hook: str, number: int, error: type[BaseException]) -> None:
+    watcher = Refusing(hook, number, error)
+    with pytest.raises(error, match="from a watcher"):
+        find(trained(), "vmap", watchers=[watcher])
+    assert watcher.finished == watcher.started
+
+
+def test_sweeps_that_are_interrupted_say_so() -> None:
+    watcher = Refusing("advanced", 40, KeyboardInterrupt)
+    with pytest.raises(KeyboardInterrupt):
+        find(trained(), "vmap", watchers=[watcher])
+    assert watcher.ends == [StopReason.COMPLETED, StopReason.INTERRUPTED, StopReason.INTERRUPTED]
+
+
+def test_an_error_of_the_reset_is_raised_and_all_is_back() -> None:
+    def make() -> tuple[nn.Module, dict[str, Any]]:
+        model, options = trained()()
+        calls = itertools.count()
+
+        def reset() -> None:
+            with torch.no_grad():
+                model[0].weight.zero_()
+            torch.rand(3)
+            if next(calls) == 1:
+                raise Enough("from the reset")
+
+        return model, {**options, "reset": reset}
+
+    with pytest.raises(Enough, match="from the reset"):
+        find(make, "vmap")
+
+
+def test_an_error_in_the_held_out_batches_is_raised_and_all_is_back() -> None:
+    class Failing:
+        def __iter__(self) -> Iterator[Any]:
+            raise Enough("from the held-out batches")
+            yield
+
+    with pytest.raises(Enough, match="from the held-out batches"):
+        find(trained(val_loader=Failing()), "vmap", repeats=1, confirm=True, confirm_steps=90)
+
+
+def test_a_training_goes_on_after_all_of_it_as_if_nothing_had_been() -> None:
+    def train(swept: bool) -> list[float]:
+        model, options = trained()()
+        if swept:
+            find(lambda: (model, options), "vmap", confirm=True, confirm_steps=90)
+        losses = []
+        for inputs, targets in options["loader"]:
+            options["optimizer"].zero_grad()
+            loss = F.mse_loss(model(inputs), targets)
+            loss.backward()
+            options["optimizer"].step()
+            losses.append(float(loss.detach()))
+        return losses
+
+    assert train(swept=True) == train(swept=False)
+
+
+def test_twice_in_a_row_gives_the_same_twice() -> None:
+    model, options = trained()()
+    first, second = (find(lambda: (model, options), "vmap") for _ in range(2))
+    assert first.sweeps == second.sweeps
+
+
+@pytest.mark.parametrize("parallel", ["vmap", "off"])
+@pytest.mark.parametrize("number", [40, None])
+def test_what_a_run_leaves_behind_is_found_also_where_it_raised(parallel: Any, number: int | None) -> None:
+    class Leaving(LoaderStep):
+        """Its second restore is not complete."""
+
+        restores = 0
+
+        def restore(self, state: Any) -> None:
+            super().restore(state)
+            self.restores += 1
+
+        def digest(self) -> Any:
+            yield from super().digest()
+            yield "what is left", self.restores > 1
+
+    model, options = trained()()
+    if number is not None:
+        options["loss_fn"] = loss_that_raises(number, Enough)
+    with pytest.raises(RestoreFailed, match="what is left is not as it was") as raised:
+        lrrange.find_lr(
+            Leaving(model, **options), num_steps=30, repeats=3, seed=1, parallel=parallel, verify_restore=True
+        )
+    assert (raised.value.__cause__ is None) == (number is None)
+
+
+def test_the_random_state_is_back_where_only_trials_are_taken_together() -> None:
+    model, options = trained()()
+    before, states = observed(model, options), of_random_states()
+    result = lrrange.find_lr(
+        model,
+        confirm=True,
+        confirm_steps=90,
+        parallel="vmap",
+        num_steps=30,
+        heuristic=lambda curve: lrrange.Suggestion(heuristic="in the middle", lr=3e-3),
+        **options,
+    )
+    assert ways(result) == ["5 runs together", "2 runs together"]
+    assert observed(model, options) == before
+    assert of_random_states() == states
