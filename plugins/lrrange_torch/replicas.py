@@ -16,10 +16,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from lrrange import Sweep
+from lrrange import StopReason, Sweep
 from lrrange.errors import NoData
 from lrrange.protocol import deferred_interrupts
-from lrrange.sweep import StopReason
 from lrrange_torch.batching import CannotBatch, Parts, distinct, starts_workers, why_not_alike, why_not_batched
 from lrrange_torch.reading import STEPS_LATE, Arriving
 from lrrange_torch.stacked import Stacked, tensors_of
@@ -117,6 +116,8 @@ class _Batch:
             for step in self._steps:
                 restoring.callback(step.restore, step.snapshot())
             self._start()
+            for stream in self._streams:
+                restoring.callback(stream.close)
             self._check()
             if measure:
                 self._measure(alone)
@@ -226,15 +227,13 @@ class _Batch:
             sweep, step = self._sweeps[run], self._replicas[run].step
             if not sweep.running:
                 continue  # it ended by what it was told since
-            if len(sweep.points) + 1 == sweep.plan.num_steps and hasattr(step, "evaluate"):
-                self._stacked.load(run)
-                random = random_state(
-                    step.parts.loader
-                )  # which the evaluation of the next run is to begin with as well
+            if len(sweep.points) + 1 < sweep.plan.num_steps or not hasattr(step, "evaluate"):
                 sweep.tell(losses[run])
-                random.restore()
-            else:
-                sweep.tell(losses[run])
+                continue
+            self._stacked.load(run)
+            random = random_state(step.parts.loader)  # with which the next run's evaluation is to begin too
+            sweep.tell(losses[run])
+            random.restore()
 
 
 @contextlib.contextmanager
