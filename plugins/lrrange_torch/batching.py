@@ -104,9 +104,16 @@ def _settings(model: nn.Module) -> list[tuple[str, type[nn.Module], dict[str, st
     """Of what kind its modules are, and how they print what they hold besides weights and buffers; hooks, say."""
     apart = ("_parameters", "_buffers", "_modules")
     return [
-        (name, type(module), {key: repr(value) for key, value in vars(module).items() if key not in apart})
+        (name, type(module), {key: _printed(value) for key, value in vars(module).items() if key not in apart})
         for name, module in model.named_modules()
     ]
+
+
+def _printed(value: Any) -> str:
+    if type(value).__repr__ is not object.__repr__:
+        return repr(value)
+    # Which would print an address, by which no two are alike.
+    return f"{type(value)} {vars(value) if hasattr(value, '__dict__') else ''}"
 
 
 def starts_workers(loader: object) -> bool:

@@ -216,6 +216,21 @@ def test_cells_that_are_not_alike_are_taken_one_by_one_and_say_why(make: Any, re
     assert [cell.result.curve for cell in other.cells] == [cell.result.curve for cell in off.cells]
 
 
+def test_models_that_hold_objects_of_one_kind_are_alike() -> None:
+    class Notes:
+        def __init__(self) -> None:
+            self.lines: list[str] = []
+
+    def noting(value: float) -> Any:
+        seed_all()
+        model = mlp()
+        model.notes = Notes()
+        return made_of(model, nn.MSELoss())
+
+    cells = lrrange.grid(noting, {"value": [0, 1]}, parallel="vmap", **ALONE).cells
+    assert [ways(cell.result) for cell in cells] == [["2 runs together"]] * 2
+
+
 def test_losses_that_print_alike_and_are_not_are_found_out_by_what_they_say() -> None:
     def smoothed(value: float) -> Any:
         seed_all()
