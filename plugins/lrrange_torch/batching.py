@@ -110,7 +110,8 @@ def _settings(model: nn.Module) -> list[tuple[str, type[nn.Module], dict[str, st
 
 
 def _printed(value: Any) -> str:
-    if type(value).__repr__ is not object.__repr__:
+    prints_itself: object = type(value).__repr__
+    if prints_itself is not object.__repr__:
         return repr(value)
     # Which would print an address, by which no two are alike.
     return f"{type(value)} {vars(value) if hasattr(value, '__dict__') else ''}"
