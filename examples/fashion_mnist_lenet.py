@@ -26,9 +26,9 @@ from torch.utils.data import DataLoader, TensorDataset, random_split
 from torchvision.datasets import MNIST, FashionMNIST
 
 import lrrange
+from lrrange.comparison.paired_t import Difference
 from lrrange.errors import RateNotInForce
-from lrrange.paired import Difference
-from lrrange.plotting import save_plot
+from lrrange.report.plot import save_plot
 
 DATA = {"fashion-mnist": FashionMNIST, "mnist": MNIST}
 ARTICLE = {"1e-5": 1e-5, "1e-4": 1e-4, "1e-1": 1e-1, "0.0363": 0.0363, "2e-3": 2e-3}

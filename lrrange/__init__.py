@@ -9,28 +9,28 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from lrrange.curve import Curve
-from lrrange.divergence import Divergence
+from lrrange.advice.heuristics import Refusal, Suggestion
+from lrrange.advice.ranges import LRRange
+from lrrange.advice.verdict import Verdict
 from lrrange.errors import LRRangeError, NoSuggestion
-from lrrange.ranges import LRRange
+from lrrange.finder.trials import Confirmation, Trial
 from lrrange.result import Provenance, RangeTestResult
-from lrrange.schedule import SweepPlan
-from lrrange.suggest import Refusal, Suggestion
-from lrrange.sweep import Point, StopReason, Sweep
-from lrrange.trials import Confirmation, Trial
-from lrrange.verdict import Verdict
+from lrrange.sweep.curve import Curve
+from lrrange.sweep.divergence import Divergence
+from lrrange.sweep.plan import SweepPlan
+from lrrange.sweep.sweep import Point, StopReason, Sweep
 
 if TYPE_CHECKING:
-    from lrrange.comparer import compare
-    from lrrange.comparison import Comparison, NoWinner, Run
+    from lrrange.comparison.compare import compare
+    from lrrange.comparison.comparison import Comparison, NoWinner, Run
+    from lrrange.comparison.policies import Policy
     from lrrange.cyclical import Cycle, OneCycle, exp_range, one_cycle, triangular, triangular2
-    from lrrange.finder import find_lr
-    from lrrange.grids import Grid, GridCell, grid
+    from lrrange.finder.grid import Grid, GridCell, grid
+    from lrrange.finder.range_test import find_lr
     from lrrange.hookspecs import hookimpl
     from lrrange.plugins import list_plugins, make_schedule, register, unregister
-    from lrrange.policies import Policy
-    from lrrange.protocol import Driver, TrainingStep
-    from lrrange.storage import load
+    from lrrange.protocol.training_step import Driver, TrainingStep
+    from lrrange.storage.documents import load
 
 __all__ = [
     "Comparison",
@@ -75,23 +75,23 @@ __all__ = [
 ]
 
 _ON_FIRST_USE = {
-    "Comparison": "lrrange.comparison",
+    "Comparison": "lrrange.comparison.comparison",
     "Cycle": "lrrange.cyclical",
-    "Driver": "lrrange.protocol",
-    "Grid": "lrrange.grids",
-    "GridCell": "lrrange.grids",
-    "NoWinner": "lrrange.comparison",
+    "Driver": "lrrange.protocol.training_step",
+    "Grid": "lrrange.finder.grid",
+    "GridCell": "lrrange.finder.grid",
+    "NoWinner": "lrrange.comparison.comparison",
     "OneCycle": "lrrange.cyclical",
-    "Policy": "lrrange.policies",
-    "Run": "lrrange.comparison",
-    "TrainingStep": "lrrange.protocol",
-    "compare": "lrrange.comparer",
+    "Policy": "lrrange.comparison.policies",
+    "Run": "lrrange.comparison.comparison",
+    "TrainingStep": "lrrange.protocol.training_step",
+    "compare": "lrrange.comparison.compare",
     "exp_range": "lrrange.cyclical",
-    "find_lr": "lrrange.finder",
-    "grid": "lrrange.grids",
+    "find_lr": "lrrange.finder.range_test",
+    "grid": "lrrange.finder.grid",
     "hookimpl": "lrrange.hookspecs",
     "list_plugins": "lrrange.plugins",
-    "load": "lrrange.storage",
+    "load": "lrrange.storage.documents",
     "make_schedule": "lrrange.plugins",
     "one_cycle": "lrrange.cyclical",
     "register": "lrrange.plugins",

@@ -16,8 +16,8 @@ from typing import Any, Literal, Protocol, get_args
 
 import attrs
 
+from lrrange.advice.ranges import LRRange
 from lrrange.errors import OptionError, PlanError
-from lrrange.ranges import LRRange
 from lrrange.result import RangeTestResult
 
 CycleMode = Literal["triangular", "triangular2", "exp_range"]

@@ -9,13 +9,13 @@ from typing import Any
 
 import pluggy
 
-from lrrange.comparison import Run
-from lrrange.policies import Policy
-from lrrange.protocol import Driver, TrainingStep
-from lrrange.ranges import LRRange
-from lrrange.schedule import SweepPlan
-from lrrange.suggest import Heuristic
-from lrrange.sweep import Point, Sweep
+from lrrange.advice.heuristics import Heuristic
+from lrrange.advice.ranges import LRRange
+from lrrange.comparison.comparison import Run
+from lrrange.comparison.policies import Policy
+from lrrange.protocol.training_step import Driver, TrainingStep
+from lrrange.sweep.plan import SweepPlan
+from lrrange.sweep.sweep import Point, Sweep
 
 hookspec = pluggy.HookspecMarker("lrrange")
 hookimpl = pluggy.HookimplMarker("lrrange")

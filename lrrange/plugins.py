@@ -9,8 +9,8 @@ import attrs
 import pluggy
 
 from lrrange import hookspecs
+from lrrange.advice.heuristics import HEURISTICS, Heuristic
 from lrrange.errors import BackendNotFound, LRRangeError, OptionError, PluginUnavailable
-from lrrange.suggest import HEURISTICS, Heuristic
 
 GROUP = "lrrange"
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from lrrange.curve import Curve
+from lrrange.advice.heuristics import DEFAULT, HEURISTICS, Heuristic, Refusal, Suggestion, ask, known_name
+from lrrange.advice.ranges import DEFAULT_RANGE, RANGE_RULES, LRRange, range_rule
+from lrrange.advice.verdict import Verdict, judge
 from lrrange.errors import LRRangeError, RatesTooFarApart, StillFalls, TargetError, UnknownName
-from lrrange.ranges import DEFAULT_RANGE, RANGE_RULES, LRRange, range_rule
-from lrrange.schedule import SweepPlan
-from lrrange.suggest import DEFAULT, HEURISTICS, Heuristic, Refusal, Suggestion, ask, known_name
-from lrrange.sweep import StopReason
-from lrrange.trials import Confirmation
-from lrrange.verdict import Verdict, judge
+from lrrange.finder.trials import Confirmation
+from lrrange.sweep.curve import Curve
+from lrrange.sweep.plan import SweepPlan
+from lrrange.sweep.sweep import StopReason
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -178,7 +178,7 @@ class RangeTestResult:
 
     def save(self, path: str | Path) -> None:
         """Write the result as JSON, all of it or nothing. Raises: SaveError. `lrrange.load` reads it."""
-        from lrrange.storage import save
+        from lrrange.storage.documents import save
 
         save(self, path)
 
@@ -190,17 +190,17 @@ class RangeTestResult:
         Returns: the axes.
         Raises: MissingExtra if matplotlib is not installed.
         """
-        from lrrange.plotting import plot
+        from lrrange.report.plot import plot
 
         return plot(self, ax)
 
     def __rich__(self) -> Any:
-        from lrrange.rendering import as_rich
+        from lrrange.report.table import as_rich
 
         return as_rich(self)
 
     def _repr_html_(self) -> str:
-        from lrrange.rendering import as_html
+        from lrrange.report.table import as_html
 
         return as_html(self)
 

@@ -20,10 +20,10 @@ from typing import Any
 import attrs
 
 from lrrange.errors import LRRangeError
-from lrrange.finder import find_lr
+from lrrange.finder.range_test import find_lr
 from lrrange.hookspecs import hookimpl
 from lrrange.result import RangeTestResult
-from lrrange.sweep import Point, StopReason, Sweep
+from lrrange.sweep.sweep import Point, StopReason, Sweep
 
 
 @attrs.frozen(kw_only=True)

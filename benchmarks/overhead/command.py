@@ -12,11 +12,11 @@ import torch
 from benchmarks.overhead import growth as growing
 from benchmarks.overhead import page as pages
 from benchmarks.overhead.imports import measure_imports
-from benchmarks.overhead.measuring import RESULTS, write
+from benchmarks.overhead.many_sweeps import COUNTS, measure_together
 from benchmarks.overhead.memory import measure_memory, one_run
+from benchmarks.overhead.records import RESULTS, write
 from benchmarks.overhead.timing import measure_time, summary
-from benchmarks.overhead.together import COUNTS, measure_together
-from benchmarks.overhead.variants import BASELINE, VARIANTS
+from benchmarks.overhead.variants.registry import BASELINE, VARIANTS
 from benchmarks.overhead.workloads import WORKLOADS
 
 _results = click.option(

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from benchmarks.overhead.measuring import Record, machine, once, spread
-from benchmarks.overhead.variants import BASELINE
+from benchmarks.overhead.records import Record, machine, once, spread
+from benchmarks.overhead.variants.registry import BASELINE
 from benchmarks.overhead.workloads import Job, Timed, classified, from_memory, mlp, sgd, tiny
 
 SWEEP = "lrrange_torch"

@@ -4,7 +4,7 @@ import subprocess
 import sys
 import time
 
-from benchmarks.overhead.measuring import Record, machine, spread
+from benchmarks.overhead.records import Record, machine, spread
 
 IMPORTS = {
     "python": "pass",

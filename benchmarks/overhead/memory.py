@@ -8,8 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.overhead.measuring import Record, machine, quiet, spread
-from benchmarks.overhead.variants import BASELINE, VARIANTS
+from benchmarks.overhead.records import Record, machine, quiet, spread
+from benchmarks.overhead.variants.registry import BASELINE, VARIANTS
 from benchmarks.overhead.workloads import build
 
 # Enough to see a snapshot, the steps' own memory and a restore.

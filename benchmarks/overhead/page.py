@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from benchmarks.overhead.growth import AXES
-from benchmarks.overhead.measuring import read
+from benchmarks.overhead.records import read
 from benchmarks.overhead.tables import TABLES
 
 PAGE = Path(__file__).parents[2] / "docs" / "overhead.md"

@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from benchmarks.overhead.growth import AXES
-from benchmarks.overhead.measuring import Record, read
-from benchmarks.overhead.variants import FITS, LOOPS, OWN, PEERS
+from benchmarks.overhead.records import Record, read
+from benchmarks.overhead.variants.registry import FITS, LOOPS, OWN, PEERS
 from benchmarks.overhead.workloads import WORKLOADS
 
 _DEVICES = ("cpu", "cuda")

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 
 import click
 
-from benchmarks.overhead.measuring import Record, machine, once, spread
-from benchmarks.overhead.variants import BASELINE
+from benchmarks.overhead.records import Record, machine, once, spread
+from benchmarks.overhead.variants.registry import BASELINE
 from benchmarks.overhead.workloads import build
 
 # Of whose own loop, without a sweep, a variant is a multiple.

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from benchmarks.quality import models
+from benchmarks.quality.tasks import models
 
 Batches = list[tuple[torch.Tensor, torch.Tensor]]
 
@@ -107,7 +107,7 @@ def tiny(steps: int) -> Job:
 
 @functools.cache
 def _digits() -> TensorDataset:
-    from benchmarks.quality.data import mnist
+    from benchmarks.quality.tasks.data import mnist
 
     return TensorDataset(*mnist()[0])
 

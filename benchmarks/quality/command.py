@@ -7,14 +7,14 @@ from pathlib import Path
 import click
 import torch
 
-from benchmarks.quality.data import DATA_ROOT
+from benchmarks.quality.asking import run
 from benchmarks.quality.finders import FINDERS
 from benchmarks.quality.ground_truth import measure
 from benchmarks.quality.recordings import record_held_out, record_sweeps
-from benchmarks.quality.report import Measurements, sections, write
-from benchmarks.quality.scoring import run
+from benchmarks.quality.report.tables import Measurements, sections, write
 from benchmarks.quality.store import RESULTS, Store
-from benchmarks.quality.tasks import GROUPS, TASKS, group_of
+from benchmarks.quality.tasks.data import DATA_ROOT
+from benchmarks.quality.tasks.registry import GROUPS, TASKS, group_of
 
 
 @click.command()

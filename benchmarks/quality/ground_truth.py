@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from torch.optim import Optimizer
 
-from benchmarks.quality.problem import Task
 from benchmarks.quality.store import Store
-from benchmarks.quality.tasks import TASKS, group_of
+from benchmarks.quality.tasks.registry import TASKS, group_of
+from benchmarks.quality.tasks.task import Task
 
 Protocol = Literal["constant", "onecycle"]
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.quality.problem import Problem
-from benchmarks.quality.scoring import SEEDS
+from benchmarks.quality.asking import SEEDS
 from benchmarks.quality.store import Store
-from benchmarks.quality.tasks import TASKS
+from benchmarks.quality.tasks.registry import TASKS
+from benchmarks.quality.tasks.task import Problem
 from lrrange import Curve, Sweep, SweepPlan
 
 START_LR, END_LR = 1e-7, 10.0

@@ -7,7 +7,7 @@ from typing import Any
 import attrs
 import numpy as np
 
-from benchmarks.quality.tasks import GROUPS, TASKS, Group, group_of
+from benchmarks.quality.tasks.registry import GROUPS, TASKS, Group, group_of
 
 RESULTS = Path(__file__).resolve().parent / "results"
 

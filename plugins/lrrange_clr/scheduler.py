@@ -11,8 +11,8 @@ from typing import Any, get_args
 
 import attrs
 import torch
-from lrrange_torch.momentum import momentum_of, set_momentum
-from lrrange_torch.rates import GroupRates, set_rate
+from lrrange_torch.optimizer.momentum import momentum_of, set_momentum
+from lrrange_torch.optimizer.rates import GroupRates, set_rate
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 

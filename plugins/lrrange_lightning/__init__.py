@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrrange import Driver, TrainingStep, hookimpl
 from lrrange.errors import MissingExtra
-from lrrange_lightning.trees import installed, tree_of
+from lrrange_lightning.compat import installed, tree_of
 
 if TYPE_CHECKING:
     from lrrange_lightning.callbacks import LRRangeTest, VerifyRate
@@ -28,7 +28,7 @@ if find_spec("torch") is None or not installed():
 @hookimpl
 def lrrange_adapt(target: object, options: Mapping[str, Any]) -> Driver | TrainingStep | None:
     """A Trainer of either tree, and what the callback makes of a fit that is under way."""
-    stepping = sys.modules.get("lrrange_lightning.step")
+    stepping = sys.modules.get("lrrange_lightning.fit_step")
     if stepping is not None and isinstance(target, stepping.FitStep):
         return target  # type: ignore[no-any-return]  # not imported here, so not known to be what it is
     if tree_of(target, "Trainer") is None:
@@ -44,7 +44,7 @@ def lrrange_apply(optimizer: object, lr: float, scheduler: object | None) -> Map
     """The attribute or hyper-parameter of a LightningModule that its `configure_optimizers` reads."""
     if tree_of(optimizer, "LightningModule") is None:
         return None
-    from lrrange_lightning.applying import apply_to_module
+    from lrrange_lightning.apply_rate import apply_to_module
 
     return apply_to_module(optimizer, lr, scheduler)
 

@@ -6,7 +6,7 @@ from typing import Any
 from torch.utils.data import DataLoader
 
 from lrrange.errors import NoData, TargetError
-from lrrange_lightning.trees import to_device
+from lrrange_lightning.compat import to_device
 
 # Batches in a row that may be None, or refused by the module.
 _PATIENCE = 25

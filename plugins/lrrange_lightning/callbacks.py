@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from lrrange import Curve, Divergence, RangeTestResult, find_lr
 from lrrange.errors import OptionError, RateNotInForce
-from lrrange.schedule import Shape
-from lrrange.smoothing import SmoothingKind
-from lrrange_lightning.applying import apply_to_fit, rate_to_apply
-from lrrange_lightning.places import sources
-from lrrange_lightning.proof import Proof
-from lrrange_lightning.step import FitStep, chosen_optimizers
-from lrrange_lightning.trees import needed
+from lrrange.sweep.plan import Shape
+from lrrange.sweep.smoothing import SmoothingKind
+from lrrange_lightning.apply_rate import apply_to_fit, rate_to_apply
+from lrrange_lightning.compat import needed
+from lrrange_lightning.fit_step import FitStep, chosen_optimizers
+from lrrange_lightning.rate_sources import sources
+from lrrange_lightning.verification import Proof
 
 if TYPE_CHECKING:
     import lightning.pytorch

@@ -7,17 +7,17 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from lrrange_torch.digest import digest_of
+from lrrange_torch.snapshot.digest import digest_of
 from torch.utils.data import DataLoader
 
-from lrrange.curve import Curve
 from lrrange.errors import NoData, OptionError, TargetError
 from lrrange.protocol import StepDriver, deferred_interrupts
 from lrrange.sweep import Sweep
-from lrrange_lightning.quiet import silence
-from lrrange_lightning.state import FitState
-from lrrange_lightning.step import FitStep, check_strategy
-from lrrange_lightning.trees import has_spawning_launcher, leave_fit, tree_of
+from lrrange.sweep.curve import Curve
+from lrrange_lightning.compat import has_spawning_launcher, leave_fit, tree_of
+from lrrange_lightning.fit_state import FitState
+from lrrange_lightning.fit_step import FitStep, check_strategy
+from lrrange_lightning.silence import silence
 
 # What the module has yet to be told when the fit's first callbacks hear that training starts.
 _FIRST_HOOKS = ("on_train_start", "on_train_epoch_start")
@@ -38,7 +38,7 @@ class TrainerDriver:
         model: the LightningModule.
         train_dataloaders, val_dataloaders, datamodule: as for `trainer.fit`.
         ckpt_path: a checkpoint file to sweep from, as for `trainer.fit`.
-        optimizer, monitor, val_monitor, restore: see `lrrange_lightning.step.FitStep`.
+        optimizer, monitor, val_monitor, restore: see `lrrange_lightning.fit_step.FitStep`.
     Raises: TargetError or OptionError for what cannot be swept.
     """
 

@@ -3,8 +3,8 @@
 from typing import Any
 
 from lrrange.errors import LossError
-from lrrange_lightning.quiet import undirected_logging
-from lrrange_lightning.reading import mean_over_processes
+from lrrange_lightning.loss import mean_over_processes
+from lrrange_lightning.silence import undirected_logging
 
 
 def held_out_loss(trainer: Any, module: Any, monitor: str | None) -> float:

@@ -12,7 +12,7 @@ from lrrange import TrainingStep, hookimpl
 from lrrange.errors import MissingExtra
 
 if TYPE_CHECKING:
-    from lrrange_torch.guard import RateGuard, verify
+    from lrrange_torch.optimizer.guard import RateGuard, verify
 
 __all__ = ["RateGuard", "verify"]
 
@@ -47,7 +47,7 @@ def lrrange_apply(optimizer: object, lr: float, scheduler: object | None) -> Map
     torch = sys.modules.get("torch")
     if torch is None or not isinstance(optimizer, torch.optim.Optimizer):
         return None
-    from lrrange_torch.rates import apply_rate
+    from lrrange_torch.optimizer.rates import apply_rate
 
     return apply_rate(optimizer, lr, scheduler)
 
@@ -55,6 +55,6 @@ def lrrange_apply(optimizer: object, lr: float, scheduler: object | None) -> Map
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'lrrange_torch' has no attribute {name!r}")
-    from lrrange_torch import guard
+    from lrrange_torch.optimizer import guard
 
     return getattr(guard, name)

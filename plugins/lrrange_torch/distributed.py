@@ -14,7 +14,7 @@ from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from lrrange.errors import ProcessFailed, TargetError
-from lrrange_torch.reading import Reader, read_now, reader_for
+from lrrange_torch.deferred_loss import Reader, read_now, reader_for
 
 Result = TypeVar("Result")
 

@@ -13,20 +13,20 @@ from torch.optim import Optimizer
 
 from lrrange import Sweep
 from lrrange.errors import OptionError
+from lrrange_torch.accelerate import accelerate_state, unprepared
 from lrrange_torch.batches import Batches
-from lrrange_torch.batching import Parts
 from lrrange_torch.checks import check_options, check_trains
-from lrrange_torch.copies import Place, check_place, copies_in
-from lrrange_torch.digest import digest_of
+from lrrange_torch.deferred_loss import LateReading, read_now
 from lrrange_torch.distributed import Alone, processes_of
-from lrrange_torch.lazy import LazySnapshot, why_not_lazy
 from lrrange_torch.objective import BatchForm, MetricMode, Objective
-from lrrange_torch.optimizing import Optimizing
-from lrrange_torch.pace import Pace
-from lrrange_torch.prepared import accelerate_state, unprepared
-from lrrange_torch.reading import LateReading, read_now
-from lrrange_torch.replicas import Replica, why_alone
-from lrrange_torch.state import Snapshot, seed_everything
+from lrrange_torch.optimizer.rate_control import Optimizing
+from lrrange_torch.snapshot.copy_on_write import LazySnapshot, why_not_lazy
+from lrrange_torch.snapshot.copy_stores import Place, check_place, copies_in
+from lrrange_torch.snapshot.digest import digest_of
+from lrrange_torch.snapshot.snapshot import Snapshot, seed_everything
+from lrrange_torch.vmap.eligibility import Parts
+from lrrange_torch.vmap.runs import Replica, why_alone
+from lrrange_torch.vmap.step_timer import Pace
 
 # Enough for `Pace` to know.
 _STEPS_TO_TIME = 10

@@ -9,8 +9,8 @@ from torch import nn
 
 from lrrange.errors import LossError, NoData, OptionError, TargetError
 from lrrange_torch.batches import to_device
-from lrrange_torch.digest import digest_of
-from lrrange_torch.reading import Reader
+from lrrange_torch.deferred_loss import Reader
+from lrrange_torch.snapshot.digest import digest_of
 
 BatchForm = Literal["inputs_and_targets", "whole"]
 MetricMode = Literal["max", "min"]

@@ -10,14 +10,14 @@ from torch import nn
 from torch.optim import Optimizer
 
 from lrrange.errors import TargetError
-from lrrange_torch.copies import Place, check_place, copies_in
-from lrrange_torch.digest import digest_of
+from lrrange_torch.accelerate import accelerate_state, unprepared
+from lrrange_torch.deferred_loss import read_now
 from lrrange_torch.distributed import processes_of
-from lrrange_torch.lazy import LazySnapshot, why_not_lazy
-from lrrange_torch.optimizing import Optimizing
-from lrrange_torch.prepared import accelerate_state, unprepared
-from lrrange_torch.reading import read_now
-from lrrange_torch.state import Snapshot, seed_everything
+from lrrange_torch.optimizer.rate_control import Optimizing
+from lrrange_torch.snapshot.copy_on_write import LazySnapshot, why_not_lazy
+from lrrange_torch.snapshot.copy_stores import Place, check_place, copies_in
+from lrrange_torch.snapshot.digest import digest_of
+from lrrange_torch.snapshot.snapshot import Snapshot, seed_everything
 
 # Steps that a user's own step may take without the optimizer moving (accumulation, a GradScaler finding its scale).
 _PATIENCE = 25

@@ -4,9 +4,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from lrrange import hookimpl
-from lrrange.comparison import Run
+from lrrange.comparison.comparison import Run
+from lrrange.comparison.policies import Policy
 from lrrange.errors import MissingExtra
-from lrrange.policies import Policy
 
 try:
     from torch.utils.tensorboard import SummaryWriter

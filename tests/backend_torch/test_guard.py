@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from lrrange_torch import verify
-from lrrange_torch.rates import apply_rate
+from lrrange_torch.optimizer.rates import apply_rate
 from torch import nn
 
 from lrrange.errors import OptionError, RateNotInForce

@@ -8,10 +8,10 @@ import lrrange_torch.distributed
 import lrrange_torch.loader_step
 import pytest
 import torch
+from lrrange_torch.deferred_loss import LateReading, read_now
 from lrrange_torch.loader_step import LoaderStep
+from lrrange_torch.optimizer.rates import GroupRates
 from lrrange_torch.own_step import OwnStep
-from lrrange_torch.rates import GroupRates
-from lrrange_torch.reading import LateReading, read_now
 from torch import nn
 from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode

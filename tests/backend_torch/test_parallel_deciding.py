@@ -5,12 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 import lrrange_torch.loader_step
-import lrrange_torch.replicas
+import lrrange_torch.vmap.runs
 import pytest
 import torch
 from lrrange_torch.loader_step import LoaderStep
-from lrrange_torch.pace import Pace
-from lrrange_torch.replicas import Replica
+from lrrange_torch.vmap.runs import Replica
+from lrrange_torch.vmap.step_timer import Pace
 from torch import nn
 from torch.nn import functional as F
 
@@ -100,7 +100,7 @@ def test_where_none_was_before_some_steps_are_taken_and_taken_back() -> None:
 
 def test_pace_counts_batches_of_a_run_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
     times = iter([0.0, 5.0, 100.0, 104.0, 200.0])
-    monkeypatch.setattr("lrrange_torch.pace.time.perf_counter", lambda: next(times))
+    monkeypatch.setattr("lrrange_torch.vmap.step_timer.time.perf_counter", lambda: next(times))
     pace = Pace()
     pace.begin(7)
     pace.end(27)
@@ -120,7 +120,7 @@ def test_copies_that_would_not_fit_are_not_made_unless_asked_for(
     monkeypatch: pytest.MonkeyPatch, paced: Callable[[float], None]
 ) -> None:
     paced(1e3)
-    monkeypatch.setattr(lrrange_torch.replicas, "_MOST_BYTES", 100)
+    monkeypatch.setattr(lrrange_torch.vmap.runs, "_MOST_BYTES", 100)
     (way,) = ways(find(training(), "auto", **LONG))
     assert way == "2 runs one by one: 2 copies and their gradients would take 0 MiB, more than 0"
     assert ways(find(training(), "vmap", **LONG)) == [TOGETHER]
@@ -167,14 +167,14 @@ class Row:
 def late(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs that are taken together are told their losses late, as on CUDA."""
     Row.rows, Row.read_behind = [], []
-    make = lrrange_torch.replicas._Batch.__init__
+    make = lrrange_torch.vmap.runs._Batch.__init__
 
     def init(self: Any, replicas: Any) -> None:
         make(self, replicas)
         self._late = LATE
 
-    monkeypatch.setattr(lrrange_torch.replicas._Batch, "__init__", init)
-    monkeypatch.setattr(lrrange_torch.replicas, "Arriving", Row)
+    monkeypatch.setattr(lrrange_torch.vmap.runs._Batch, "__init__", init)
+    monkeypatch.setattr(lrrange_torch.vmap.runs, "Arriving", Row)
 
 
 @pytest.mark.usefixtures("late")
@@ -244,7 +244,7 @@ def test_on_cuda_trials_are_taken_together_and_no_step_synchronises(
         options["loader"] = [(x.cuda(), y.cuda()) for x, y in loader_of(data())]
         return model, options
 
-    step = lrrange_torch.replicas._Batch._step
+    step = lrrange_torch.vmap.runs._Batch._step
     checked = []
 
     def without_waiting(self: Any, going: Any) -> None:
@@ -258,7 +258,7 @@ def test_on_cuda_trials_are_taken_together_and_no_step_synchronises(
             torch.cuda.set_sync_debug_mode("default")
         checked.append(self._taken)
 
-    monkeypatch.setattr(lrrange_torch.replicas._Batch, "_step", without_waiting)
+    monkeypatch.setattr(lrrange_torch.vmap.runs._Batch, "_step", without_waiting)
     results = []
     for parallel in ("off", "vmap"):
         model, options = make()

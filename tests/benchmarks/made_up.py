@@ -5,7 +5,7 @@ import struct
 
 import torch
 
-from benchmarks.quality.scoring import SEEDS
+from benchmarks.quality.asking import SEEDS
 from benchmarks.quality.store import Store
 
 RATES = [0.001, 0.01, 0.1, 1.0]

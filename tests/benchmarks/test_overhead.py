@@ -8,13 +8,14 @@ import pytest
 import torch
 from click.testing import CliRunner
 
-from benchmarks.overhead import growth, variants
+from benchmarks.overhead import growth
 from benchmarks.overhead.command import main
-from benchmarks.overhead.measuring import RESULTS, once, read, write
 from benchmarks.overhead.memory import one_run
 from benchmarks.overhead.page import PAGE, fill
+from benchmarks.overhead.records import RESULTS, once, read, write
 from benchmarks.overhead.tables import TABLES
 from benchmarks.overhead.timing import measure_time
+from benchmarks.overhead.variants import registry as variants
 from benchmarks.overhead.workloads import WORKLOADS, build
 
 OWN_LOOPS = ("bare", "bare_item", "floor", "lrrange_torch", "lrrange_own_step")

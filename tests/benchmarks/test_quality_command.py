@@ -5,11 +5,11 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks.quality.command import main
-from benchmarks.quality.leave_one_out import Distances, between, leave_one_out, recorded_readings, study
-from benchmarks.quality.plots import draw
-from benchmarks.quality.report import PAGE, Measurements, fill, sections, summary
+from benchmarks.quality.report.cross_validation import Distances, between, leave_one_out, recorded_readings, study
+from benchmarks.quality.report.plots import draw
+from benchmarks.quality.report.tables import PAGE, Measurements, fill, sections, summary
 from benchmarks.quality.store import RESULTS, Store
-from benchmarks.quality.tasks import TASKS
+from benchmarks.quality.tasks.registry import TASKS
 from tests.benchmarks.made_up import store_with_truth
 
 

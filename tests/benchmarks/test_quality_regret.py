@@ -2,8 +2,8 @@ import math
 
 import pytest
 
-from benchmarks.quality.summary import calibration, movement, regret, steps
-from benchmarks.quality.truth import Truth
+from benchmarks.quality.regret import Truth
+from benchmarks.quality.report.statistics import calibration, movement, regret, steps
 from tests.benchmarks.made_up import store_with_truth
 
 TASK = "logistic"

@@ -1,11 +1,11 @@
 import pytest
 import torch
 
-from benchmarks.quality.data import DATA_ROOT
 from benchmarks.quality.finders.registry import MeteredTask, shared
 from benchmarks.quality.recordings import replay
 from benchmarks.quality.store import Store
-from benchmarks.quality.tasks import TASKS
+from benchmarks.quality.tasks.data import DATA_ROOT
+from benchmarks.quality.tasks.registry import TASKS
 from lrrange import find_lr
 from lrrange.errors import NoData
 from tests.benchmarks.made_up import write_images

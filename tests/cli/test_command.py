@@ -82,7 +82,7 @@ def test_a_terminal_that_knows_only_ascii_gets_the_table_too(project):
 
 
 def test_the_demo_without_torch_names_the_extra(lrrange, one_error_line, monkeypatch):
-    monkeypatch.setattr("lrrange.cli.check_plottable", lambda _: None)
+    monkeypatch.setattr("lrrange.cli.commands.check_plottable", lambda _: None)
     monkeypatch.setitem(sys.modules, "torch", None)
     for name in [name for name in sys.modules if name.partition(".")[0] == "lrrange_torch"]:
         monkeypatch.delitem(sys.modules, name)

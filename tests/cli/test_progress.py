@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 import lrrange
-from lrrange.progress import ProgressBar
+from lrrange.report.progress import ProgressBar
 
 
 class Loop:

@@ -8,9 +8,9 @@ import pytest
 from rich.console import Console
 
 import lrrange
-from lrrange.rendering import as_html, as_rich
+from lrrange.advice.heuristics import HEURISTICS
+from lrrange.report.table import as_html, as_rich
 from lrrange.result import read
-from lrrange.suggest import HEURISTICS
 
 
 def result_of(loss, lr=None, stop_reason=lrrange.StopReason.COMPLETED, **fields):

@@ -2,10 +2,10 @@ import attrs
 import pytest
 
 import lrrange
-from lrrange.comparison import Checkpoint, Run
-from lrrange.policies import Policy
+from lrrange.advice.heuristics import HEURISTICS
+from lrrange.comparison.comparison import Checkpoint, Run
+from lrrange.comparison.policies import Policy
 from lrrange.result import read
-from lrrange.suggest import HEURISTICS
 
 
 @pytest.fixture

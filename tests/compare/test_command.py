@@ -149,11 +149,11 @@ def test_no_job_at_all_is_a_mistake_in_the_command(run):
 
 
 def test_each_run_is_a_line_on_standard_error_if_that_is_a_terminal(run, monkeypatch):
-    from lrrange.compare_command import _RunLines
+    from lrrange.cli.compare import _RunLines
     from tests.compare.training import compare
 
     printed = []
-    monkeypatch.setattr("lrrange.compare_command.click.echo", lambda text, err: printed.append((text, err)))
+    monkeypatch.setattr("lrrange.cli.compare.click.echo", lambda text, err: printed.append((text, err)))
     compare(policies=[0.1, 3.0], repeats=1, watchers=[_RunLines()])
     assert printed[0][0].startswith("0.1, seed 0: ")
     assert printed[1][0].startswith("3, seed 0: diverged (")

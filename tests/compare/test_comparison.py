@@ -4,7 +4,7 @@ import math
 import pytest
 
 import lrrange
-from lrrange.comparison import NoWinner
+from lrrange.comparison.comparison import NoWinner
 from lrrange.errors import LoadError, UnknownName
 
 INF = math.inf

@@ -3,7 +3,7 @@ import random
 
 import pytest
 
-from lrrange.paired import Difference, t_critical
+from lrrange.comparison.paired_t import Difference, t_critical
 
 INF = math.inf
 

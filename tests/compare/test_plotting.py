@@ -4,8 +4,8 @@ import sys
 import matplotlib
 import pytest
 
-from lrrange.compare_plotting import save_plot
-from lrrange.comparison import NoWinner
+from lrrange.comparison.comparison import NoWinner
+from lrrange.comparison.plot import save_plot
 from lrrange.errors import MissingExtra, OptionError
 from tests.compare.training import compare
 

@@ -2,9 +2,9 @@ import math
 
 import pytest
 
+from lrrange.comparison.policies import Policy, by_name, needs_range_test, write_out
 from lrrange.cyclical import OneCycle
 from lrrange.errors import NoSuggestion, PlanError, UnknownName
-from lrrange.policies import Policy, by_name, needs_range_test, write_out
 
 
 def written(policies, steps=60, result=None):
@@ -93,8 +93,8 @@ def test_a_range_test_without_an_answer_gives_its_reason(range_test):
     import attrs
 
     from lrrange import Curve
+    from lrrange.advice.heuristics import HEURISTICS
     from lrrange.result import read
-    from lrrange.suggest import HEURISTICS
 
     flat = Curve(lr=range_test.curve.lr, loss=[1.0] * len(range_test.curve))
     nothing = attrs.evolve(range_test, curve=flat, **read(flat, HEURISTICS))

@@ -32,7 +32,7 @@ class SideBySide(SeededLoop):
 
 
 class Twin:
-    """One run of several; see `lrrange.parallel.Replica`."""
+    """One run of several; see `lrrange.finder.together.Replica`."""
 
     def __init__(self, loop, sweep, seed, reset):
         self.loop, self.sweep, self.seed, self.reset = loop, sweep, seed, reset

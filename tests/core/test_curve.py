@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from lrrange import Curve
 from lrrange.errors import CurveError
-from lrrange.smoothing import smooth
+from lrrange.sweep.smoothing import smooth
 from tests.core.strategies import PLAN, Landscape, finite_losses, landscapes, losses, non_finite_losses, plans
 
 

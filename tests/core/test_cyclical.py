@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrrange import LRRange, Provenance, RangeTestResult, StopReason
+from lrrange.advice.heuristics import HEURISTICS
 from lrrange.cyclical import (
     Cycle,
     OneCycle,
@@ -25,7 +26,6 @@ from lrrange.cyclical import (
 )
 from lrrange.errors import FlatCurve, PlanError
 from lrrange.result import read
-from lrrange.suggest import HEURISTICS
 from tests.core.strategies import PLAN, Landscape
 
 MINE = LRRange(base_lr=0.001, max_lr=0.006, rule="mine", source="Smith 2017, section 3.3, CIFAR-10")

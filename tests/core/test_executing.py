@@ -9,7 +9,7 @@ import pytest
 
 import lrrange
 from lrrange.errors import OptionError, PlanError
-from lrrange.executing import check_sendable
+from lrrange.finder.executors import check_sendable
 from tests.core.strategies import Landscape
 from tests.core.training import SeededLoop
 

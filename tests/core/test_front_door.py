@@ -15,7 +15,16 @@ CHECKOUT = Path(__file__).parents[2]
 HEAVY = ["torch", "numpy", "matplotlib", "lightning", "pytorch_lightning", "pandas", "sklearn"]
 
 # What importing lrrange can do without as well: only a sweep, a file or a command needs them.
-LATER = ["pluggy", "cattrs", "click", "rich", "lrrange.finder", "lrrange.plugins", "lrrange.storage", "lrrange.testing"]
+LATER = [
+    "pluggy",
+    "cattrs",
+    "click",
+    "rich",
+    "lrrange.finder.range_test",
+    "lrrange.plugins",
+    "lrrange.storage.documents",
+    "lrrange.testing",
+]
 
 
 def in_a_checkout():

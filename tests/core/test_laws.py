@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 
 from lrrange import Curve, LRRangeError, Suggestion, Sweep
-from lrrange.ranges import RANGE_RULES
-from lrrange.suggest import HEURISTICS, ask
+from lrrange.advice.heuristics import HEURISTICS, ask
+from lrrange.advice.ranges import RANGE_RULES
 from tests.core.strategies import PLAN, constants, exact_sequences, factors, told
 
 

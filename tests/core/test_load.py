@@ -8,8 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lrrange import find_lr, load, storage
+from lrrange import find_lr, load
 from lrrange.errors import LoadError
+from lrrange.storage import documents as storage
 from tests.core.strategies import Landscape, json_values, results
 from tests.core.training import Loop, SeededLoop
 

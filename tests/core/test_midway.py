@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrrange import Curve, SweepPlan
+from lrrange.advice.heuristics import midway
+from lrrange.advice.midway import readings
+from lrrange.advice.ranges import RANGE_RULES
 from lrrange.errors import OnlyRises, RatesTooFarApart, StillFalls
-from lrrange.midway import readings
-from lrrange.ranges import RANGE_RULES
-from lrrange.suggest import midway
 from tests.core.strategies import PLAN, Landscape, landscapes
 
 midway_range = RANGE_RULES["midway"]

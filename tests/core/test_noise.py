@@ -7,7 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrrange.noise import despike, noise_from, noise_level, rounding_of, significant_fall, significant_rise, start_level
+from lrrange.sweep.noise import (
+    despike,
+    noise_from,
+    noise_level,
+    rounding_of,
+    significant_fall,
+    significant_rise,
+    start_level,
+)
 from tests.core.strategies import Landscape, finite_losses
 
 CURVES = 400

@@ -5,7 +5,7 @@ import pytest
 import lrrange
 from lrrange import StopReason, Suggestion
 from lrrange.errors import OptionError, RestoreFailed, TargetError
-from lrrange.parallel import check_parallel
+from lrrange.finder.together import check_parallel
 from tests.core.side_by_side import SideBySide
 from tests.core.training import Loop, OwnLoop, SeededLoop, SeededOwnLoop
 

@@ -7,9 +7,9 @@ import pytest
 
 import lrrange
 from lrrange import LRRange, find_lr, hookimpl, list_plugins, make_schedule, register, unregister
+from lrrange.advice.heuristics import HEURISTICS
 from lrrange.errors import BackendNotFound, LRRangeError, OptionError, PluginUnavailable, UnknownName
 from lrrange.plugins import heuristics, make_manager, only
-from lrrange.suggest import HEURISTICS
 from tests.core.strategies import Landscape
 from tests.core.training import Loop
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrrange import Curve, LRRange, LRRangeError
+from lrrange.advice.ranges import DEFAULT_RANGE, RANGE_RULES, range_rule, smith
 from lrrange.errors import CurveError, FlatCurve, NoDescent, OnlyRises, TooFewPoints, UnknownName
-from lrrange.ranges import DEFAULT_RANGE, RANGE_RULES, range_rule, smith
 from tests.core.strategies import PLAN, STEP, Landscape, landscapes, losses
 
 FRACTIONS = {"max/3": 3, "max/4": 4, "max/10": 10, "max/20": 20}

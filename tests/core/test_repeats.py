@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrrange import StopReason, Suggestion, Sweep, SweepPlan, find_lr
-from lrrange.repeats import band, common_reason, median_curve
+from lrrange.sweep.repeats import band, common_reason, median_curve
 from tests.core.strategies import PLAN, Landscape, finite_losses, told
 from tests.core.training import Loop, SeededLoop, SeededOwnLoop
 

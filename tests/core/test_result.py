@@ -5,9 +5,9 @@ import attrs
 import pytest
 
 from lrrange import LRRangeError, Refusal, StopReason, Suggestion, find_lr, hookimpl
+from lrrange.advice.heuristics import HEURISTICS
+from lrrange.advice.ranges import RANGE_RULES
 from lrrange.errors import FlatCurve, MissingExtra, OnlyRises, TargetError, UnknownName
-from lrrange.ranges import RANGE_RULES
-from lrrange.suggest import HEURISTICS
 from tests.core.strategies import Landscape
 from tests.core.training import Loop
 

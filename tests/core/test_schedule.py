@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lrrange import SweepPlan
 from lrrange.errors import PlanError
-from lrrange.schedule import ConstantPlan
+from lrrange.sweep.plan import ConstantPlan
 from tests.core.strategies import plans
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrrange.errors import UnknownName
-from lrrange.smoothing import DECADES, OnlineSmoother, check_kind, smooth
+from lrrange.sweep.smoothing import DECADES, OnlineSmoother, check_kind, smooth
 from tests.core.strategies import PLAN, STEP, Landscape, finite_losses, plans
 
 KINDS = ["ema", "median", "none"]

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 
 import lrrange
-from lrrange import LRRangeError, Suggestion, find_lr, load, storage
+from lrrange import LRRangeError, Suggestion, find_lr, load
 from lrrange.errors import SaveError
+from lrrange.storage import documents as storage
 from tests.core.strategies import Landscape, results
 from tests.core.training import Loop, SeededLoop
 

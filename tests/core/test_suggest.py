@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrrange import Curve, Refusal, Suggestion
+from lrrange.advice.heuristics import HEURISTICS, ask, known_name, slide, steepest, tenth_of_minimum, valley
 from lrrange.errors import FlatCurve, NoSuggestion, OnlyRises, TooFewPoints, UnknownName
-from lrrange.suggest import HEURISTICS, ask, known_name, slide, steepest, tenth_of_minimum, valley
 from tests.core.strategies import PLAN, STEP, Landscape, landscapes, losses
 
 OLD = ["steepest", "valley", "min/10", "slide"]  # those that read a fall alone

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lrrange import Curve, Divergence, StopReason, Sweep, SweepPlan
 from lrrange.errors import LossError, PlanError, SweepStateError, UnknownName
-from lrrange.smoothing import smooth
+from lrrange.sweep.smoothing import smooth
 from tests.core.strategies import PLAN, Landscape, finite_losses, losses, non_finite_losses, plans, rubbish, told
 
 OUTSIDE = [StopReason.DATA_EXHAUSTED, StopReason.INTERRUPTED]

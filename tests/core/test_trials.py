@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lrrange import LRRangeError, StopReason, Sweep, find_lr, hookimpl
 from lrrange.errors import NoData, NoSuggestion, PlanError
-from lrrange.trials import check_budget
+from lrrange.finder.trials import check_budget
 from tests.core.strategies import Landscape, landscapes
 from tests.core.training import Loop, OwnLoop, SeededLoop
 

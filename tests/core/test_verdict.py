@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from lrrange import LRRangeError, Suggestion, find_lr
-from lrrange.verdict import Verdict
+from lrrange.advice.verdict import Verdict
 from tests.core.strategies import Landscape, landscapes
 from tests.core.training import Loop
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lrrange_torch.state import local_part
+from lrrange_torch.snapshot.snapshot import local_part
 from torch import distributed, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
@@ -187,7 +187,7 @@ def held_out() -> dict[str, Any]:
 def progress() -> dict[str, Any]:
     """Whether a bar is made at all; where there is no terminal it draws nothing."""
     Training(ddp).form_a(progress=True)
-    return {"bar": "lrrange.progress" in sys.modules}
+    return {"bar": "lrrange.report.progress" in sys.modules}
 
 
 def alone() -> dict[str, Any]:

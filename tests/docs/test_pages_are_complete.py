@@ -14,9 +14,9 @@ from lrrange_torch.own_step import OwnStep
 
 import lrrange
 from lrrange import errors, hookspecs
+from lrrange.advice.heuristics import HEURISTICS
+from lrrange.advice.ranges import RANGE_RULES
 from lrrange.cli import main
-from lrrange.ranges import RANGE_RULES
-from lrrange.suggest import HEURISTICS
 from tests.docs.pages import DOCS, blocks, section
 
 HOOKS = [name for name in vars(hookspecs) if name.startswith("lrrange_")]

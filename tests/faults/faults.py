@@ -170,7 +170,7 @@ def plugin_cannot_be_imported(case: Case) -> None:
 def disk_full_while_copying(case: Case) -> None:
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     case.options = {"snapshot": "disk"}
-    case.during = mock.patch("lrrange_torch.copies.CopiesOnDisk._write", side_effect=full)
+    case.during = mock.patch("lrrange_torch.snapshot.copy_stores.CopiesOnDisk._write", side_effect=full)
     case.raises = (SaveError, "the snapshot could not be written to .*: No space left on device")
 
 
@@ -219,7 +219,7 @@ FAULTS: dict[str, Callable[[Case], None]] = {
     "a plug-in cannot be imported": plugin_cannot_be_imported,
     'disk full while copying, with `snapshot="disk"`': disk_full_while_copying,
     "disk full while saving the result": _saving_fails(errno.ENOSPC, "os.fsync"),
-    "read-only disk while saving the result": _saving_fails(errno.EROFS, "lrrange.storage.open"),
+    "read-only disk while saving the result": _saving_fails(errno.EROFS, "lrrange.storage.documents.open"),
 }
 
 # Those that leave the faulty process no moment to do anything: the signal, and more arguments of `find_lr`.

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 import pytest
 import torch
-from lrrange_torch.copies import CopiesOnDisk, copies_in
+from lrrange_torch.snapshot.copy_stores import CopiesOnDisk, copies_in
 from torch import nn
 from torch.nn import functional as F
 

@@ -11,8 +11,8 @@ from lrrange_torch.loader_step import LoaderStep
 from torch import nn
 
 import lrrange
-from lrrange import restoring
 from lrrange.errors import OptionError, RestoreFailed
+from lrrange.finder import restore_check as restoring
 from tests.backend_torch.rigs import RIGS, Busy, data, loader_of, seed_all
 from tests.core.training import Loop
 

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lrrange import cli
+from lrrange.cli import commands as cli
 
 EXIT_CODES = {0, 1, 2}
 

@@ -42,7 +42,7 @@ def test_the_options_of_find_lr_are_those_of_the_callback(pl: Any) -> None:
 
 
 def test_a_bar_is_shown_if_it_is_asked_for(pl: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    import lrrange.progress
+    import lrrange.report.progress
 
     shown: list[int] = []
 
@@ -51,7 +51,7 @@ def test_a_bar_is_shown_if_it_is_asked_for(pl: Any, monkeypatch: pytest.MonkeyPa
         def lrrange_finished(self) -> None:
             shown.append(self.steps)
 
-    monkeypatch.setattr(lrrange.progress, "ProgressBar", Bar)
+    monkeypatch.setattr(lrrange.report.progress, "ProgressBar", Bar)
     trainer(pl, callbacks=[LRRangeTest(progress=True, **SWEEP)]).fit(plain(pl), loader())
     assert shown == [80]
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 from lrrange_lightning import LRRangeTest
-from lrrange_torch.copies import Copies
+from lrrange_torch.snapshot.copy_stores import Copies
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset

@@ -10,7 +10,7 @@ from lrrange_lightning.driver import TrainerDriver
 
 from lrrange import find_lr
 from lrrange.errors import LossError, OptionError, TargetError
-from lrrange.schedule import ConstantPlan
+from lrrange.sweep.plan import ConstantPlan
 from tests.lightning.finding import changed, find
 from tests.lightning.observing import of_training
 from tests.lightning.rigs import automatic, manual_gan, with_a_data_module

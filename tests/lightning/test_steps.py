@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, IterableDataset
 
 from lrrange import Curve, Sweep
-from lrrange.schedule import ConstantPlan
+from lrrange.sweep.plan import ConstantPlan
 from tests.backend_torch.rigs import seed_all
 from tests.lightning.trainings import classes, data, loader, trainer
 

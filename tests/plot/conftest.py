@@ -5,8 +5,8 @@ import matplotlib
 import pytest
 
 import lrrange
+from lrrange.advice.heuristics import HEURISTICS
 from lrrange.result import read
-from lrrange.suggest import HEURISTICS
 
 matplotlib.use("Agg")
 

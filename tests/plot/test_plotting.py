@@ -9,7 +9,7 @@ from matplotlib import pyplot
 
 import lrrange
 from lrrange.errors import OptionError, SaveError
-from lrrange.plotting import plot, save_plot
+from lrrange.report.plot import plot, save_plot
 
 
 def drawn(artist):
@@ -207,7 +207,7 @@ def test_a_plot_that_cannot_be_written_leaves_what_was_there(result, tmp_path):
 def test_saving_a_plot_needs_no_pyplot(result, tmp_path):
     result.save(tmp_path / "run.json")
     script = (
-        "import sys, lrrange; from lrrange.plotting import save_plot\n"
+        "import sys, lrrange; from lrrange.report.plot import save_plot\n"
         "save_plot(lrrange.load('run.json'), 'x.png'); print('matplotlib.pyplot' in sys.modules)"
     )
     run = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)

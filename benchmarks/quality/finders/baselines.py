@@ -1,8 +1,8 @@
 """Answers without a range test, to compare with."""
 
 from benchmarks.quality.finders.registry import Answer, MeteredTask, finder
+from benchmarks.quality.regret import Truth
 from benchmarks.quality.store import Store
-from benchmarks.quality.truth import Truth
 
 
 @finder("default")

@@ -3,9 +3,9 @@
 from typing import Any
 
 from benchmarks.quality.finders.registry import Answer, MeteredTask, finder, shared
-from benchmarks.quality.problem import Batch, Problem
+from benchmarks.quality.tasks.task import Batch, Problem
 from lrrange import NoSuggestion, RangeTestResult, find_lr
-from lrrange.suggest import HEURISTICS
+from lrrange.advice.heuristics import HEURISTICS
 
 
 def _find(task: MeteredTask, problem: Problem, **options: Any) -> RangeTestResult:

@@ -8,7 +8,7 @@ import attrs
 from torch import nn
 from torch.optim import Optimizer
 
-from benchmarks.quality.problem import Problem, Task
+from benchmarks.quality.tasks.task import Problem, Task
 
 T = TypeVar("T")
 

@@ -1,0 +1,1 @@
+"""Every way to spend the steps of a job."""

@@ -1,0 +1,59 @@
+"""Lrrange's own ways to run a sweep, with all that a user gets: smoothing, every heuristic, every range."""
+
+from typing import Any
+
+import torch
+
+import lrrange
+from benchmarks.overhead.variants.bare_loops import END_LR, START_LR, Run
+from benchmarks.overhead.variants.peers import lightning_parts
+from benchmarks.overhead.workloads import Job
+
+
+def _find(target: object, job: Job, **options: Any) -> lrrange.RangeTestResult:
+    return lrrange.find_lr(target, start_lr=START_LR, end_lr=END_LR, num_steps=job.steps, divergence=None, **options)
+
+
+def lrrange_torch(job: Job) -> Run:
+    """Model, optimizer, loss function and loader."""
+    optimizer = job.optimizer()
+    return lambda: _find(job.model, job, optimizer=optimizer, loss_fn=job.criterion, loader=job.loader)
+
+
+def lrrange_disk(job: Job) -> Run:
+    """The same, with what training changes copied to a temporary file."""
+    optimizer = job.optimizer()
+    options = {"optimizer": optimizer, "loss_fn": job.criterion, "loader": job.loader, "snapshot": "disk"}
+    return lambda: _find(job.model, job, **options)
+
+
+def lrrange_own_step(job: Job) -> Run:
+    """A step of the user's own."""
+    optimizer = job.optimizer()
+
+    def run() -> lrrange.RangeTestResult:
+        job.model.train()
+        batches = iter(job.loader)
+
+        def step() -> torch.Tensor:
+            nonlocal batches
+            try:
+                x, y = next(batches)
+            except StopIteration:
+                batches = iter(job.loader)
+                x, y = next(batches)
+            optimizer.zero_grad()
+            loss = job.criterion(job.model(x), y)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        return _find(step, job, optimizer=optimizer, restore=(job.model, job.loader))
+
+    return run
+
+
+def lrrange_lightning(job: Job) -> Run:
+    """A Trainer and its module; to be compared with `lightning_fit`."""
+    trainer, module = lightning_parts(job, max_epochs=10)
+    return lambda: _find(trainer, job, model=module, train_dataloaders=job.loader)

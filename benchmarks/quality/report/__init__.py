@@ -1,0 +1,1 @@
+"""The report: figures, tables and plots from what is stored."""

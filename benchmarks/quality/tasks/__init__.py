@@ -1,0 +1,1 @@
+"""The tasks that suggested rates are judged on."""

@@ -1,0 +1,82 @@
+"""Whether a curve can be read at all. Every heuristic and range rule asks this first."""
+
+from lrrange.errors import FlatCurve, OnlyRises, RatesTooFarApart, StillFalls, TooFewPoints
+from lrrange.sweep.curve import Curve
+
+
+def check_descent(curve: Curve, reader: str, *, needed: int = 6) -> Curve:
+    """The finite part of the curve, if its loss falls by more than its noise.
+
+    Args:
+        curve: n points in sweep order.
+        reader: who wants to read it, for the message.
+        needed: finite losses it needs.
+    Returns: `curve.finite`; its `drop` is above 0.
+    Raises: TooFewPoints, OnlyRises, FlatCurve.
+    """
+    finite = enough_points(curve, reader, needed)
+    if finite.falls and finite.drop > 0:
+        return finite
+    raise only_rises(finite) if finite.rises else flat(finite)
+
+
+def enough_points(curve: Curve, reader: str, needed: int) -> Curve:
+    """The finite part of the curve. Raises: TooFewPoints if it is shorter than `needed`; OnlyRises if that is why."""
+    finite = curve.finite
+    if len(finite) < needed:
+        if finite.rises and not finite.falls:
+            raise only_rises(finite)
+        ended = f": the sweep ended at lr={curve.lr[-1]:.2g}" if len(curve) else ""
+        raise TooFewPoints(
+            f'the "{reader}" reading needs {needed} finite losses and this curve has {len(finite)}{ended}. '
+            f"Take more steps, lower end_lr, or check the inputs for NaN.",
+            needed=needed,
+            found=len(finite),
+        )
+    return finite
+
+
+def only_rises(finite: Curve) -> OnlyRises:
+    """The error for a loss that rises and never falls."""
+    return OnlyRises(
+        f"the loss only rises {_span(finite)}, from {finite.start:.4g}: the sweep starts too high. Lower start_lr.",
+        **_numbers(finite),
+    )
+
+
+def flat(finite: Curve) -> FlatCurve:
+    """The error for a loss that neither falls nor rises."""
+    return FlatCurve(
+        f"the loss does not fall {_span(finite)} by more than its noise (drop {finite.drop:.3g}, noise "
+        f"{finite.noise:.3g} a reading). Raise end_lr or num_steps, and check that the optimizer holds the parameters "
+        f"that the loss depends on.",
+        **_numbers(finite),
+    )
+
+
+def still_falls(finite: Curve, fallen_at: float) -> StillFalls:
+    """The error for a loss that has not stopped falling at the last rate."""
+    return StillFalls(
+        f"the loss still falls at the last rate, lr={finite.lr[-1]:.2g}: most of its drop was made only from "
+        f"{fallen_at:.2g} on, and nothing shows how much is still to come. Raise end_lr, to {100 * finite.lr[-1]:.2g} "
+        f"say.",
+        **_numbers(finite),
+    )
+
+
+def rates_too_far_apart(finite: Curve, per_decade: float, needed: float) -> RatesTooFarApart:
+    """The error for a sweep that takes too few steps a decade."""
+    return RatesTooFarApart(
+        f"{len(finite)} losses {_span(finite)} are {per_decade:.1f} a decade, and a curve can fall and blow up between "
+        f"two of them: {needed:g} a decade are needed. Raise num_steps, or narrow start_lr to end_lr.",
+        per_decade=per_decade,
+        needed=needed,
+    )
+
+
+def _span(finite: Curve) -> str:
+    return f"between lr={finite.lr[0]:.2g} and {finite.lr[-1]:.2g}"
+
+
+def _numbers(finite: Curve) -> dict[str, float]:
+    return {"noise": finite.noise, "drop": finite.drop, "start_lr": finite.lr[0], "end_lr": finite.lr[-1]}

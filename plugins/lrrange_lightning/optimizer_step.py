@@ -1,0 +1,125 @@
+"""One optimizer step, under Lightning's automatic optimization and under manual optimization."""
+
+import contextlib
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+from lrrange.errors import TargetError
+from lrrange_lightning.batches import Batches
+from lrrange_lightning.loss import Reader, loss_of, mean_over_processes
+from lrrange_lightning.silence import Logged
+
+
+class Automatic:
+    """Steps of the one optimizer, over `accumulate_grad_batches` micro-batches each, as Lightning takes them.
+
+    Args:
+        trainer, module: of the fit.
+        batches: to train on.
+        logged: what the module logs; cleared before each micro-batch.
+        monitor: see `Reader`.
+    """
+
+    def __init__(self, trainer: Any, module: Any, batches: Batches, logged: Logged, monitor: str | None) -> None:
+        self._trainer = trainer
+        self._module = module
+        self._batches = batches
+        self._logged = logged
+        self._monitor = monitor
+        self._reader = Reader(trainer, logged, monitor)
+
+    def __call__(self) -> list[float]:
+        """What was read of each micro-batch; nothing of those for which `training_step` returned None."""
+        trainer, module = self._trainer, self._module
+        count = trainer.accumulate_grad_batches
+        self._readings: list[float] = []
+        self._finite = True
+        for number in range(count):
+            batch, arguments = self._batches.next()
+            index = self._batches.index
+            closure = self._closure(arguments, index, first=number == 0, last=number == count - 1)
+            self._output: dict[str, Any] = {}
+            with contextlib.suppress(_NoStep):
+                if number == count - 1:
+                    module.optimizer_step(trainer.current_epoch, index, module.optimizers(), closure)
+                else:
+                    with _without_synchronisation(trainer.strategy):
+                        closure()
+            module.on_train_batch_end(self._output, batch, index)
+        return self._readings
+
+    def _closure(self, arguments: list[Any], index: int, first: bool, last: bool) -> Callable[[], torch.Tensor | None]:
+        trainer, module, strategy = self._trainer, self._module, self._trainer.strategy
+        optimizer, count = trainer.optimizers[0], trainer.accumulate_grad_batches
+        calls = 0
+
+        @torch.enable_grad()
+        def closure() -> torch.Tensor | None:
+            nonlocal calls
+            calls += 1
+            self._logged.clear()
+            output = strategy.training_step(*arguments)
+            if first:
+                module.on_before_zero_grad(optimizer)
+                module.optimizer_zero_grad(trainer.current_epoch, index, optimizer)
+            loss = loss_of(output)
+            if loss is None:
+                self._check_alone()
+                if last and not (self._readings and self._finite):
+                    raise _NoStep
+                return None
+            part = loss / count  # a new tensor: what the module returned is not touched
+            self._output = {**(output if isinstance(output, Mapping) else {}), "loss": part.detach()}
+            # The mean decides, so that all processes go backward or none does.
+            mean = mean_over_processes(trainer, loss)
+            if calls == 1:  # LBFGS and its like call again, within one step
+                self._readings.append(mean if self._monitor is None else self._reader(output))
+            self._finite &= math.isfinite(mean)
+            if not self._finite:
+                raise _NoStep
+            strategy.backward(part, optimizer)
+            detached: torch.Tensor = part.detach()
+            return detached
+
+        return closure
+
+    def _check_alone(self) -> None:
+        if self._trainer.world_size > 1:
+            raise TargetError(
+                "training_step returned None in one of several processes, and the others would wait for it. Lightning "
+                "does not allow this in a fit either: return a loss for every batch.",
+            )
+
+
+class Manual:
+    """Calls of a `training_step` that steps its optimizers itself. Args: see `Automatic`."""
+
+    def __init__(self, trainer: Any, module: Any, batches: Batches, logged: Logged, monitor: str | None) -> None:
+        self._strategy = trainer.strategy
+        self._module = module
+        self._batches = batches
+        self._logged = logged
+        self._reader = Reader(trainer, logged, monitor)
+
+    def __call__(self) -> list[float]:
+        """What was read of one call."""
+        batch, arguments = self._batches.next()
+        self._logged.clear()
+        output = self._strategy.training_step(*arguments)
+        reading = self._reader(output)
+        outputs = output if isinstance(output, Mapping) else {} if output is None else {"loss": output.detach()}
+        self._module.on_train_batch_end(outputs, batch, self._batches.index)
+        return [reading]
+
+
+class _NoStep(Exception):
+    """Raised in an optimizer's closure, to leave its step before it has done anything."""
+
+
+def _without_synchronisation(strategy: Any) -> contextlib.AbstractContextManager[None]:
+    """Gradients of all but the last micro-batch stay in their process."""
+    block = getattr(strategy, "block_backward_sync", None)
+    return contextlib.nullcontext() if block is None else block()

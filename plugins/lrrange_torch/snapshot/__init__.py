@@ -1,0 +1,1 @@
+"""Keep everything that a training step can change, put it back, and check that it is back."""

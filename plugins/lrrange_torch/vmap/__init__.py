@@ -1,0 +1,1 @@
+"""Several runs of one training in one batched pass, by `torch.func.vmap`."""
