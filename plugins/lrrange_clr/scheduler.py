@@ -11,8 +11,7 @@ from typing import Any, get_args
 
 import attrs
 import torch
-from lrrange_torch.optimizer.momentum import momentum_of, set_momentum
-from lrrange_torch.optimizer.rates import GroupRates, set_rate
+from lrrange_torch.optimizer import GroupRates, momentum_of, set_momentum, set_rate
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from lrrange_torch.optimizer.rates import GroupRates, apply_rate, base_rate, groups_of, same_rate
+from lrrange_torch.optimizer import GroupRates, apply_rate, base_rate, groups_of, same_rate
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from lrrange_torch.snapshot.digest import digest_of
+from lrrange_torch.snapshot import digest_of
 from torch.utils.data import DataLoader
 
 from lrrange.errors import NoData, OptionError, TargetError

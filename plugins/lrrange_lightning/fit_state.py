@@ -4,7 +4,7 @@ import enum
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from lrrange_torch.snapshot.copy_on_write import LazySnapshot, why_not_lazy
+from lrrange_torch.snapshot import LazySnapshot, why_not_lazy
 from torch import nn
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader

@@ -8,8 +8,8 @@ have to be undone. What a step is made of is public: the module's hooks, and `tr
 from typing import Any
 
 import torch
-from lrrange_torch.optimizer.rates import GroupRates
-from lrrange_torch.snapshot.snapshot import seed_everything
+from lrrange_torch.optimizer import GroupRates
+from lrrange_torch.snapshot import seed_everything
 from torch.optim import Optimizer
 
 from lrrange.errors import OptionError, TargetError

@@ -11,8 +11,8 @@ from typing import Any
 
 import attrs
 import torch
-from lrrange_torch.optimizer.rates import base_rate, same_rate
-from lrrange_torch.snapshot.copy_on_write import LazySnapshot
+from lrrange_torch.optimizer import base_rate, same_rate
+from lrrange_torch.snapshot import LazySnapshot
 from torch import nn
 from torch.optim import Optimizer
 

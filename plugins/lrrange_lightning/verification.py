@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from lrrange_torch import RateGuard
-from lrrange_torch.optimizer.rates import same_rate
+from lrrange_torch.optimizer import RateGuard, same_rate
 from torch.optim import Optimizer
 
 from lrrange.errors import RateNotInForce
