@@ -11,18 +11,18 @@ from 0 in optimizer steps. The plug-in `lrrange_clr` makes torch schedulers of t
 import itertools
 import logging
 import math
-import operator
 from typing import Any, Literal, Protocol, get_args
 
 import attrs
 
+from lrrange.advice.advice import Advice
 from lrrange.advice.ranges import LRRange
 from lrrange.errors import OptionError, PlanError
-from lrrange.result import RangeTestResult
+from lrrange.validators import as_number, check_rising, checked_numbers, whole_number
 
 CycleMode = Literal["triangular", "triangular2", "exp_range"]
 Anneal = Literal["cosine", "linear"]
-Bounds = RangeTestResult | LRRange | float
+Bounds = Advice | LRRange | float
 
 # Epochs in half a cycle: the low end of what Smith 2017, section 3.2, advises. There, 8 did only slightly better than
 # 2, and a training should see three cycles or more: 12 epochs with 2, and 48 with 8.
@@ -47,21 +47,7 @@ class Schedule(Protocol):
         """The momentum of step `step`; None if the schedule leaves momentum alone."""
 
 
-def _number(value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError):
-        raise PlanError(f"a schedule was given {value!r}, which is not a number.", value=value) from None
-
-
-def _whole(value: Any) -> int:
-    try:
-        return operator.index(value)
-    except TypeError:
-        raise PlanError(f"a schedule was given {value!r}, which is not a whole number of steps.", value=value) from None
-
-
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, field_transformer=checked_numbers)
 class Cycle:
     """A rate that climbs in a straight line from `base_lr` to `max_lr` and comes back, again and again.
 
@@ -89,22 +75,19 @@ class Cycle:
     [0.25, 0.625, 1.0, 0.625, 0.25, 0.4375, 0.625]
     """
 
-    base_lr: float = attrs.field(converter=_number)
-    max_lr: float = attrs.field(converter=_number)
-    steps_up: int = attrs.field(converter=_whole)
-    steps_down: int = attrs.field(converter=_whole)
+    base_lr: float
+    max_lr: float
+    steps_up: int
+    steps_down: int
     mode: CycleMode = "triangular"
-    gamma: float = attrs.field(default=GAMMA, converter=_number)
-    base_momentum: float | None = attrs.field(default=0.8, converter=attrs.converters.optional(_number))
-    max_momentum: float | None = attrs.field(default=0.9, converter=attrs.converters.optional(_number))
+    gamma: float = GAMMA
+    base_momentum: float | None = 0.8
+    max_momentum: float | None = 0.9
 
     def __attrs_post_init__(self) -> None:
-        if not 0 < self.base_lr < self.max_lr < math.inf:
-            message = f"base_lr={self.base_lr:g} and max_lr={self.max_lr:g} are not a rising pair of positive rates."
-            raise PlanError(message, base_lr=self.base_lr, max_lr=self.max_lr)
-        for name, steps in (("steps_up", self.steps_up), ("steps_down", self.steps_down)):
-            if steps < 1:
-                raise PlanError(f"{name}={steps} is under 1, so the cycle has no such half.", **{name: steps})
+        check_rising(self.base_lr, self.max_lr)
+        whole_number("steps_up", self.steps_up)
+        whole_number("steps_down", self.steps_down)
         if self.mode not in get_args(CycleMode):
             raise PlanError(f"mode={self.mode!r} is not one of {', '.join(get_args(CycleMode))}.", mode=self.mode)
         if not 0 < self.gamma <= 1:
@@ -136,7 +119,7 @@ class Cycle:
                 return height * math.pow(self.gamma, step)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, field_transformer=checked_numbers)
 class OneCycle:
     """A rate that climbs to `max_lr` once and then falls far below where it began.
 
@@ -166,15 +149,15 @@ class OneCycle:
     (0.5, 1.0, 0.25, 0.25)
     """
 
-    max_lr: float = attrs.field(converter=_number)
-    total_steps: int = attrs.field(converter=_whole)
-    pct_start: float = attrs.field(default=0.3, converter=_number)
-    div_factor: float = attrs.field(default=DIV_FACTOR, converter=_number)
-    final_div_factor: float = attrs.field(default=1e4, converter=_number)
+    max_lr: float
+    total_steps: int
+    pct_start: float = 0.3
+    div_factor: float = DIV_FACTOR
+    final_div_factor: float = 1e4
     anneal: Anneal = "cosine"
     three_phase: bool = False
-    base_momentum: float | None = attrs.field(default=0.85, converter=attrs.converters.optional(_number))
-    max_momentum: float | None = attrs.field(default=0.95, converter=attrs.converters.optional(_number))
+    base_momentum: float | None = 0.85
+    max_momentum: float | None = 0.95
 
     def __attrs_post_init__(self) -> None:
         for name in ("div_factor", "final_div_factor"):
@@ -233,7 +216,7 @@ class OneCycle:
         return last
 
 
-def bounds_for(mode: str, bounds: RangeTestResult | LRRange) -> LRRange:
+def bounds_for(mode: str, bounds: Advice | LRRange) -> LRRange:
     """The range for a schedule of that mode, where a test has found several.
 
     Args:
@@ -248,7 +231,7 @@ def bounds_for(mode: str, bounds: RangeTestResult | LRRange) -> LRRange:
     """
     if isinstance(bounds, LRRange):
         return bounds
-    if not isinstance(bounds, RangeTestResult):
+    if not isinstance(bounds, Advice):
         raise OptionError(f"bounds={bounds!r} is neither a RangeTestResult nor an LRRange.", bounds=bounds)
     return bounds.range_by("smith") if mode in get_args(CycleMode) else bounds.range
 
@@ -283,13 +266,19 @@ def triangular(bounds: Bounds, max_lr: float | None = None, *, steps_per_half_cy
         momentum: `base_momentum` and `max_momentum` of `Cycle`.
     Raises: PlanError; the reason, a `NoSuggestion`, if the result has no range.
     """
-    if isinstance(bounds, (RangeTestResult, LRRange)):
+    if isinstance(bounds, (Advice, LRRange)):
         if max_lr is not None:
             raise PlanError(f"max_lr={max_lr!r} was given beside a range, which has its own.", max_lr=max_lr)
         found = bounds_for("triangular", bounds)
         bounds, max_lr = found.base_lr, found.max_lr
-    steps = steps_per_half_cycle
-    return Cycle(base_lr=bounds, max_lr=max_lr, steps_up=steps, steps_down=steps, **momentum)
+    peak = as_number("max_lr", max_lr)  # which is None if it was forgotten
+    return Cycle(
+        base_lr=bounds,
+        max_lr=peak,
+        steps_up=steps_per_half_cycle,
+        steps_down=steps_per_half_cycle,
+        **momentum,
+    )
 
 
 def triangular2(bounds: Bounds, max_lr: float | None = None, *, steps_per_half_cycle: int, **momentum: Any) -> Cycle:
@@ -321,7 +310,7 @@ def one_cycle(bounds: Bounds, *, total_steps: int, div_factor: float | None = No
         options: the other arguments of `OneCycle`.
     Raises: PlanError; the reason, a `NoSuggestion`, if the result has no range.
     """
-    if isinstance(bounds, (RangeTestResult, LRRange)):
+    if isinstance(bounds, (Advice, LRRange)):
         found = bounds_for("one_cycle", bounds)
         bounds, ratio = found.max_lr, found.max_lr / found.base_lr
     else:

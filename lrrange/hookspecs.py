@@ -9,13 +9,13 @@ from typing import Any
 
 import pluggy
 
-from lrrange.advice.heuristics import Heuristic
 from lrrange.advice.ranges import LRRange
-from lrrange.comparison.comparison import Run
-from lrrange.comparison.policies import Policy
+from lrrange.advice.suggestion import Heuristic
+from lrrange.policy import Policy, Run
 from lrrange.protocol.training_step import Driver, TrainingStep
 from lrrange.sweep.plan import SweepPlan
-from lrrange.sweep.sweep import Point, Sweep
+from lrrange.sweep.planned_steps import Point
+from lrrange.sweep.sweep import Sweep
 
 hookspec = pluggy.HookspecMarker("lrrange")
 hookimpl = pluggy.HookimplMarker("lrrange")

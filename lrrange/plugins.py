@@ -2,14 +2,14 @@
 
 import functools
 import importlib.metadata
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 import attrs
 import pluggy
 
 from lrrange import hookspecs
-from lrrange.advice.heuristics import HEURISTICS, Heuristic
+from lrrange.advice.heuristics import HEURISTICS
+from lrrange.advice.suggestion import Heuristic
 from lrrange.errors import BackendNotFound, LRRangeError, OptionError, PluginUnavailable
 
 GROUP = "lrrange"
@@ -144,8 +144,8 @@ def _manager_of(plugins: Iterable[Plugin]) -> pluggy.PluginManager:
 _manager_without_watchers = functools.lru_cache(maxsize=1)(_manager_of)
 
 
-def only(manager: pluggy.PluginManager, hook: str, name: str | None) -> pluggy.HookCaller:
-    """The hook, of the plug-in called `name` alone if one is named.
+def hook_of(manager: pluggy.PluginManager, hook: str, name: str | None) -> pluggy.HookCaller:
+    """Return the caller of a hook, for the plug-in called `name` alone if one is named.
 
     Raises: BackendNotFound if there is no such plug-in, or the reason it was set aside.
     """
@@ -166,27 +166,3 @@ def heuristics(manager: pluggy.PluginManager) -> dict[str, Heuristic]:
     for offer in manager.hook.lrrange_offer_heuristics():
         offered.update(offer)
     return {**HEURISTICS, **{name: rule for name, rule in offered.items() if name not in HEURISTICS}}
-
-
-def make_schedule(optimizer: object, bounds: Any, mode: str = "triangular2", **options: Any) -> Any:
-    """A scheduler that cycles `optimizer`'s rate over a range, made by whichever plug-in knows the optimizer.
-
-    Args:
-        optimizer: of any framework that a plug-in knows.
-        bounds: an `LRRange`, or a `RangeTestResult`, of which the range that fits the mode is taken
-            (`lrrange.cyclical.bounds_for`).
-        mode: `"triangular"`, `"triangular2"`, ..., as the plug-in offers.
-        options: the plug-in's own.
-    Raises: OptionError if no plug-in can make one.
-    """
-    from lrrange.cyclical import bounds_for
-
-    bounds = bounds_for(mode, bounds)
-    options_: Mapping[str, Any] = options
-    made = make_manager().hook.lrrange_schedule(optimizer=optimizer, bounds=bounds, mode=mode, options=options_)
-    if made is None:
-        raise OptionError(
-            f"no plug-in makes a {mode!r} scheduler for a {type(optimizer).__name__}. `lrrange plugins` lists them.",
-            mode=mode,
-        )
-    return made

@@ -23,7 +23,8 @@ from lrrange.errors import LRRangeError
 from lrrange.finder.range_test import find_lr
 from lrrange.hookspecs import hookimpl
 from lrrange.result import RangeTestResult
-from lrrange.sweep.sweep import Point, StopReason, Sweep
+from lrrange.sweep.planned_steps import Point, StopReason
+from lrrange.sweep.sweep import Sweep
 
 
 @attrs.frozen(kw_only=True)

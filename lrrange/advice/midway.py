@@ -34,7 +34,7 @@ _ABOVE = 0.5
 _MISSING = 0.7
 
 # The peak of a cycle is at least this many times its base.
-_NARROWEST = 4.0
+NARROWEST = 4.0
 
 # The fall is where this part of the drop is made: early enough to be seen in noise, late enough not to be noise itself.
 _FALLEN = 0.8
@@ -108,7 +108,7 @@ class Readings:
     @property
     def base_lr(self) -> float:
         """Where a cycle starts: where the loss begins to fall, well under the peak."""
-        return min(10**self.begin, self.max_lr / _NARROWEST)
+        return min(10**self.begin, self.max_lr / NARROWEST)
 
 
 @functools.lru_cache(maxsize=4)  # the heuristic and the range are read from the same ones

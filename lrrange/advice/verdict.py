@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import attrs
 
-from lrrange.advice.heuristics import Refusal, Suggestion
+from lrrange.advice.suggestion import Refusal, Suggestion
 from lrrange.sweep.curve import Curve
 from lrrange.sweep.plan import SweepPlan
-from lrrange.sweep.sweep import StopReason
+from lrrange.sweep.planned_steps import StopReason
 
 # In decades: an interval wider than this, or other heuristics further off than this, make an answer uncertain.
 _WIDE = 1.0

@@ -14,8 +14,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lrrange.advice.heuristics import Refusal, Suggestion, known_name
+from lrrange.advice.heuristics import known_name
 from lrrange.advice.ranges import RANGE_RULES
+from lrrange.advice.suggestion import Refusal, Suggestion
 from lrrange.cli.compare import compare
 from lrrange.cli.factory import FactoryNotFound, UserCodeError, call_factory, errors_in_one_line
 from lrrange.cli.output import JSON, Command, check_writable, json_option, stdout_for_the_answer, warn, write_all
@@ -24,10 +25,10 @@ from lrrange.finder.main_process import is_first_process
 from lrrange.finder.range_test import find_lr
 from lrrange.finder.together import Parallel
 from lrrange.plugins import Plugin, heuristics, list_plugins, make_manager
-from lrrange.report.plot import check_plottable, save_plot
+from lrrange.report.figures import check_plottable
+from lrrange.report.plot import save_plot
 from lrrange.report.table import as_rich
-from lrrange.result import RangeTestResult
-from lrrange.storage.documents import dumps, load
+from lrrange.result import RangeTestResult, dumps, load
 from lrrange.sweep.plan import Shape
 from lrrange.sweep.smoothing import SmoothingKind
 

@@ -13,12 +13,13 @@ from rich.console import Console
 from lrrange.cli.factory import errors_in_one_line, find_factory
 from lrrange.cli.output import check_writable, json_option, stdout_for_the_answer, warn, write_all
 from lrrange.comparison.compare import compare as compare_runs
-from lrrange.comparison.comparison import Comparison, NoWinner, Run
-from lrrange.comparison.journal import dumps, save
+from lrrange.comparison.comparison import Comparison, dumps
 from lrrange.comparison.plot import save_plot
 from lrrange.comparison.policies import FROM_RANGE_TEST
+from lrrange.errors import NoWinner
 from lrrange.hookspecs import hookimpl
-from lrrange.storage.documents import load as load_result
+from lrrange.policy import Run
+from lrrange.result import load as load_result
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -86,7 +87,7 @@ def compare(
         Console().print(comparison)
     writers = {
         path: lambda path, write=write: write(comparison, path)
-        for path, write in ((save_to, save), (plot_to, save_plot))
+        for path, write in ((save_to, Comparison.save), (plot_to, save_plot))
         if path is not None
     }
     complete = write_all(writers, quiet=as_json)

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from lrrange.errors import LRRangeError
-from lrrange.protocol.training_step import split_made
+from lrrange.protocol.factories import split_made
 
 # Frames of these are the way to the user's code or the machinery under it, never the place to look.
 _NOT_THE_USERS = ("lrrange", "importlib", "click", "pluggy")

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from lrrange.errors import LRRangeError, SaveError
-from lrrange.report.plot import check_plottable
+from lrrange.report.figures import check_plottable
 
 # Where a click context remembers that --json was given: errors are reported by the group, which never sees the option.
 JSON = "lrrange.json"

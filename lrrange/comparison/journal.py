@@ -1,4 +1,4 @@
-"""Comparisons as JSON files, and the journal from which an interrupted one goes on."""
+"""The journal of a comparison: a file from which an interrupted one continues."""
 
 import json
 import math
@@ -8,33 +8,15 @@ from typing import Any
 
 import attrs
 
-from lrrange.comparison.comparison import Comparison, Run
-from lrrange.comparison.policies import Policy
+from lrrange.comparison.comparison import Comparison
 from lrrange.errors import LoadError, SaveError
-from lrrange.storage.documents import converter, document_of, plain, read_document, write_whole
+from lrrange.policy import Policy, Run
+from lrrange.storage.documents import from_document, from_json, to_document, to_json
 
 _ROUNDING = 1e-9
 
 # How a journal begins. A file that begins otherwise is somebody's, and is not written to.
 _BEGINNING = b'{"format": "lrrange comparison"'
-
-
-def dumps(comparison: Comparison) -> str:
-    """`comparison` as the JSON document that `save` writes."""
-    return json.dumps(document_of(comparison, kind="comparison"), allow_nan=False, indent=1) + "\n"
-
-
-def save(comparison: Comparison, path: str | Path) -> None:
-    """Write `comparison` to `path` so that at any moment there is a whole file or none. Raises: SaveError."""
-    write_whole(dumps(comparison).encode(), path, "the comparison")
-
-
-def load(path: str | Path) -> Comparison:
-    """Read a comparison that `Comparison.save` wrote.
-
-    Raises: LoadError if the file is not one, or its schema is unknown; OSError if it cannot be read.
-    """
-    return read_document(Path(path).read_bytes(), path, kind="comparison", of=Comparison)
 
 
 class Journal:
@@ -48,6 +30,8 @@ class Journal:
 
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)
+        if not (folder := self._path.parent).is_dir():
+            raise SaveError(f"{path} cannot be written: there is no folder {folder}.", path=str(path))
         try:
             self._path.touch()
             text = self._path.read_bytes()
@@ -57,7 +41,7 @@ class Journal:
             raise LoadError(f"{path} is not a file of runs. Give another path, and it is made.", path=str(path))
         self._whole = text.rfind(b"\n") + 1  # what comes after was cut short
         first, *lines = text[: self._whole].splitlines() or [b""]
-        self.begun = read_document(first, path, kind="comparison", of=Comparison) if first else None
+        self.begun = from_document(first, path, kind="comparison", of=Comparison) if first else None
         self.runs = tuple(run for line in lines if (run := _run(line)) is not None)
 
     def begin(self, comparison: Comparison) -> None:
@@ -66,7 +50,7 @@ class Journal:
         Raises: LoadError, naming the difference, if the file is of another comparison; SaveError.
         """
         if self.begun is None:
-            self._append(document_of(attrs.evolve(comparison, runs=()), kind="comparison"))
+            self._append(to_document(attrs.evolve(comparison, runs=()), kind="comparison"))
         elif differences := list(_differences(self.begun, comparison)):
             raise LoadError(
                 f"{self._path} holds another comparison: {'; '.join(differences)}. Give another path, or the same "
@@ -76,7 +60,7 @@ class Journal:
 
     def add(self, run: Run) -> None:
         """Write down a run. Raises: SaveError."""
-        self._append({"run": plain(converter.unstructure(run))})
+        self._append({"run": to_json(run)})
 
     def _append(self, document: dict[str, Any]) -> None:
         line = json.dumps(document, allow_nan=False).encode() + b"\n"
@@ -100,7 +84,7 @@ class Journal:
 
 def _run(line: bytes) -> Run | None:
     try:
-        return converter.structure(json.loads(line)["run"], Run)
+        return from_json(json.loads(line)["run"], Run)
     except Exception:  # of whatever kind: a line that holds no run is ignored, and the run made again
         return None
 

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lrrange.comparison.comparison import Comparison, NoWinner, Run
-from lrrange.report.plot import check_plottable, need_matplotlib, save_figure
+from lrrange.comparison.standings import Standings
+from lrrange.errors import NoWinner
+from lrrange.policy import Run
+from lrrange.report.figures import check_plottable, need_matplotlib, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +26,7 @@ _WINDOW = 0.03
 _HEADROOM = 0.15
 
 
-def plot(comparison: Comparison, axes: "tuple[Axes, Axes] | None" = None) -> "tuple[Axes, Axes]":
+def plot(comparison: Standings, axes: "tuple[Axes, Axes] | None" = None) -> "tuple[Axes, Axes]":
     """Draw loss and rate against steps: for each policy the median over the seeds, and the band they span.
 
     Args:
@@ -41,7 +43,7 @@ def plot(comparison: Comparison, axes: "tuple[Axes, Axes] | None" = None) -> "tu
     return _in(pyplot.figure(figsize=(8, 7), layout="constrained"), comparison)
 
 
-def save_plot(comparison: Comparison, path: str | Path) -> None:
+def save_plot(comparison: Standings, path: str | Path) -> None:
     """Write the picture to `path`, whole or not at all, in the format its suffix names. No display is needed.
 
     Raises: MissingExtra, OptionError for a suffix that is no picture format, SaveError; as `plot`.
@@ -54,7 +56,7 @@ def save_plot(comparison: Comparison, path: str | Path) -> None:
     save_figure(figure, path)
 
 
-def _in(figure: "Figure", comparison: Comparison) -> "tuple[Axes, Axes]":
+def _in(figure: "Figure", comparison: Standings) -> "tuple[Axes, Axes]":
     """The picture in a figure of its own, where the legend goes under the axes and covers nothing."""
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
     axes = _draw(comparison, (upper, lower))
@@ -64,7 +66,7 @@ def _in(figure: "Figure", comparison: Comparison) -> "tuple[Axes, Axes]":
     return axes
 
 
-def _draw(comparison: Comparison, axes: "tuple[Axes, Axes]") -> "tuple[Axes, Axes]":
+def _draw(comparison: Standings, axes: "tuple[Axes, Axes]") -> "tuple[Axes, Axes]":
     losses, rates = axes
     if not comparison.finished:
         raise NoWinner("no run finished, so there is nothing to draw.")
@@ -124,14 +126,14 @@ def _band(curves: Sequence[Sequence[float]]) -> tuple[range, list[float], list[f
     return steps, list(map(statistics.median, at_each)), list(map(min, at_each)), list(map(max, at_each))
 
 
-def _label(comparison: Comparison, policy: str) -> str:
+def _label(comparison: Standings, policy: str) -> str:
     standing = next(standing for standing in comparison.table if standing.policy == policy)
     if standing.diverged:
         return f"{policy}  ({standing.diverged} of {len(standing.finals)} diverged)"
     return f"{policy}  (ends at {standing.mean:.4g})"
 
 
-def _set_limits(comparison: Comparison, ax: "Axes") -> None:
+def _set_limits(comparison: Standings, ax: "Axes") -> None:
     """Limits that show every descent whole, and of a divergence only the beginning."""
     curves = [curve for run in comparison.finished if (curve := _curve(run))]
     held_out = [loss for run in comparison.finished for loss in _held_out(run)]
@@ -146,7 +148,7 @@ def _set_limits(comparison: Comparison, ax: "Axes") -> None:
         ax.set_ylim(bottom - 0.06 * span, top + _HEADROOM * span)
 
 
-def _title(comparison: Comparison, ax: "Axes") -> None:
+def _title(comparison: Standings, ax: "Axes") -> None:
     try:
         headline = f"{comparison.winner} wins"
         headline += "" if comparison.verdict.confident else ", but not for certain"

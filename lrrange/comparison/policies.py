@@ -4,10 +4,9 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import attrs
-
 from lrrange.cyclical import Cycle, OneCycle, Schedule, bounds_for, one_cycle, triangular, triangular2
 from lrrange.errors import PlanError, UnknownName
+from lrrange.policy import Policy
 from lrrange.result import RangeTestResult
 
 PolicyLike = float | str | Schedule | Callable[[int], float]
@@ -15,44 +14,6 @@ Policies = Sequence[float | str] | Mapping[str, PolicyLike]
 
 # Smith 2017, section 3.2: at least three cycles, and stop at the end of one.
 _CYCLES = 3
-
-
-@attrs.frozen(kw_only=True)
-class Policy:
-    """A schedule written out, so that any process, file or framework can hold it.
-
-    Args:
-        name: what tables and pictures call it.
-        lr: the rate of each step; shape (steps,).
-        momentum: the momentum of each step; None to leave it as it is.
-        about: how it came about.
-
-    Raises: PlanError if a rate is not a finite number, zero or above.
-    """
-
-    name: str
-    lr: tuple[float, ...]
-    momentum: tuple[float, ...] | None = None
-    about: str = ""
-
-    def __attrs_post_init__(self) -> None:
-        for step, lr in enumerate(self.lr):
-            if not (isinstance(lr, (int, float)) and 0 <= lr < math.inf):
-                raise PlanError(
-                    f"the policy {self.name!r} gives the rate {lr!r} at step {step}. A rate is a finite number, 0 or "
-                    f"above.",
-                    name=self.name,
-                    step=step,
-                )
-
-    @property
-    def num_steps(self) -> int:
-        """How many steps it is written out for."""
-        return len(self.lr)
-
-    def lr_at(self, step: int) -> float:
-        """The rate of step `step`, counted from 0."""
-        return self.lr[step]
 
 
 def _found(result: RangeTestResult, steps: int) -> tuple[PolicyLike, str]:  # noqa: ARG001  the signature of a rule

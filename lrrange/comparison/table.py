@@ -8,10 +8,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from lrrange.comparison.comparison import Comparison, NoWinner, Standing
+from lrrange.comparison.standings import Standing, Standings
+from lrrange.errors import NoWinner
 
 
-def as_rich(comparison: Comparison) -> Group:
+def as_rich(comparison: Standings) -> Group:
     """The policies, best first, with what each ended at and how far behind the winner; the verdict; what failed.
 
     Returns: something that `rich.print` shows.
@@ -24,7 +25,7 @@ def as_rich(comparison: Comparison) -> Group:
     return Group(_standings(comparison), Padding(facts, (0, 0, 1, 1)))
 
 
-def _standings(comparison: Comparison) -> Table:
+def _standings(comparison: Standings) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=True)
     table.add_column("policy", no_wrap=True)
     for name in ("ends at", "spread", "behind by", "95 % interval", "on seeds"):
@@ -49,7 +50,7 @@ def _numbers(standing: Standing) -> list[str]:
     return [*cells, mean, interval, f"{behind.wins} of {len(behind.gaps)}"]
 
 
-def _facts(comparison: Comparison) -> list[tuple[str, Text]]:
+def _facts(comparison: Standings) -> list[tuple[str, Text]]:
     facts = []
     try:
         verdict = comparison.verdict
@@ -75,6 +76,6 @@ def _facts(comparison: Comparison) -> list[tuple[str, Text]]:
     return facts
 
 
-def _about(comparison: Comparison, standing: Standing) -> str:
+def _about(comparison: Standings, standing: Standing) -> str:
     about = comparison.policy(standing.policy).about
     return f"{about}, and momentum the other way" if standing.momentum else about

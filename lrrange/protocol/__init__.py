@@ -1,5 +1,7 @@
 """What a backend is written against."""
 
+from lrrange.protocol.factories import split_made
+from lrrange.protocol.interrupts import deferred_interrupts
 from lrrange.protocol.optional import (
     DeferredLoss,
     Digestible,
@@ -11,14 +13,9 @@ from lrrange.protocol.optional import (
     SetsMomentum,
     SuggestsBounds,
 )
-from lrrange.protocol.training_step import (
-    Driver,
-    StepDriver,
-    TrainingStep,
-    deferred_interrupts,
-    split_made,
-    with_options,
-)
+from lrrange.protocol.options import with_options
+from lrrange.protocol.step_driver import StepDriver
+from lrrange.protocol.training_step import Driver, TrainingStep
 
 __all__ = [
     "DeferredLoss",

@@ -7,7 +7,7 @@ step, which of these protocols it satisfies.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from lrrange.sweep.sweep import Sweep
+from lrrange.sweep.planned_steps import PlannedSteps
 
 
 @runtime_checkable
@@ -108,7 +108,7 @@ class Replicates(Protocol):
             measure: return a reason also where it would not pay.
         """
 
-    def replica(self, sweep: Sweep, seed: int | None, reset: Callable[[], object] | None) -> Replica:
+    def replica(self, sweep: PlannedSteps[Any], seed: int | None, reset: Callable[[], object] | None) -> Replica:
         """Return this run as a replica.
 
         It remembers the global random state of this moment, from which the run starts if it has no seed.

@@ -1,17 +1,15 @@
 """A result as a picture: loss against learning rate, with what was read from it. Needs matplotlib, from first use."""
 
-import io
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrrange.advice.heuristics import Refusal, Suggestion
+from lrrange.advice.advice import Advice
 from lrrange.advice.ranges import LRRange
-from lrrange.errors import MissingExtra, OptionError
-from lrrange.finder.grid import Grid
-from lrrange.report.table import gap_count, rate, stopped
-from lrrange.result import RangeTestResult
-from lrrange.storage.documents import write_whole
+from lrrange.advice.suggestion import Refusal, Suggestion
+from lrrange.report.figures import check_plottable, need_matplotlib, save_figure
+from lrrange.report.formatting import gap_count, rate, stopped
 from lrrange.sweep.repeats import band
 
 if TYPE_CHECKING:
@@ -27,7 +25,7 @@ _OTHER_MARKERS = "sD^vPX<>"
 _HEADROOM = 0.6
 
 
-def plot(result: RangeTestResult, ax: "Axes | None" = None) -> "Axes":
+def plot(result: Advice, ax: "Axes | None" = None) -> "Axes":
     """Draw raw and smoothed loss against the rate, with the suggestions and the range.
 
     The rate's axis is logarithmic also for a linear sweep, because heuristics read slopes per decade. Where the loss
@@ -48,7 +46,7 @@ def plot(result: RangeTestResult, ax: "Axes | None" = None) -> "Axes":
     return _legend_outside(figure, _draw(result, own))
 
 
-def save_plot(result: RangeTestResult, path: str | Path) -> None:
+def save_plot(result: Advice, path: str | Path) -> None:
     """Write the picture to `path`, whole or not at all, in the format its suffix names. No display is needed.
 
     Raises: MissingExtra, OptionError for a suffix that is no picture format, SaveError.
@@ -61,69 +59,40 @@ def save_plot(result: RangeTestResult, path: str | Path) -> None:
     save_figure(figure, path)
 
 
-def save_figure(figure: "Figure", path: str | Path) -> None:
-    """Write a figure to `path`, whole or not at all, in the format its suffix names. Raises: SaveError."""
-    picture = io.BytesIO()
-    figure.savefig(picture, format=_format(path), dpi=150)
-    write_whole(picture.getvalue(), path, "the plot")
-
-
-def plot_grid(grid: Grid) -> "Figure":
-    """One small picture for each setting, all on the same axes' limits, with the range shaded.
+def plot_grid(cells: Sequence[tuple[str, Advice]]) -> "Figure":
+    """Draw one small plot for each setting of a grid, all with the same limits, with the range shaded.
 
     Args:
-        grid: of range tests.
-    Returns: a figure, which `savefig` writes; a notebook shows it.
+        cells: a label for each setting, and what the range test under it says.
+    Returns: a figure, which `savefig` writes and a notebook shows.
     Raises: MissingExtra if matplotlib is not installed.
     """
     need_matplotlib()
     from matplotlib.figure import Figure
 
-    columns = min(len(grid), 3)
-    rows = -(-len(grid) // columns)
+    columns = min(len(cells), 3)
+    rows = -(-len(cells) // columns)
     figure = Figure(figsize=(4 * columns, 2.6 * rows + 0.6), layout="constrained")
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat
-    for panel in panels[len(grid) :]:
+    for panel in panels[len(cells) :]:
         panel.set_axis_off()
-    for panel, cell in zip(panels, grid.cells, strict=False):
-        _set_limits(cell.result, panel)
+    for panel, (label, advice) in zip(panels, cells, strict=False):
+        _set_limits(advice, panel)
         panel.set_xscale("log")
-        curve = cell.result.curve
+        curve = advice.curve
         panel.plot(curve.lr, curve.loss, ".", color=_GREY, markersize=3, alpha=0.5, markeredgewidth=0)
         panel.plot(curve.lr, curve.smoothed, "-", color=_BLUE, linewidth=1.5)
-        if (bounds := _range(cell.result)) is not None:
+        if (bounds := _range(advice)) is not None:
             panel.axvspan(bounds.base_lr, bounds.max_lr, color=_GREEN, alpha=0.15, linewidth=0)
-        if isinstance(cell.result.chosen, Suggestion):
-            panel.axvline(cell.result.lr, color=_ORANGE, linewidth=1.2, linestyle=(0, (4, 3)))
-        panel.set_title(cell.label, fontsize="medium", loc="left")
+        if isinstance(advice.chosen, Suggestion):
+            panel.axvline(advice.lr, color=_ORANGE, linewidth=1.2, linestyle=(0, (4, 3)))
+        panel.set_title(label, fontsize="medium", loc="left")
     figure.supxlabel("learning rate  (dashed: lr, shaded: range)", fontsize="medium")
     figure.supylabel("loss", fontsize="medium")
     return figure
 
 
-def check_plottable(path: str | Path) -> None:
-    """Raise now what `save_plot` would raise after the sweep: MissingExtra, or OptionError for the file's suffix."""
-    need_matplotlib()
-    from matplotlib.backend_bases import FigureCanvasBase
-
-    known = FigureCanvasBase.get_supported_filetypes()
-    if _format(path) not in known:
-        raise OptionError(f"{path}: a plot is a .png, .svg or .pdf file, not .{_format(path)}.", path=str(path))
-
-
-def _format(path: str | Path) -> str:
-    return Path(path).suffix.lower().removeprefix(".") or "png"
-
-
-def need_matplotlib() -> None:
-    """Raise MissingExtra if matplotlib is not installed."""
-    try:
-        import matplotlib  # noqa: F401  only whether it is there
-    except ModuleNotFoundError as error:
-        raise MissingExtra("plots need matplotlib. Run: pip install 'lrrange[plot]'", extra="plot") from error
-
-
-def _draw(result: RangeTestResult, ax: "Axes") -> "Axes":
+def _draw(result: Advice, ax: "Axes") -> "Axes":
     curve = result.curve
     _set_limits(result, ax)  # first: matplotlib's own limits cannot hold the losses of a sweep that exploded
     ax.set_xscale("log")
@@ -163,14 +132,14 @@ def _legend_outside(figure: "Figure", ax: "Axes") -> "Axes":
     return ax
 
 
-def _range(result: RangeTestResult) -> LRRange | None:
+def _range(result: Advice) -> LRRange | None:
     """The range to draw: the confirmed one, or the first that was read; None if the curve has none."""
     if result.confirmation is not None:
         return result.range
     return result.ranges[0] if result.ranges else None
 
 
-def _draw_band(result: RangeTestResult, ax: "Axes") -> None:
+def _draw_band(result: Advice, ax: "Axes") -> None:
     """Between the lowest and the highest smoothed loss of the single sweeps."""
     low, high = band(result.sweeps)
     rates = max((curve.lr for curve in result.sweeps), key=len)
@@ -178,7 +147,7 @@ def _draw_band(result: RangeTestResult, ax: "Axes") -> None:
     ax.fill_between(rates, low, high, color=_BLUE, alpha=0.15, linewidth=0, label=label)
 
 
-def _mark_suggestions(result: RangeTestResult, ax: "Axes") -> None:
+def _mark_suggestions(result: Advice, ax: "Axes") -> None:
     suggestions = [answer for answer in result.answers if isinstance(answer, Suggestion)]
     others = [answer for answer in suggestions if answer is not result.chosen]
     for i, other in enumerate(others):
@@ -199,18 +168,18 @@ def _mark_suggestions(result: RangeTestResult, ax: "Axes") -> None:
             _mark_rate(result, ax, result.lr, f"confirmed  {rate(result.lr)}", zorder=21, marker="*", ms=16, **look)
 
 
-def _mark(result: RangeTestResult, ax: "Axes", suggestion: Suggestion, **look: Any) -> None:
+def _mark(result: Advice, ax: "Axes", suggestion: Suggestion, **look: Any) -> None:
     label = f"{suggestion.heuristic}  {rate(suggestion.lr)}"
     if suggestion is result.chosen:
         label += "  (chosen)"
     _mark_rate(result, ax, suggestion.lr, label, **look)
 
 
-def _mark_rate(result: RangeTestResult, ax: "Axes", lr: float, label: str, **look: Any) -> None:
+def _mark_rate(result: Advice, ax: "Axes", lr: float, label: str, **look: Any) -> None:
     ax.plot([lr], [_smoothed_at(result, lr)], linestyle="none", clip_on=False, label=label, **look)
 
 
-def _smoothed_at(result: RangeTestResult, lr: float) -> float:
+def _smoothed_at(result: Advice, lr: float) -> float:
     """The smoothed loss at a rate that may lie between two points, or beyond the first or last one."""
     finite = result.curve.finite
     if lr <= finite.lr[0]:
@@ -223,7 +192,7 @@ def _smoothed_at(result: RangeTestResult, lr: float) -> float:
     return finite.smoothed[-1]
 
 
-def _mark_gaps(result: RangeTestResult, ax: "Axes") -> None:
+def _mark_gaps(result: Advice, ax: "Axes") -> None:
     if not (count := gap_count(result)):
         return
     curve = result.curve
@@ -240,7 +209,7 @@ def _mark_gaps(result: RangeTestResult, ax: "Axes") -> None:
     )
 
 
-def _mark_off_scale(result: RangeTestResult, ax: "Axes") -> None:
+def _mark_off_scale(result: Advice, ax: "Axes") -> None:
     finite, top = result.curve.finite, ax.get_ylim()[1]
     above = [lr for lr, loss in zip(finite.lr, finite.loss, strict=True) if loss > top]
     if above:
@@ -259,7 +228,7 @@ def _mark_off_scale(result: RangeTestResult, ax: "Axes") -> None:
         )
 
 
-def _set_limits(result: RangeTestResult, ax: "Axes") -> None:
+def _set_limits(result: Advice, ax: "Axes") -> None:
     """Limits for this result, and for what the user's axes show already: two results may be drawn on one."""
     shared = ax.has_data()
     for limits, set_limits, present in (
@@ -272,7 +241,7 @@ def _set_limits(result: RangeTestResult, ax: "Axes") -> None:
     ax.set_autoscale_on(False)
 
 
-def _x_limits(result: RangeTestResult) -> tuple[float, float]:
+def _x_limits(result: Advice) -> tuple[float, float]:
     """The rates that were swept and everything marked, with a little room; the planned rates if none were."""
     suggestions = [answer for answer in result.answers if isinstance(answer, Suggestion)]
     marked = [answer.lr for answer in suggestions]
@@ -285,7 +254,7 @@ def _x_limits(result: RangeTestResult) -> tuple[float, float]:
     return min(rates) / room, max(rates) * room
 
 
-def _y_limits(result: RangeTestResult) -> tuple[float, float] | None:
+def _y_limits(result: Advice) -> tuple[float, float] | None:
     """Limits that show the descent whole, and of the divergence after it only the beginning; None without losses."""
     finite = result.curve.finite
     if not len(finite):
@@ -301,7 +270,7 @@ def _y_limits(result: RangeTestResult) -> tuple[float, float] | None:
     return (low - room, high + room) if math.isfinite(room) else None
 
 
-def _title(result: RangeTestResult, ax: "Axes") -> None:
+def _title(result: Advice, ax: "Axes") -> None:
     chosen = result.chosen
     if isinstance(chosen, Refusal):
         who = chosen.heuristic if result.heuristic is not None else "every heuristic"

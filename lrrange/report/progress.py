@@ -8,9 +8,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from lrrange.hookspecs import hookimpl
-from lrrange.report.table import rate
+from lrrange.report.formatting import rate
 from lrrange.sweep.plan import SweepPlan
-from lrrange.sweep.sweep import Point, Sweep
+from lrrange.sweep.planned_steps import Point
+from lrrange.sweep.sweep import Sweep
 
 _REFRESH_SECONDS = 0.1
 

@@ -1,57 +1,23 @@
 """A result as a table, for terminals and notebooks."""
 
-import io
-import math
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group
+from rich.console import Group
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from lrrange.advice.heuristics import Refusal, Suggestion
+from lrrange.advice.advice import Advice, Provenance
+from lrrange.advice.confirmation import Confirmation
+from lrrange.advice.suggestion import Refusal, Suggestion
 from lrrange.errors import LRRangeError
-from lrrange.finder.grid import Grid
-from lrrange.finder.trials import Confirmation
-from lrrange.result import Provenance, RangeTestResult
-from lrrange.sweep.sweep import StopReason
-
-# Texts here are ASCII and never rich markup: a reason may hold brackets, and a log file any encoding.
-_STOPPED = {
-    StopReason.COMPLETED: "completed: all {steps} steps, up to lr={lr}",
-    StopReason.DIVERGED: "diverged at step {steps} of {planned} (lr={lr}): the loss rose far above its lowest",
-    StopReason.NON_FINITE: "non-finite at step {steps} of {planned} (lr={lr}): the loss stayed NaN or infinite",
-    StopReason.DATA_EXHAUSTED: "data exhausted after {steps} of {planned} steps (lr={lr})",
-    StopReason.INTERRUPTED: "interrupted after {steps} of {planned} steps (lr={lr})",
-}
+from lrrange.report.formatting import gap_count, interval, rate, stopped
+from lrrange.sweep.planned_steps import StopReason
 
 
-def rate(lr: float) -> str:
-    """A learning rate in three digits, always in powers of ten so that rates compare at a glance."""
-    return f"{lr:.2e}"
-
-
-def stopped(result: RangeTestResult) -> str:
-    """Why the sweep ended, with its numbers, in one line."""
-    curve = result.curve
-    if not len(curve):
-        return f"{result.stop_reason.value.replace('_', ' ')} before the first step"
-    return _STOPPED[result.stop_reason].format(steps=len(curve), planned=result.plan.num_steps, lr=rate(curve.lr[-1]))
-
-
-def interval(answer: Suggestion | Refusal) -> str:
-    """From where to where the suggested rate may lie; empty if that is not known, or no wider than the rate itself."""
-    if isinstance(answer, Refusal) or answer.low is None or answer.high is None or answer.low == answer.high:
-        return ""
-    return f"{rate(answer.low)} to {rate(answer.high)}"
-
-
-def gap_count(result: RangeTestResult) -> int:
-    """Readings that were not finite."""
-    return sum(not math.isfinite(loss) for loss in result.curve.loss)
-
-
-def as_rich(result: RangeTestResult) -> Group:
+def as_rich(result: Advice) -> Group:
     """Every heuristic's answer or refusal with the chosen one marked, the trials, the range, and where it came from.
 
     Returns: something that `rich.print` shows. The first of `result.ranges` is the range, the others alternatives.
@@ -65,21 +31,25 @@ def as_rich(result: RangeTestResult) -> Group:
     return Group(*tables, Padding(facts, (0, 0, 1, 1)))
 
 
-def grid_as_rich(grid: Grid) -> Table:
-    """A row for each setting: the rate and the range, or why there is none."""
-    names = list(grid[0].setting)
+def grid_as_rich(cells: Sequence[tuple[Mapping[str, Any], Advice]]) -> Table:
+    """Return a table with a row for each setting of a grid: the rate and the range, or why there is none.
+
+    Args:
+        cells: each setting, value by name, and what the range test under it says.
+    """
+    names = list(cells[0][0])
     table = Table(box=SIMPLE_HEAD, pad_edge=True)
     for name in [*names, "lr", "base_lr", "max_lr"]:
         table.add_column(name, no_wrap=True, justify="right")
     table.add_column("lowest loss", justify="right")
     table.add_column("verdict", overflow="fold", min_width=24)
-    for cell in grid.cells:
-        values = [str(cell.setting[name]) for name in names]
-        table.add_row(*map(Text, [*values, *_cell_reading(cell.result)]))
+    for setting, advice in cells:
+        values = [str(setting[name]) for name in names]
+        table.add_row(*map(Text, [*values, *_cell_texts(advice)]))
     return table
 
 
-def _cell_reading(result: RangeTestResult) -> list[str]:
+def _cell_texts(result: Advice) -> list[str]:
     finite = result.curve.finite
     lowest = f"{finite.smoothed[finite.lowest]:.4g}" if len(finite) else ""
     try:
@@ -89,18 +59,7 @@ def _cell_reading(result: RangeTestResult) -> list[str]:
         return ["none", "", "", lowest, str(error)]
 
 
-def as_html(result: RangeTestResult) -> str:
-    """The same table as an HTML fragment with inline styles, for notebooks."""
-    # Without force_jupyter=False, rich would display the table itself when it finds a notebook around it.
-    console = Console(record=True, file=io.StringIO(), width=110, force_jupyter=False)
-    console.print(result.__rich__())
-    return console.export_html(
-        inline_styles=True,
-        code_format='<pre style="white-space:pre;overflow-x:auto;line-height:1.25;font-family:monospace">{code}</pre>',
-    )
-
-
-def _answers(result: RangeTestResult) -> Table:
+def _answers(result: Advice) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=True)
     table.add_column("", width=1)
     table.add_column("heuristic", no_wrap=True)
@@ -145,7 +104,7 @@ def _reading(answer: Suggestion | Refusal, first_with: dict[str, str]) -> str:
     return ", ".join(parts)
 
 
-def _facts(result: RangeTestResult) -> list[tuple[str, Text]]:
+def _facts(result: Advice) -> list[tuple[str, Text]]:
     facts = []
     chosen = result.chosen
     if isinstance(chosen, Suggestion):
@@ -168,7 +127,7 @@ def _facts(result: RangeTestResult) -> list[tuple[str, Text]]:
     return [*facts, ("from", Text(_origin(result.provenance)))]
 
 
-def _range_facts(result: RangeTestResult) -> list[tuple[str, Text]]:
+def _range_facts(result: Advice) -> list[tuple[str, Text]]:
     if not result.ranges:
         try:
             reason = f"by {result.range.rule} only"  # a result made by hand may leave them out

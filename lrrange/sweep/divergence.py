@@ -8,21 +8,15 @@ neither the sign nor the scale of the loss matters.
 import bisect
 import math
 from itertools import pairwise
-from typing import Any
 
 import attrs
 
-from lrrange.errors import PlanError
 from lrrange.sweep.noise import noise_from, rounding_of, second_difference, start_level
 from lrrange.sweep.smoothing import OnlineSmoother
+from lrrange.validators import not_negative
 
 # The last readings say nothing of what is usual: a loss that doubles at each step would raise its own threshold.
 _RECENT = 8
-
-
-def _not_negative(_: object, field: "attrs.Attribute[Any]", value: float) -> None:
-    if not 0 <= value < math.inf:
-        raise PlanError(f"{field.name}={value!r} is not zero or a positive number.", value=value)
 
 
 @attrs.frozen(kw_only=True)
@@ -38,9 +32,9 @@ class Divergence:
         min_points: finite readings before which no sweep stops, because its noise is not known yet.
     """
 
-    drops: float = attrs.field(default=2.0, validator=_not_negative)
-    noises: float = attrs.field(default=6.0, validator=_not_negative)
-    min_points: int = attrs.field(default=8, validator=_not_negative)
+    drops: float = attrs.field(default=2.0, validator=not_negative)
+    noises: float = attrs.field(default=6.0, validator=not_negative)
+    min_points: int = attrs.field(default=8, validator=not_negative)
 
 
 class DivergenceMonitor:

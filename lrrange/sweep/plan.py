@@ -1,13 +1,12 @@
 """Which learning rate belongs to which step of a sweep."""
 
 import math
-import operator
-import sys
-from typing import Any, Literal
+from typing import Literal, Protocol
 
 import attrs
 
 from lrrange.errors import PlanError
+from lrrange.validators import checked_numbers, finite_and_positive
 
 Shape = Literal["exponential", "linear"]
 _SHAPES: tuple[Shape, ...] = ("exponential", "linear")
@@ -16,38 +15,18 @@ _SHAPES: tuple[Shape, ...] = ("exponential", "linear")
 _SMALLEST_STEP = 1e-12
 
 
-def _number(value: Any, _: object, field: "attrs.Attribute[float]") -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError):
-        raise PlanError(f"{field.name}={value!r} is not a number. Give a rate such as 1e-7.", value=value) from None
+class Plan(Protocol):
+    """The rates of some training steps."""
+
+    @property
+    def num_steps(self) -> int:
+        """How many steps there are."""
+
+    def lr_at(self, step: int) -> float:
+        """Return the rate of step `step`, counted from 0."""
 
 
-def whole_number(name: str, value: Any, *, least: int = 1) -> int:
-    """`value` as an int. Raises: PlanError, naming it, if it is no whole number or under `least`."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise PlanError(f"{name}={value!r} is not a whole number.", value=value) from None
-    if number < least:
-        raise PlanError(f"{name}={number} is under {least}. Give {least} or more.", **{name: number})
-    return number
-
-
-def _whole(value: Any, _: object, field: "attrs.Attribute[int]") -> int:
-    return whole_number(field.name, value, least=-sys.maxsize)
-
-
-def _finite_and_positive(_: object, field: "attrs.Attribute[float]", value: float) -> None:
-    if not (sys.float_info.min <= value < math.inf):
-        raise PlanError(
-            f"{field.name}={value:g} is not a positive, finite rate. A sweep multiplies its rates, so it cannot "
-            f"start or end there. Take a small positive one, such as 1e-7.",
-            **{field.name: value},
-        )
-
-
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, field_transformer=checked_numbers)
 class SweepPlan:
     """Where the learning rate starts, where it ends, and in how many steps.
 
@@ -65,20 +44,9 @@ class SweepPlan:
     (0.0001, 0.001, 0.01, 0.1, 1.0)
     """
 
-    start_lr: float = attrs.field(
-        default=1e-7,
-        converter=attrs.Converter(_number, takes_self=True, takes_field=True),  # type: ignore[misc]  # attrs' stub
-        validator=_finite_and_positive,
-    )
-    end_lr: float = attrs.field(
-        default=10.0,
-        converter=attrs.Converter(_number, takes_self=True, takes_field=True),  # type: ignore[misc]  # attrs' stub
-        validator=_finite_and_positive,
-    )
-    num_steps: int = attrs.field(
-        default=200,
-        converter=attrs.Converter(_whole, takes_self=True, takes_field=True),  # type: ignore[misc]  # attrs' stub
-    )
+    start_lr: float = attrs.field(default=1e-7, validator=finite_and_positive)
+    end_lr: float = attrs.field(default=10.0, validator=finite_and_positive)
+    num_steps: int = 200
     shape: Shape = "exponential"
 
     def __attrs_post_init__(self) -> None:

@@ -5,8 +5,9 @@ import statistics
 from collections.abc import Sequence
 
 from lrrange.sweep.curve import Curve
+from lrrange.sweep.planned_steps import StopReason
 from lrrange.sweep.smoothing import SmoothingKind, smooth
-from lrrange.sweep.sweep import StopReason, Sweep
+from lrrange.sweep.sweep import Sweep
 
 _BLEW_UP = (StopReason.DIVERGED, StopReason.NON_FINITE)
 

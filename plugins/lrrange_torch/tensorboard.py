@@ -4,9 +4,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from lrrange import hookimpl
-from lrrange.comparison.comparison import Run
-from lrrange.comparison.policies import Policy
 from lrrange.errors import MissingExtra
+from lrrange.policy import Policy, Run
 
 try:
     from torch.utils.tensorboard import SummaryWriter

@@ -8,9 +8,10 @@ import pytest
 from rich.console import Console
 
 import lrrange
+from lrrange.advice.advice import read_answers, read_ranges
 from lrrange.advice.heuristics import HEURISTICS
-from lrrange.report.table import as_html, as_rich
-from lrrange.result import read
+from lrrange.report.html import as_html
+from lrrange.report.table import as_rich
 
 
 def result_of(loss, lr=None, stop_reason=lrrange.StopReason.COMPLETED, **fields):
@@ -20,7 +21,13 @@ def result_of(loss, lr=None, stop_reason=lrrange.StopReason.COMPLETED, **fields)
         backend="torch", versions={"torch": "2.4"}, seed=7, steps_run=len(loss), wall_time=1.5, details={"skipped": 3}
     )
     return lrrange.RangeTestResult(
-        plan=plan, curve=curve, stop_reason=stop_reason, provenance=origin, **read(curve, HEURISTICS), **fields
+        plan=plan,
+        curve=curve,
+        stop_reason=stop_reason,
+        provenance=origin,
+        answers=read_answers(curve, HEURISTICS),
+        ranges=read_ranges(curve),
+        **fields,
     )
 
 

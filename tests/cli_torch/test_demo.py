@@ -110,7 +110,7 @@ def test_a_read_only_folder_is_told_by_its_reason(here, monkeypatch):
     def refuse(file, *_, **__):
         raise PermissionError(13, "Permission denied", str(file))
 
-    monkeypatch.setattr("lrrange.storage.documents.open", refuse, raising=False)
+    monkeypatch.setattr("lrrange.storage.atomic.open", refuse, raising=False)
     run = lrrange("demo", "--steps", 60)
     assert run.exit_code == 1
     assert run.stderr.count("Permission denied") == 2

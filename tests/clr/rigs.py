@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from lrrange import LRRange, Provenance, RangeTestResult, StopReason
+from lrrange.advice.advice import read_answers, read_ranges
 from lrrange.advice.heuristics import HEURISTICS
-from lrrange.result import read
 from tests.core.strategies import PLAN, Landscape
 
 BOUNDS = LRRange(base_lr=0.001, max_lr=0.01, rule="mine", source="made up")
@@ -27,7 +27,8 @@ def result_of(landscape: Landscape) -> RangeTestResult:
         curve=curve,
         stop_reason=StopReason.COMPLETED,
         provenance=Provenance(backend="test"),
-        **read(curve, HEURISTICS),
+        answers=read_answers(curve, HEURISTICS),
+        ranges=read_ranges(curve),
     )
 
 

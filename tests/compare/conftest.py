@@ -2,10 +2,9 @@ import attrs
 import pytest
 
 import lrrange
+from lrrange.advice.advice import read_answers, read_ranges
 from lrrange.advice.heuristics import HEURISTICS
-from lrrange.comparison.comparison import Checkpoint, Run
-from lrrange.comparison.policies import Policy
-from lrrange.result import read
+from lrrange.policy import Checkpoint, Policy, Run
 
 
 @pytest.fixture
@@ -22,7 +21,8 @@ def range_test():
         curve=curve,
         stop_reason=lrrange.StopReason.COMPLETED,
         provenance=lrrange.Provenance(backend="test", steps_run=125),
-        **read(curve, HEURISTICS),
+        answers=read_answers(curve, HEURISTICS),
+        ranges=read_ranges(curve),
     )
 
 

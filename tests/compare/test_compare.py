@@ -3,9 +3,8 @@ import math
 import pytest
 
 import lrrange
-from lrrange.comparison.comparison import NoWinner
 from lrrange.cyclical import OneCycle
-from lrrange.errors import OptionError, PlanError, TargetError, UnknownName
+from lrrange.errors import NoWinner, OptionError, PlanError, TargetError, UnknownName
 from tests.compare.training import Descent, compare, make, make_failing, make_without_held_out_data, untimed
 
 

@@ -4,8 +4,7 @@ import math
 import pytest
 
 import lrrange
-from lrrange.comparison.comparison import NoWinner
-from lrrange.errors import LoadError, UnknownName
+from lrrange.errors import LoadError, NoWinner, UnknownName
 
 INF = math.inf
 

@@ -2,9 +2,10 @@ import math
 
 import pytest
 
-from lrrange.comparison.policies import Policy, by_name, needs_range_test, write_out
+from lrrange.comparison.policies import by_name, needs_range_test, write_out
 from lrrange.cyclical import OneCycle
 from lrrange.errors import NoSuggestion, PlanError, UnknownName
+from lrrange.policy import Policy
 
 
 def written(policies, steps=60, result=None):
@@ -93,11 +94,11 @@ def test_a_range_test_without_an_answer_gives_its_reason(range_test):
     import attrs
 
     from lrrange import Curve
+    from lrrange.advice.advice import read_answers, read_ranges
     from lrrange.advice.heuristics import HEURISTICS
-    from lrrange.result import read
 
     flat = Curve(lr=range_test.curve.lr, loss=[1.0] * len(range_test.curve))
-    nothing = attrs.evolve(range_test, curve=flat, **read(flat, HEURISTICS))
+    nothing = attrs.evolve(range_test, curve=flat, answers=read_answers(flat, HEURISTICS), ranges=read_ranges(flat))
     for name in ("found", "clr", "one-cycle"):
         with pytest.raises(NoSuggestion):
             written([name], result=nothing)

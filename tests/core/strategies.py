@@ -8,7 +8,7 @@ import attrs
 from hypothesis import strategies as st
 
 from lrrange import Curve, LRRange, Provenance, RangeTestResult, Refusal, StopReason, Suggestion, Sweep, SweepPlan
-from lrrange.finder.trials import Confirmation, Trial
+from lrrange.advice.confirmation import Confirmation, Trial
 
 # 25 rates a decade over 8 decades: what `find_lr` takes by default.
 PLAN = SweepPlan(start_lr=1e-7, end_lr=10.0, num_steps=200)

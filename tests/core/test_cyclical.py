@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrrange import LRRange, Provenance, RangeTestResult, StopReason
+from lrrange.advice.advice import read_answers, read_ranges
 from lrrange.advice.heuristics import HEURISTICS
 from lrrange.cyclical import (
     Cycle,
@@ -25,7 +26,6 @@ from lrrange.cyclical import (
     triangular2,
 )
 from lrrange.errors import FlatCurve, PlanError
-from lrrange.result import read
 from tests.core.strategies import PLAN, Landscape
 
 MINE = LRRange(base_lr=0.001, max_lr=0.006, rule="mine", source="Smith 2017, section 3.3, CIFAR-10")
@@ -40,7 +40,8 @@ def result_of(landscape: Landscape) -> RangeTestResult:
         curve=curve,
         stop_reason=StopReason.COMPLETED,
         provenance=Provenance(backend="test"),
-        **read(curve, HEURISTICS),
+        answers=read_answers(curve, HEURISTICS),
+        ranges=read_ranges(curve),
     )
 
 
@@ -179,11 +180,11 @@ def test_momentum_stays_at_its_maximum_in_a_third_phase(cycle: OneCycle) -> None
         ({"base_lr": 2.0}, "base_lr=2 and max_lr=1 are not a rising pair"),
         ({"max_lr": math.nan}, "rising pair"),
         ({"max_lr": math.inf}, "rising pair"),
-        ({"max_lr": None}, "None, which is not a number"),
-        ({"base_lr": "low"}, "'low', which is not a number"),
+        ({"max_lr": None}, "max_lr=None is not a number"),
+        ({"base_lr": "low"}, "base_lr='low' is not a number"),
         ({"steps_up": 0}, "steps_up=0"),
         ({"steps_down": -1}, "steps_down=-1"),
-        ({"steps_up": 2.5}, "2.5, which is not a whole number"),
+        ({"steps_up": 2.5}, "steps_up=2.5 is not a whole number"),
         ({"mode": "sine"}, "triangular, triangular2, exp_range"),
         ({"gamma": 1.1}, "gamma=1.1"),
         ({"gamma": 0.0}, "gamma=0"),
@@ -211,7 +212,7 @@ def test_what_makes_no_cycle_is_refused_with_its_numbers(change: dict[str, objec
         ({"pct_start": 1.0}, "leave a phase without steps"),
         ({"total_steps": 3}, "total_steps=3"),
         ({"three_phase": True, "pct_start": 0.51}, r"they end at \(50.0, 100.0, 99.0\)"),
-        ({"total_steps": 100.5}, "100.5, which is not a whole number"),
+        ({"total_steps": 100.5}, "total_steps=100.5 is not a whole number"),
         ({"max_momentum": None}, "max_momentum=None"),
     ],
 )

@@ -41,6 +41,6 @@ def test_an_error_crosses_a_process_with_its_message_and_numbers(kind, through):
 
 @pytest.mark.parametrize("kind", CLASSES)
 def test_a_number_that_an_error_does_not_carry_is_missing_by_name(kind):
-    with pytest.raises(AttributeError, match=f"{kind.__name__} carries no 'end_lr'"):
+    with pytest.raises(AttributeError, match=f"'{kind.__name__}' object has no attribute 'end_lr'"):
         _ = kind("too high", lr=2.0).end_lr
     assert not hasattr(kind(), "end_lr")

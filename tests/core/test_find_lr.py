@@ -159,7 +159,7 @@ def test_a_target_with_a_run_method_that_a_plug_in_knows_goes_to_the_plug_in(ada
 
 
 def test_a_backend_asked_for_by_name_is_the_only_one_asked(adapter):
-    with pytest.raises(TargetError, match=r"Asked: adapter \(not of its kind\)"):
+    with pytest.raises(TargetError, match=r"Tried: adapter \(not of its kind\)"):
         find_lr(Loop(), backend="adapter")
     assert len(adapter.asked) == 1
 

@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given
 
 from lrrange import Curve, LRRangeError, Suggestion, Sweep
-from lrrange.advice.heuristics import HEURISTICS, ask
+from lrrange.advice.heuristics import HEURISTICS, ask_heuristic
 from lrrange.advice.ranges import RANGE_RULES
 from tests.core.strategies import PLAN, constants, exact_sequences, factors, told
 
 
 def suggestion(name, losses):
     """The rate, or the kind of the refusal."""
-    answer = ask(name, HEURISTICS[name], Curve(lr=PLAN.rates[: len(losses)], loss=losses))
+    answer = ask_heuristic(name, HEURISTICS[name], Curve(lr=PLAN.rates[: len(losses)], loss=losses))
     return pytest.approx(answer.lr, rel=1e-6) if isinstance(answer, Suggestion) else answer.kind
 
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from lrrange import find_lr, load
 from lrrange.errors import LoadError
-from lrrange.storage import documents as storage
+from lrrange.result import dumps
 from tests.core.strategies import Landscape, json_values, results
 from tests.core.training import Loop, SeededLoop
 
-WHOLE = storage.dumps(find_lr(SeededLoop(Landscape(noise=0.02)), num_steps=30, confirm=True, repeats=2, seed=1))
+WHOLE = dumps(find_lr(SeededLoop(Landscape(noise=0.02)), num_steps=30, confirm=True, repeats=2, seed=1))
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +159,7 @@ def is_read_or_refused(loaded, content):
         result = loaded(content)
     except (LoadError, OSError):
         return
-    assert storage.dumps(result)
+    assert dumps(result)
     assert isinstance(result._repr_html_(), str)
 
 
@@ -192,7 +192,7 @@ def test_whichever_value_is_missing_the_file_is_read_or_refused(loaded, path):
 
 @given(results(), st.data())
 def test_whichever_bytes_of_a_file_are_damaged_it_is_read_or_refused(loaded, result, data):
-    content = bytearray(storage.dumps(result).encode())
+    content = bytearray(dumps(result).encode())
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     is_read_or_refused(loaded, bytes(content))

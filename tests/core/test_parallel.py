@@ -92,11 +92,18 @@ def test_the_backend_is_asked_whether_it_can_and_in_auto_whether_it_pays(paralle
     assert target.asked == [(2, measure), (5, measure), (2, measure)]
 
 
-def test_auto_is_what_is_done_by_default():
+def test_runs_are_taken_one_after_another_by_default():
     target = SideBySide()
-    lrrange.find_lr(target, repeats=2, **SETTINGS)
-    assert target.asked == []  # one sweep and one more, with nobody to be taken with
-    lrrange.find_lr(target, repeats=3, **SETTINGS)
+    result = lrrange.find_lr(target, repeats=3, **SETTINGS)
+    assert target.asked == []
+    assert "parallel" not in result.provenance.details
+
+
+def test_one_run_has_no_others_to_be_taken_with():
+    target = SideBySide()
+    lrrange.find_lr(target, repeats=2, parallel="auto", **SETTINGS)
+    assert target.asked == []  # one sweep, and one more
+    lrrange.find_lr(target, repeats=3, parallel="auto", **SETTINGS)
     assert target.asked == [(2, True)]
 
 

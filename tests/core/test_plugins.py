@@ -9,7 +9,7 @@ import lrrange
 from lrrange import LRRange, find_lr, hookimpl, list_plugins, make_schedule, register, unregister
 from lrrange.advice.heuristics import HEURISTICS
 from lrrange.errors import BackendNotFound, LRRangeError, OptionError, PluginUnavailable, UnknownName
-from lrrange.plugins import heuristics, make_manager, only
+from lrrange.plugins import heuristics, hook_of, make_manager
 from tests.core.strategies import Landscape
 from tests.core.training import Loop
 
@@ -138,8 +138,8 @@ def test_one_plug_in_alone_is_asked_or_all(registered):
     for name in ("one", "two"):
         registered(Offers(**{name: lambda _: 0.1}), name)
     manager = make_manager()
-    assert [list(offer) for offer in only(manager, "lrrange_offer_heuristics", "one")()] == [["one"]]
-    assert len(only(manager, "lrrange_offer_heuristics", None)()) >= 2
+    assert [list(offer) for offer in hook_of(manager, "lrrange_offer_heuristics", "one")()] == [["one"]]
+    assert len(hook_of(manager, "lrrange_offer_heuristics", None)()) >= 2
 
 
 def test_a_heuristic_that_a_plug_in_offers_is_asked_with_the_others_and_chosen_by_name(registered):

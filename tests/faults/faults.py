@@ -219,7 +219,7 @@ FAULTS: dict[str, Callable[[Case], None]] = {
     "a plug-in cannot be imported": plugin_cannot_be_imported,
     'disk full while copying, with `snapshot="disk"`': disk_full_while_copying,
     "disk full while saving the result": _saving_fails(errno.ENOSPC, "os.fsync"),
-    "read-only disk while saving the result": _saving_fails(errno.EROFS, "lrrange.storage.documents.open"),
+    "read-only disk while saving the result": _saving_fails(errno.EROFS, "lrrange.storage.atomic.open"),
 }
 
 # Those that leave the faulty process no moment to do anything: the signal, and more arguments of `find_lr`.

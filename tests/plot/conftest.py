@@ -5,8 +5,8 @@ import matplotlib
 import pytest
 
 import lrrange
+from lrrange.advice.advice import read_answers, read_ranges
 from lrrange.advice.heuristics import HEURISTICS
-from lrrange.result import read
 
 matplotlib.use("Agg")
 
@@ -26,7 +26,8 @@ def result_of():
             curve=curve,
             stop_reason=stop_reason,
             provenance=lrrange.Provenance(backend="test"),
-            **read(curve, HEURISTICS),
+            answers=read_answers(curve, HEURISTICS),
+            ranges=read_ranges(curve),
             **fields,
         )
 

@@ -1,0 +1,83 @@
+"""A run that is planned, and the watchers that hear of it."""
+
+import contextlib
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from lrrange.errors import TargetError
+from lrrange.finder.training import Training
+from lrrange.sweep.planned_steps import PlannedSteps
+
+if TYPE_CHECKING:
+    import pluggy
+
+
+@attrs.frozen(kw_only=True)
+class PlannedRun:
+    """A sweep or a trial that is to be run.
+
+    Args:
+        training: that takes the steps.
+        sweep: the steps.
+        seed: for the backend; None for none.
+        reset: makes other initial weights; None to leave them.
+        hook: of the watchers that hear of the run; None for nobody.
+    """
+
+    training: Training
+    sweep: PlannedSteps[Any]
+    seed: int | None = None
+    reset: Callable[[], object] | None = None
+    hook: "pluggy.HookRelay | None" = None
+
+    def run(self) -> None:
+        """Take the steps, alone."""
+        self.training.run(self.sweep, self.seed, self.reset)
+
+    def tell_started(self) -> None:
+        """Tell the watchers that the run is about to take its first step."""
+        if self.hook is not None:
+            self.hook.lrrange_started(plan=self.sweep.plan, sweep=self.sweep)
+
+    def tell_finished(self) -> None:
+        """Tell the watchers that the run is over."""
+        if self.hook is not None:
+            self.hook.lrrange_finished(sweep=self.sweep)
+
+    def check_ended(self) -> None:
+        """Raise TargetError if the steps have not ended: the driver has left its loop without a word."""
+        if self.sweep.running:
+            raise TargetError(
+                f"the {self.training.kind} ended its training after {len(self.sweep.points)} of "
+                f"{self.sweep.plan.num_steps} steps without saying why. It should call sweep.close(reason).",
+                steps_run=len(self.sweep.points),
+            )
+
+
+@contextlib.contextmanager
+def announced(runs: Sequence[PlannedRun]) -> Iterator[None]:
+    """Tell the watchers that these runs begin, and that they are over, even if one of them raises.
+
+    Raises: what a watcher raises; TargetError if a run has not ended. What a watcher raises after an error of the run
+        must not hide that error, so it becomes a note on it.
+    """
+    begun: deque[PlannedRun] = deque()
+    try:
+        for run in runs:
+            begun.append(run)
+            run.tell_started()
+        yield
+        while begun:
+            run = begun.popleft()
+            run.tell_finished()
+            run.check_ended()
+    except BaseException as error:
+        for run in begun:
+            try:
+                run.tell_finished()
+            except Exception as another:
+                error.add_note(f"A watcher then raised in lrrange_finished: {type(another).__name__}: {another}")
+        raise
