@@ -20,6 +20,25 @@ from lrrange.advice.ranges import LRRange
 from lrrange.errors import OptionError, PlanError
 from lrrange.validators import as_number, check_rising, checked_numbers, whole_number
 
+__all__ = [
+    "Anneal",
+    "Bounds",
+    "Cycle",
+    "CycleMode",
+    "DIV_FACTOR",
+    "EPOCHS_PER_HALF_CYCLE",
+    "GAMMA",
+    "OneCycle",
+    "Schedule",
+    "bounds_for",
+    "exp_range",
+    "half_cycle_steps",
+    "one_cycle",
+    "triangular",
+    "triangular2",
+]
+
+
 CycleMode = Literal["triangular", "triangular2", "exp_range"]
 Anneal = Literal["cosine", "linear"]
 Bounds = Advice | LRRange | float

@@ -34,6 +34,34 @@ its message speaks of.
 from collections.abc import Mapping
 from typing import Any
 
+__all__ = [
+    "BackendNotFound",
+    "CurveError",
+    "FlatCurve",
+    "LRRangeError",
+    "LoadError",
+    "LossError",
+    "MissingExtra",
+    "NoData",
+    "NoDescent",
+    "NoSuggestion",
+    "NoWinner",
+    "OnlyRises",
+    "OptionError",
+    "PlanError",
+    "PluginUnavailable",
+    "ProcessFailed",
+    "RateNotInForce",
+    "RatesTooFarApart",
+    "RestoreFailed",
+    "SaveError",
+    "StillFalls",
+    "SweepStateError",
+    "TargetError",
+    "TooFewPoints",
+    "UnknownName",
+]
+
 
 class LRRangeError(Exception):
     """Base class of everything that lrrange raises on purpose. Keyword arguments become attributes of the error."""

@@ -17,6 +17,20 @@ from lrrange.sweep.plan import SweepPlan
 from lrrange.sweep.planned_steps import Point
 from lrrange.sweep.sweep import Sweep
 
+__all__ = [
+    "hookimpl",
+    "hookspec",
+    "lrrange_adapt",
+    "lrrange_advanced",
+    "lrrange_apply",
+    "lrrange_compared",
+    "lrrange_finished",
+    "lrrange_offer_heuristics",
+    "lrrange_schedule",
+    "lrrange_started",
+]
+
+
 hookspec = pluggy.HookspecMarker("lrrange")
 hookimpl = pluggy.HookimplMarker("lrrange")
 

@@ -26,6 +26,21 @@ from lrrange.result import RangeTestResult
 from lrrange.sweep.planned_steps import Point, StopReason
 from lrrange.sweep.sweep import Sweep
 
+__all__ = [
+    "CHECKS",
+    "MakeRig",
+    "Rig",
+    "check_a_second_sweep_gives_the_same_curve",
+    "check_an_unknown_option_is_refused_before_the_first_step",
+    "check_backend",
+    "check_state_is_back_after_a_sweep",
+    "check_state_is_back_after_an_error",
+    "check_state_is_back_after_ctrl_c",
+    "check_state_is_back_after_training_has_begun",
+    "check_training_after_a_sweep_equals_training_without_one",
+    "check_training_changes_what_is_observed",
+]
+
 
 @attrs.frozen(kw_only=True)
 class Rig:
