@@ -1,4 +1,4 @@
-"""What a comparison trains under and what came of it, as plain values: a policy, and one run under it."""
+"""The plain values of a comparison: a policy, which gives the rate of every step, and a run under it."""
 
 import math
 from collections.abc import Iterable
@@ -11,13 +11,13 @@ from lrrange.errors import PlanError
 
 @attrs.frozen(kw_only=True)
 class Policy:
-    """A schedule written out, so that any process, file or framework can hold it.
+    """A schedule written out step by step, so that any process, file or framework can hold it.
 
     Args:
-        name: what tables and pictures call it.
+        name: its name in tables and plots.
         lr: the rate of each step; shape (steps,).
         momentum: the momentum of each step; None to leave it as it is.
-        about: how it came about.
+        about: where its rates come from, in words for the table.
 
     Raises: PlanError if a rate is not a finite number, zero or above.
     """
@@ -39,48 +39,53 @@ class Policy:
 
     @property
     def num_steps(self) -> int:
-        """How many steps it is written out for."""
+        """Number of steps that it is written out for."""
         return len(self.lr)
 
     def lr_at(self, step: int) -> float:
-        """The rate of step `step`, counted from 0."""
+        """Return the rate of step `step`, counted from 0."""
         return self.lr[step]
 
 
 @attrs.frozen(kw_only=True)
 class Checkpoint:
-    """The held-out loss after so many steps."""
+    """A held-out loss that was measured during a run.
+
+    Args:
+        step: number of steps taken before it was measured.
+        loss: the loss.
+    """
 
     step: int
     loss: float
 
 
-def _losses(values: Iterable[float]) -> tuple[float, ...]:
-    # One NaN object for all, so that equal runs compare equal.
+def _with_one_nan(values: Iterable[float]) -> tuple[float, ...]:
+    # Tuples compare NaN by identity, so every NaN becomes the same object and equal runs compare equal.
     return tuple(math.nan if math.isnan(value) else value for value in values)
 
 
 @attrs.frozen(kw_only=True)
 class Run:
-    """One training under one policy from one start.
+    """One training under one policy from one seed.
 
     Args:
-        policy: its name.
-        seed: what `make_run` was called with.
-        losses: training loss of each step taken; their rates are the policy's.
-        held_out: held-out losses along the way, the last one at the end; empty without held-out data.
-        final: what the run is judged by: the last held-out loss, or without one the mean training loss of the last
-            tenth of its steps; infinite if it diverged or failed.
+        policy: name of the policy.
+        seed: the seed that `make_run` was called with.
+        losses: training loss of each step taken. The rate of each step is the policy's.
+        held_out: held-out losses in the order of their steps, the last one at the end; empty without held-out data.
+        final: the loss that the run is judged by: the last held-out loss, or without held-out data the mean training
+            loss of the last tenth of its steps. It is infinite if the run diverged or failed.
         momentum: whether the policy's momentum was set too.
         wall_time: seconds of training.
-        details: what the backend reports, such as `versions`.
-        attempts: how many times it was tried.
+        details: further facts from the backend, such as `versions`.
+        attempts: number of times that it was tried.
         error: why it failed; None if it finished.
     """
 
     policy: str
     seed: int
-    losses: tuple[float, ...] = attrs.field(default=(), converter=_losses)
+    losses: tuple[float, ...] = attrs.field(default=(), converter=_with_one_nan)
     held_out: tuple[Checkpoint, ...] = ()
     final: float = math.inf
     momentum: bool = False
@@ -91,10 +96,10 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether it ran to its end, or to the point where it diverged."""
+        """Whether it reached its end, or the step at which it diverged, without an error."""
         return self.error is None
 
     @property
     def diverged(self) -> bool:
-        """Whether its loss became infinite or NaN for good."""
+        """Whether it finished with a loss that stayed infinite or NaN."""
         return self.finished and not math.isfinite(self.final)

@@ -1,4 +1,4 @@
-"""A comparison: its standings, and what can be done with them."""
+"""The result of `compare`: standings that can be saved, plotted and printed."""
 
 import json
 from pathlib import Path
@@ -16,14 +16,14 @@ _KIND = "comparison"
 
 @attrs.frozen(kw_only=True)
 class Comparison(Standings):
-    """The same training under several policies, from the same starts: to print, plot and save.
+    """The same training under several policies, from the same seeds: to read, save, plot and print.
 
     Args:
         make_run: name of the function that made the runs.
-        policies: written out step by step, in the order they were given.
-        steps: of each run.
-        seeds: one for each repeat; every policy trains from each.
-        evaluate_every: steps between held-out losses; None for one at the end.
+        policies: written out step by step, in the order in which they were given.
+        steps: number of steps of each run.
+        seeds: one for each repeat. Every policy trains from each of them.
+        evaluate_every: number of steps between held-out losses; None to measure only at the end.
         range_test: the result that policies were read from; None if none needed it.
         runs: the runs that are over.
     """
@@ -38,7 +38,7 @@ class Comparison(Standings):
     def load(cls, path: str | Path) -> "Comparison":
         """Read a comparison that `save` wrote.
 
-        Raises: LoadError if the file is no such comparison, or has an unknown schema; OSError if it cannot be read.
+        Raises: LoadError if the file is not such a comparison, or has an unknown schema; OSError if it cannot be read.
         """
         from lrrange.storage.documents import from_document
 
@@ -48,9 +48,9 @@ class Comparison(Standings):
         """Draw loss and rate against steps: the median over the seeds, and the band they span.
 
         Args:
-            axes: where to draw the two; a new figure if None.
-        Returns: the axes.
-        Raises: MissingExtra if matplotlib is not installed.
+            axes: axes to draw loss and rate on; those of a new figure if None.
+        Returns: the axes of the loss and those of the rate.
+        Raises: MissingExtra if matplotlib is not installed; NoWinner if no run finished.
         """
         from lrrange.comparison.plot import plot
 

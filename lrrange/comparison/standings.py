@@ -1,4 +1,4 @@
-"""Who stands where in a comparison: the table, the winner, and whether the spread of the seeds allows saying so."""
+"""The standings of a comparison: the table, the winner, and whether the seeds show that it is really better."""
 
 import math
 import statistics
@@ -12,7 +12,7 @@ from lrrange.errors import NoWinner, UnknownName
 from lrrange.policy import Policy, Run
 from lrrange.result import RangeTestResult
 
-# First losses of one seed that differ by more than this part were not read from the same weights and batch.
+# First losses of one seed that differ by more than this part do not come from the same weights and batch.
 _SAME_START = 1e-3
 
 
@@ -21,11 +21,11 @@ class Standing:
     """One policy's row of the table.
 
     Args:
-        policy: its name.
-        finals: its final losses, in the order of the seeds that are compared; infinite where it diverged.
-        failed: runs that failed.
+        policy: name of the policy.
+        finals: final losses of its runs, in the order of the seeds that are compared; infinite for a run that diverged.
+        failed: number of its runs that failed.
         behind: how far it ends above the winner; None for the winner itself.
-        momentum: whether its momentum was cycled.
+        momentum: whether its momentum was set too.
     """
 
     policy: str
@@ -41,33 +41,35 @@ class Standing:
 
     @property
     def spread(self) -> float:
-        """Standard deviation of the final losses over the seeds; NaN for under two, or if one diverged."""
+        """Standard deviation of the final losses over the seeds; NaN with fewer than two runs, or if one diverged."""
         return statistics.stdev(self.finals) if len(self.finals) > 1 and math.isfinite(self.mean) else math.nan
 
     @property
     def diverged(self) -> int:
-        """How many of its runs diverged."""
+        """Number of its runs that diverged."""
         return sum(not math.isfinite(final) for final in self.finals)
 
     @property
     def rank(self) -> tuple[int, float]:
-        """What standings are sorted by: runs that diverged, then the mean of those that did not."""
+        """The key that standings are sorted by: the number of runs that diverged, then the mean of the others."""
         finite = [final for final in self.finals if math.isfinite(final)]
         return self.diverged, statistics.fmean(finite) if finite else math.inf
 
 
 @attrs.frozen(kw_only=True)
 class Standings:
-    """The same training under several policies, from the same starts.
+    """The same training under several policies, from the same seeds, and who wins.
+
+    `lrrange.Comparison` is a `Standings` that can also be saved, plotted and printed.
 
     Args:
-        make_run: name of what made the runs.
-        policies: written out step by step, in the order they were given.
-        steps: of each run.
-        seeds: one for each repeat; every policy trains from each.
-        evaluate_every: steps between held-out losses; None for the end alone.
-        range_test: what the policies were read from; None if none needed it.
-        runs: those that are over.
+        make_run: name of the function that made the runs.
+        policies: written out step by step, in the order in which they were given.
+        steps: number of steps of each run.
+        seeds: one for each repeat. Every policy trains from each of them.
+        evaluate_every: number of steps between held-out losses; None to measure only at the end.
+        range_test: the result that policies were read from; None if none needed it.
+        runs: the runs that are over.
     """
 
     make_run: str
@@ -79,7 +81,7 @@ class Standings:
     runs: tuple[Run, ...] = ()
 
     def policy(self, name: str) -> Policy:
-        """The policy of that name. Raises: UnknownName."""
+        """Return the policy of that name. Raises: UnknownName."""
         for policy in self.policies:
             if policy.name == name:
                 return policy
@@ -87,13 +89,13 @@ class Standings:
         raise UnknownName(f"policy {name!r} is not one of {known}.", name=name)
 
     def of(self, policy: str) -> tuple[Run, ...]:
-        """The finished runs under one policy, in the order of their seeds. Raises: UnknownName."""
+        """Return the finished runs under one policy, in the order of their seeds. Raises: UnknownName."""
         name = self.policy(policy).name
         return tuple(sorted((run for run in self.finished if run.policy == name), key=lambda run: run.seed))
 
     @property
     def finished(self) -> tuple[Run, ...]:
-        """The runs that did not fail."""
+        """The runs that did not fail; some may have diverged."""
         return tuple(run for run in self.runs if run.finished)
 
     @property
@@ -103,7 +105,7 @@ class Standings:
 
     @property
     def judged_by(self) -> str:
-        """What `final` is, in words."""
+        """The loss that `Run.final` holds, in words."""
         if any(run.held_out for run in self.finished):
             return "held-out loss"
         return "mean training loss of the last tenth, for want of held-out data"
@@ -112,7 +114,7 @@ class Standings:
     def table(self) -> tuple[Standing, ...]:
         """The policies, best first; policies without a finished run last.
 
-        The seeds compared are those that finished under every policy that finished at all.
+        Only seeds that finished under every policy are compared. A policy without a finished run is left out of that.
         """
         shared = self._shared_seeds
         standings = [
@@ -135,9 +137,9 @@ class Standings:
 
     @property
     def winner(self) -> str:
-        """The policy with the lowest mean final loss; one with fewer diverged runs goes before. See `verdict`.
+        """The policy with the fewest diverged runs, and among these the lowest mean final loss. See also `verdict`.
 
-        Raises: NoWinner if there are no finished runs to compare.
+        Raises: NoWinner if there are no finished runs to compare, or all of them diverged.
         """
         first = self.table[0]
         if not first.finals:
@@ -151,17 +153,17 @@ class Standings:
         return first.policy
 
     def difference(self, better: str, other: str) -> Difference:
-        """How far `other` ends above `better`, paired by seed, over the seeds that finished under both.
+        """Return how far `other` ends above `better`, for each seed that finished under both.
 
         Raises: UnknownName.
         """
-        ends = {run.seed: run.final for run in self.of(better)}
-        gaps = [_gap(ends[run.seed], run.final) for run in self.of(other) if run.seed in ends]
+        finals = {run.seed: run.final for run in self.of(better)}
+        gaps = [_subtract(run.final, finals[run.seed]) for run in self.of(other) if run.seed in finals]
         return Difference(better=better, other=other, gaps=tuple(gaps))
 
     @property
     def verdict(self) -> Verdict:
-        """Whether the winner beats the runner-up by more than the seeds' spread, and if that is not so, why.
+        """Whether the seeds show that the winner beats the runner-up, and if they do not, why.
 
         Raises: NoWinner.
         """
@@ -174,24 +176,24 @@ class Standings:
             reasons.append(self.difference(winner, rivals[0].policy).reason)
         if (missing := len(self.policies) * len(self.seeds) - len(self.finished)) > 0:
             reasons.append(f"{missing} of {len(self.policies) * len(self.seeds)} runs did not finish")
-        reasons.append(self._unlike_starts())
+        reasons.append(self._explain_unlike_starts())
         return Verdict(reasons=tuple(reason for reason in reasons if reason))
 
     @property
     def headline(self) -> str:
-        """Who wins and by how much, in one line. Raises: NoWinner."""
+        """The winner and how far ahead it is, in one line. Raises: NoWinner."""
         winner = self.winner
         behind = next((standing.behind for standing in self.table if standing.behind is not None), None)
         return f"{winner} wins" if behind is None or not behind.gaps else f"{winner} wins: {behind.amount}"
 
     @property
     def _shared_seeds(self) -> set[int]:
-        """Seeds that finished under every policy that has any finished run."""
+        """The seeds that finished under every policy, apart from policies without any finished run."""
         finished = [{run.seed for run in self.of(policy.name)} for policy in self.policies]
         return set.intersection(*filter(None, finished)) if any(finished) else set()
 
-    def _unlike_starts(self) -> str | None:
-        """A seed whose runs cannot be paired: their first losses, which no rate has touched yet, differ."""
+    def _explain_unlike_starts(self) -> str | None:
+        """Return why the runs of a seed cannot be paired: their first losses differ, before any rate had an effect."""
         for seed in self.seeds:
             first = [run.losses[0] for run in self.finished if run.seed == seed and run.losses]
             if len(first) > 1 and max(first) - min(first) > _SAME_START * abs(max(first, key=abs)):
@@ -202,6 +204,6 @@ class Standings:
         return None
 
 
-def _gap(better: float, other: float) -> float:
-    """`other - better`, where two that diverged are equally bad."""
+def _subtract(other: float, better: float) -> float:
+    """Return `other - better`, which is 0 if both diverged."""
     return 0.0 if better == other else other - better

@@ -6,7 +6,8 @@ from lrrange.advice.advice import Advice
 from lrrange.advice.suggestion import Refusal, Suggestion
 from lrrange.sweep.planned_steps import StopReason
 
-# Texts here are ASCII and never rich markup: a reason may hold brackets, and a log file any encoding.
+# These texts are ASCII and never rich markup, because a refusal's reason may hold brackets, and a log file may have any
+# encoding.
 _STOPPED = {
     StopReason.COMPLETED: "completed: all {steps} steps, up to lr={lr}",
     StopReason.DIVERGED: "diverged at step {steps} of {planned} (lr={lr}): the loss rose far above its lowest",
@@ -16,26 +17,27 @@ _STOPPED = {
 }
 
 
-def rate(lr: float) -> str:
-    """A learning rate in three digits, always in powers of ten so that rates compare at a glance."""
+def format_rate(lr: float) -> str:
+    """Return a learning rate in three digits, always with an exponent, so that rates compare at a glance."""
     return f"{lr:.2e}"
 
 
-def stopped(result: Advice) -> str:
-    """Why the sweep ended, with its numbers, in one line."""
+def format_stop(result: Advice) -> str:
+    """Return why the sweep ended, with its numbers, in one line."""
     curve = result.curve
     if not len(curve):
         return f"{result.stop_reason.value.replace('_', ' ')} before the first step"
-    return _STOPPED[result.stop_reason].format(steps=len(curve), planned=result.plan.num_steps, lr=rate(curve.lr[-1]))
+    last = format_rate(curve.lr[-1])
+    return _STOPPED[result.stop_reason].format(steps=len(curve), planned=result.plan.num_steps, lr=last)
 
 
-def interval(answer: Suggestion | Refusal) -> str:
-    """From where to where the suggested rate may lie; empty if that is not known, or no wider than the rate itself."""
+def format_interval(answer: Suggestion | Refusal) -> str:
+    """Return the interval in which the suggested rate may lie; empty if there is none, or it is a single rate."""
     if isinstance(answer, Refusal) or answer.low is None or answer.high is None or answer.low == answer.high:
         return ""
-    return f"{rate(answer.low)} to {rate(answer.high)}"
+    return f"{format_rate(answer.low)} to {format_rate(answer.high)}"
 
 
-def gap_count(result: Advice) -> int:
-    """Readings that were not finite."""
+def count_gaps(result: Advice) -> int:
+    """Return the number of losses on the curve that are not finite."""
     return sum(not math.isfinite(loss) for loss in result.curve.loss)

@@ -6,8 +6,8 @@ from rich.console import Console, RenderableType
 
 
 def as_html(renderable: RenderableType) -> str:
-    """Return what rich would print as an HTML fragment with inline styles."""
-    # Without force_jupyter=False, rich would display the table itself when it finds a notebook around it.
+    """Return the HTML fragment, with inline styles, of what rich would print."""
+    # With force_jupyter=False, because in a notebook rich would otherwise display the table itself.
     console = Console(record=True, file=io.StringIO(), width=110, force_jupyter=False)
     console.print(renderable)
     return console.export_html(

@@ -1,4 +1,4 @@
-"""A result as a picture: loss against learning rate, with what was read from it. Needs matplotlib, from first use."""
+"""Plots of range tests: loss against learning rate, with the suggestions. Needs matplotlib, from first use."""
 
 import math
 from collections.abc import Sequence
@@ -8,32 +8,42 @@ from typing import TYPE_CHECKING, Any
 from lrrange.advice.advice import Advice
 from lrrange.advice.ranges import LRRange
 from lrrange.advice.suggestion import Refusal, Suggestion
-from lrrange.report.figures import check_plottable, need_matplotlib, save_figure
-from lrrange.report.formatting import gap_count, rate, stopped
+from lrrange.report.figures import (
+    BLUE,
+    GREEN,
+    GREY,
+    PURPLE,
+    VERMILION,
+    check_plottable,
+    move_legend_below,
+    need_matplotlib,
+    save_figure,
+    style_axes,
+    write_title,
+)
+from lrrange.report.formatting import count_gaps, format_rate, format_stop
 from lrrange.sweep.repeats import band
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe & Ito's palette, which reads the same to people with any colour vision.
-_BLUE, _ORANGE, _GREEN, _PURPLE, _GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#5b6570"
 _OTHER_MARKERS = "sD^vPX<>"
 
-# A curve is cut off above its start plus this part of its drop: what it does there is diverge, and at full scale the
-# descent that matters would be a flat line.
+# The plot ends at the curve's first loss plus this part of its drop. Above that the loss only diverges, and on a scale
+# that shows all of the divergence the descent would look like a flat line.
 _HEADROOM = 0.6
 
 
 def plot(result: Advice, ax: "Axes | None" = None) -> "Axes":
-    """Draw raw and smoothed loss against the rate, with the suggestions and the range.
+    """Draw raw and smoothed loss against the learning rate, with the suggestions and the range.
 
-    The rate's axis is logarithmic also for a linear sweep, because heuristics read slopes per decade. Where the loss
-    climbs off the picture, carets at the upper edge stand for the readings.
+    The rate's axis is logarithmic for a linear sweep too, because heuristics read slopes per decade. A caret at the
+    upper edge marks each loss that is too high for the plot.
 
     Args:
         result: a finished range test.
-        ax: where to draw; a new pyplot figure if None.
+        ax: axes to draw on; those of a new pyplot figure if None.
     Returns: the axes.
     Raises: MissingExtra if matplotlib is not installed.
     """
@@ -42,29 +52,30 @@ def plot(result: Advice, ax: "Axes | None" = None) -> "Axes":
         return _draw(result, ax)
     from matplotlib import pyplot
 
-    figure, own = pyplot.subplots(figsize=(8, 5), layout="constrained")
-    return _legend_outside(figure, _draw(result, own))
+    figure, new = pyplot.subplots(figsize=(8, 5), layout="constrained")
+    move_legend_below(figure, _draw(result, new))
+    return new
 
 
 def save_plot(result: Advice, path: str | Path) -> None:
-    """Write the picture to `path`, whole or not at all, in the format its suffix names. No display is needed.
+    """Write the plot to `path`, all of it or nothing, in the format that its suffix names. It needs no display.
 
-    Raises: MissingExtra, OptionError for a suffix that is no picture format, SaveError.
+    Raises: MissingExtra; OptionError for a suffix that is no picture format; SaveError.
     """
     check_plottable(path)
     from matplotlib.figure import Figure  # not pyplot, which would look for a display
 
     figure = Figure(figsize=(8, 5), layout="constrained")
-    _legend_outside(figure, _draw(result, figure.subplots()))
+    move_legend_below(figure, _draw(result, figure.subplots()))
     save_figure(figure, path)
 
 
 def plot_grid(cells: Sequence[tuple[str, Advice]]) -> "Figure":
-    """Draw one small plot for each setting of a grid, all with the same limits, with the range shaded.
+    """Draw one small plot for each setting of a grid, all with the same limits, and shade the ranges.
 
     Args:
-        cells: a label for each setting, and what the range test under it says.
-    Returns: a figure, which `savefig` writes and a notebook shows.
+        cells: a label for each setting, and its range test.
+    Returns: a figure. `savefig` writes it, and a notebook shows it.
     Raises: MissingExtra if matplotlib is not installed.
     """
     need_matplotlib()
@@ -80,12 +91,12 @@ def plot_grid(cells: Sequence[tuple[str, Advice]]) -> "Figure":
         _set_limits(advice, panel)
         panel.set_xscale("log")
         curve = advice.curve
-        panel.plot(curve.lr, curve.loss, ".", color=_GREY, markersize=3, alpha=0.5, markeredgewidth=0)
-        panel.plot(curve.lr, curve.smoothed, "-", color=_BLUE, linewidth=1.5)
-        if (bounds := _range(advice)) is not None:
-            panel.axvspan(bounds.base_lr, bounds.max_lr, color=_GREEN, alpha=0.15, linewidth=0)
+        panel.plot(curve.lr, curve.loss, ".", color=GREY, markersize=3, alpha=0.5, markeredgewidth=0)
+        panel.plot(curve.lr, curve.smoothed, "-", color=BLUE, linewidth=1.5)
+        if (bounds := _find_range(advice)) is not None:
+            panel.axvspan(bounds.base_lr, bounds.max_lr, color=GREEN, alpha=0.15, linewidth=0)
         if isinstance(advice.chosen, Suggestion):
-            panel.axvline(advice.lr, color=_ORANGE, linewidth=1.2, linestyle=(0, (4, 3)))
+            panel.axvline(advice.lr, color=VERMILION, linewidth=1.2, linestyle=(0, (4, 3)))
         panel.set_title(label, fontsize="medium", loc="left")
     figure.supxlabel("learning rate  (dashed: lr, shaded: range)", fontsize="medium")
     figure.supylabel("loss", fontsize="medium")
@@ -94,57 +105,48 @@ def plot_grid(cells: Sequence[tuple[str, Advice]]) -> "Figure":
 
 def _draw(result: Advice, ax: "Axes") -> "Axes":
     curve = result.curve
-    _set_limits(result, ax)  # first: matplotlib's own limits cannot hold the losses of a sweep that exploded
+    # Before anything is drawn, because matplotlib cannot compute limits of its own for losses that exploded.
+    _set_limits(result, ax)
     ax.set_xscale("log")
-    # Every tick in full: matplotlib's common factor or offset would stand where the stop reason does.
+    # Ticks are written in full, because matplotlib would write their common factor or offset over the stop reason.
     ax.yaxis.set_major_formatter(lambda value, _: f"{value:.10g}")
     ax.set_xlabel("learning rate")
     ax.set_ylabel("loss")
-    ax.grid(visible=True, which="major", color="0.92", linewidth=0.8)
-    ax.set_axisbelow(True)
-    ax.spines[["top", "right"]].set_visible(False)
-    if (bounds := _range(result)) is not None:
+    style_axes(ax)
+    if (bounds := _find_range(result)) is not None:
         ax.axvspan(
             bounds.base_lr,
             bounds.max_lr,
-            color=_GREEN,
+            color=GREEN,
             alpha=0.12,
             linewidth=0,
-            label=f"range  {rate(bounds.base_lr)} to {rate(bounds.max_lr)}  ({bounds.rule})",
+            label=f"range  {format_rate(bounds.base_lr)} to {format_rate(bounds.max_lr)}  ({bounds.rule})",
         )
     if result.sweeps:
         _draw_band(result, ax)
-    ax.plot(curve.lr, curve.loss, ".", color=_GREY, markersize=6, alpha=0.55, markeredgewidth=0, label="loss")
-    ax.plot(curve.lr, curve.smoothed, "-", color=_BLUE, linewidth=2, label="smoothed loss")
+    ax.plot(curve.lr, curve.loss, ".", color=GREY, markersize=6, alpha=0.55, markeredgewidth=0, label="loss")
+    ax.plot(curve.lr, curve.smoothed, "-", color=BLUE, linewidth=2, label="smoothed loss")
     _mark_off_scale(result, ax)
     _mark_gaps(result, ax)
     _mark_suggestions(result, ax)
-    _title(result, ax)
+    _draw_title(result, ax)
     ax.legend(loc="best", fontsize="small", framealpha=0.9)
     return ax
 
 
-def _legend_outside(figure: "Figure", ax: "Axes") -> "Axes":
-    """In a figure of our own, the legend goes under the axes, where it covers nothing."""
-    handles, labels = ax.get_legend_handles_labels()
-    ax.get_legend().remove()  # type: ignore[union-attr]  # _draw has just made it
-    figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize="small", frameon=False)
-    return ax
-
-
-def _range(result: Advice) -> LRRange | None:
-    """The range to draw: the confirmed one, or the first that was read; None if the curve has none."""
+def _find_range(result: Advice) -> LRRange | None:
+    """Return the range to draw: the confirmed one, or the first of `result.ranges`; None if there is none."""
     if result.confirmation is not None:
         return result.range
     return result.ranges[0] if result.ranges else None
 
 
 def _draw_band(result: Advice, ax: "Axes") -> None:
-    """Between the lowest and the highest smoothed loss of the single sweeps."""
+    """Shade the area between the lowest and the highest smoothed loss of the single sweeps."""
     low, high = band(result.sweeps)
     rates = max((curve.lr for curve in result.sweeps), key=len)
     label = f"smoothed loss of {len(result.sweeps)} sweeps"
-    ax.fill_between(rates, low, high, color=_BLUE, alpha=0.15, linewidth=0, label=label)
+    ax.fill_between(rates, low, high, color=BLUE, alpha=0.15, linewidth=0, label=label)
 
 
 def _mark_suggestions(result: Advice, ax: "Axes") -> None:
@@ -152,35 +154,36 @@ def _mark_suggestions(result: Advice, ax: "Axes") -> None:
     others = [answer for answer in suggestions if answer is not result.chosen]
     for i, other in enumerate(others):
         marker = _OTHER_MARKERS[i % len(_OTHER_MARKERS)]
-        look: dict[str, Any] = {"marker": marker, "markersize": 10, "markerfacecolor": "white", "color": _PURPLE}
-        _mark(result, ax, other, zorder=5 + i, markeredgewidth=1.6, **look)
+        look: dict[str, Any] = {"marker": marker, "markersize": 10, "markerfacecolor": "white", "color": PURPLE}
+        _mark_suggestion(result, ax, other, zorder=5 + i, markeredgewidth=1.6, **look)
     if isinstance(result.chosen, Suggestion):
-        ax.axvline(result.lr, color=_ORANGE, linewidth=1.2, linestyle=(0, (4, 3)), zorder=3)
+        ax.axvline(result.lr, color=VERMILION, linewidth=1.2, linestyle=(0, (4, 3)), zorder=3)
         if result.low < result.high:
-            heights = [_smoothed_at(result, result.lr)] * 2
-            text = f"interval  {rate(result.low)} to {rate(result.high)}"
-            look = {"color": _ORANGE, "linewidth": 2, "markersize": 11, "label": text}
+            heights = [_interpolate_loss(result, result.lr)] * 2
+            text = f"interval  {format_rate(result.low)} to {format_rate(result.high)}"
+            look = {"color": VERMILION, "linewidth": 2, "markersize": 11, "label": text}
             ax.plot([result.low, result.high], heights, "|-", zorder=19, **look)
-        # Last and on top, but small enough to show what is under it, because heuristics like to agree.
-        look = {"color": _ORANGE, "markeredgecolor": "white"}
-        _mark(result, ax, result.chosen, zorder=20, marker="o", markersize=8, **look)
+        # On top of the others, but small enough to show them, because heuristics often agree.
+        look = {"color": VERMILION, "markeredgecolor": "white"}
+        _mark_suggestion(result, ax, result.chosen, zorder=20, marker="o", markersize=8, **look)
         if result.confirmation is not None:
-            _mark_rate(result, ax, result.lr, f"confirmed  {rate(result.lr)}", zorder=21, marker="*", ms=16, **look)
+            label = f"confirmed  {format_rate(result.lr)}"
+            _mark_rate(result, ax, result.lr, label, zorder=21, marker="*", markersize=16, **look)
 
 
-def _mark(result: Advice, ax: "Axes", suggestion: Suggestion, **look: Any) -> None:
-    label = f"{suggestion.heuristic}  {rate(suggestion.lr)}"
+def _mark_suggestion(result: Advice, ax: "Axes", suggestion: Suggestion, **look: Any) -> None:
+    label = f"{suggestion.heuristic}  {format_rate(suggestion.lr)}"
     if suggestion is result.chosen:
         label += "  (chosen)"
     _mark_rate(result, ax, suggestion.lr, label, **look)
 
 
 def _mark_rate(result: Advice, ax: "Axes", lr: float, label: str, **look: Any) -> None:
-    ax.plot([lr], [_smoothed_at(result, lr)], linestyle="none", clip_on=False, label=label, **look)
+    ax.plot([lr], [_interpolate_loss(result, lr)], linestyle="none", clip_on=False, label=label, **look)
 
 
-def _smoothed_at(result: Advice, lr: float) -> float:
-    """The smoothed loss at a rate that may lie between two points, or beyond the first or last one."""
+def _interpolate_loss(result: Advice, lr: float) -> float:
+    """Return the smoothed loss at a rate, interpolated between points and held beyond the first and the last one."""
     finite = result.curve.finite
     if lr <= finite.lr[0]:
         return finite.smoothed[0]
@@ -193,11 +196,11 @@ def _smoothed_at(result: Advice, lr: float) -> float:
 
 
 def _mark_gaps(result: Advice, ax: "Axes") -> None:
-    if not (count := gap_count(result)):
+    if not (count := count_gaps(result)):
         return
     curve = result.curve
     gaps = [lr for lr, loss in zip(curve.lr, curve.loss, strict=True) if not math.isfinite(loss)]
-    # x in rates, y in parts of the axes' height: a reading that is no number has no height.
+    # The transform takes x in rates and y in parts of the axes' height, because a loss that is NaN has no height.
     ax.plot(
         gaps,
         [0.02] * count,
@@ -220,7 +223,7 @@ def _mark_off_scale(result: Advice, ax: "Axes") -> None:
             marker="^",
             transform=ax.get_xaxis_transform(),
             clip_on=False,
-            color=_GREY,
+            color=GREY,
             alpha=0.7,
             markersize=5,
             markeredgewidth=0,
@@ -229,11 +232,11 @@ def _mark_off_scale(result: Advice, ax: "Axes") -> None:
 
 
 def _set_limits(result: Advice, ax: "Axes") -> None:
-    """Limits for this result, and for what the user's axes show already: two results may be drawn on one."""
+    """Set limits that show this result, and what the axes show already, because a user may draw two results on one."""
     shared = ax.has_data()
     for limits, set_limits, present in (
-        (_x_limits(result), ax.set_xlim, ax.get_xlim()),
-        (_y_limits(result), ax.set_ylim, ax.get_ylim()),
+        (_find_x_limits(result), ax.set_xlim, ax.get_xlim()),
+        (_find_y_limits(result), ax.set_ylim, ax.get_ylim()),
     ):
         if limits is not None:
             low, high = limits
@@ -241,27 +244,27 @@ def _set_limits(result: Advice, ax: "Axes") -> None:
     ax.set_autoscale_on(False)
 
 
-def _x_limits(result: Advice) -> tuple[float, float]:
-    """The rates that were swept and everything marked, with a little room; the planned rates if none were."""
+def _find_x_limits(result: Advice) -> tuple[float, float]:
+    """Return limits around the swept rates and every marked one, with a margin; the planned rates if none was swept."""
     suggestions = [answer for answer in result.answers if isinstance(answer, Suggestion)]
     marked = [answer.lr for answer in suggestions]
     if isinstance(result.chosen, Suggestion):
         marked += [result.low, result.lr, result.high]
-    if (bounds := _range(result)) is not None:
+    if (bounds := _find_range(result)) is not None:
         marked += [bounds.base_lr, bounds.max_lr]
     rates = [*(result.curve.lr or result.plan.rates), *marked]
     room = max((max(rates) / min(rates)) ** 0.03, 1.05)
     return min(rates) / room, max(rates) * room
 
 
-def _y_limits(result: Advice) -> tuple[float, float] | None:
-    """Limits that show the descent whole, and of the divergence after it only the beginning; None without losses."""
+def _find_y_limits(result: Advice) -> tuple[float, float] | None:
+    """Return limits that show the whole descent, but only the beginning of a divergence; None without losses."""
     finite = result.curve.finite
     if not len(finite):
         return None
     bottom = finite.smoothed[finite.lowest]
     top = max(finite.start, *finite.smoothed[: finite.lowest + 1])
-    if not finite.falls:  # the lower three quarters of the readings set the scale instead
+    if not finite.falls:  # there is no descent, so the lower three quarters of the losses set the scale
         top = max(top, sorted(finite.loss)[-(-3 * (len(finite) - 1) // 4)])
     span = max(top - bottom, 4 * finite.noise, 1e-6 * abs(top))
     low = max(min(finite.loss), bottom - _HEADROOM * span)
@@ -270,21 +273,12 @@ def _y_limits(result: Advice) -> tuple[float, float] | None:
     return (low - room, high + room) if math.isfinite(room) else None
 
 
-def _title(result: Advice, ax: "Axes") -> None:
+def _draw_title(result: Advice, ax: "Axes") -> None:
     chosen = result.chosen
     if isinstance(chosen, Refusal):
-        who = chosen.heuristic if result.heuristic is not None else "every heuristic"
-        headline = f"no learning rate: {who} refused ({chosen.kind})"
+        refusing = chosen.heuristic if result.heuristic is not None else "every heuristic"
+        headline = f"no learning rate: {refusing} refused ({chosen.kind})"
     else:
-        how = chosen.heuristic if result.confirmation is None else f"{chosen.heuristic}, confirmed"
-        headline = f"lr = {rate(result.lr)}  ({how})"
-    ax.set_title(headline, loc="left", fontsize="large", fontweight="bold", pad=22)
-    ax.annotate(
-        stopped(result),
-        xy=(0, 1),
-        xycoords="axes fraction",
-        xytext=(0, 8),
-        textcoords="offset points",
-        fontsize="small",
-        color=_GREY,
-    )
+        source = chosen.heuristic if result.confirmation is None else f"{chosen.heuristic}, confirmed"
+        headline = f"lr = {format_rate(result.lr)}  ({source})"
+    write_title(ax, headline, format_stop(result))
