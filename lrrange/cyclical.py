@@ -11,7 +11,7 @@ from 0 in optimizer steps. The plug-in `lrrange_clr` makes torch schedulers of t
 import itertools
 import logging
 import math
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import attrs
 
@@ -56,6 +56,7 @@ DIV_FACTOR = 25.0
 _log = logging.getLogger("lrrange")
 
 
+@runtime_checkable
 class Schedule(Protocol):
     """A rate, and perhaps a momentum, for every optimizer step."""
 

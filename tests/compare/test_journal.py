@@ -123,12 +123,12 @@ def test_the_range_test_is_not_run_again(path):
 @pytest.mark.parametrize(
     ("change", "difference"),
     [
-        ({"steps": 40}, "steps=30 there and 40 here"),
-        ({"evaluate_every": 5}, "evaluate_every=None there and 5 here"),
-        ({"policies": [0.1, 0.5]}, "a policy '3' there and not here"),
-        ({"policies": [0.1, 0.5, 3.0, 4.0]}, "a policy '4' here and not there"),
-        ({"policies": {"0.1": 0.2, "0.5": 0.5, "3": 3.0}}, "other rates or momenta under the policy '0.1'"),
-        ({"make_run": make_failing}, "make_run='tests.compare.training:make' there"),
+        ({"steps": 40}, "steps=30 in the file and 40 in this call"),
+        ({"evaluate_every": 5}, "evaluate_every=None in the file and 5 in this call"),
+        ({"policies": [0.1, 0.5]}, "the policy '3' is only in the file"),
+        ({"policies": [0.1, 0.5, 3.0, 4.0]}, "the policy '4' is only in this call"),
+        ({"policies": {"0.1": 0.2, "0.5": 0.5, "3": 3.0}}, "the policy '0.1' has other rates or momenta"),
+        ({"make_run": make_failing}, "make_run='tests.compare.training:make' in the file"),
     ],
 )
 def test_a_file_of_another_comparison_is_refused_with_the_difference_named_and_left_as_it_is(path, change, difference):

@@ -31,7 +31,7 @@ def test_a_gap_that_is_much_the_same_on_every_seed_is_shown_to_be_there():
 def test_a_gap_that_changes_with_the_seed_is_not_shown_though_it_is_won_on_every_seed():
     gap = difference(0.01, 0.10, 0.40)
     assert gap.wins == 3
-    assert "less than the seeds' spread" in gap.reason
+    assert "the seeds' spread is too wide to tell clr from fixed" in gap.reason
 
 
 def test_a_gap_the_other_way_is_not_a_win():
@@ -47,7 +47,7 @@ def test_one_seed_says_nothing_of_the_spread():
 def test_no_seed_in_common_is_said():
     gap = difference()
     assert math.isnan(gap.mean)
-    assert gap.reason == "no seed finished both"
+    assert gap.reason == "no seed finished under both"
     assert "share no finished seed" in str(gap)
 
 
