@@ -1,6 +1,6 @@
 """LeNet with Adam on MNIST, for `lrrange compare examples.compare_lenet:make`, run from the folder above this one.
 
-MNIST_ROOT is the folder where torchvision finds it, or downloads it to.
+The environment variable MNIST_ROOT names the folder that holds the data set, or that torchvision downloads it to.
 """
 
 import os
@@ -13,13 +13,13 @@ from torchvision.datasets import MNIST
 
 
 def images(train: bool) -> TensorDataset:
-    """All images at once: reading them one by one would take longer than training on them."""
+    """Load all images at once, because reading them one by one would take longer than training on them."""
     data = MNIST(os.environ.get("MNIST_ROOT", "data"), train=train, download=True)
     return TensorDataset(data.data.unsqueeze(1) / 255, data.targets)
 
 
 def make(seed: int = 0, batch_size: int = 64):
-    """The same training for the same seed: its weights, and the order of its batches."""
+    """Make a training whose weights and order of batches depend only on the seed."""
     torch.manual_seed(seed)
     model = LeNet(side=28)
     return model, {

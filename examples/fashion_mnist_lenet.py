@@ -2,8 +2,8 @@
 
     python examples/fashion_mnist_lenet.py --data-root DIR --download
 
-trains at the article's rates, at the one that lrrange suggests, and along two schedules over lrrange's range. It prints
-a table, says which won, and writes figures and numbers to --out-dir. It needs pip install 'lrrange[all]' tensorboard.
+trains at the article's rates, at the rate that lrrange suggests, and with two schedules over lrrange's range. It prints
+a table and the winner, and writes figures and numbers to --out-dir. It needs pip install 'lrrange[all]' tensorboard.
 """
 
 import json
@@ -26,15 +26,13 @@ from torch.utils.data import DataLoader, TensorDataset, random_split
 from torchvision.datasets import MNIST, FashionMNIST
 
 import lrrange
-from lrrange.comparison.paired_t import Difference
 from lrrange.errors import RateNotInForce
-from lrrange.report.plot import save_plot
 
 DATA = {"fashion-mnist": FashionMNIST, "mnist": MNIST}
 ARTICLE = {"1e-5": 1e-5, "1e-4": 1e-4, "1e-1": 1e-1, "0.0363": 0.0363, "2e-3": 2e-3}
 SCHEDULES = ("one_cycle", "triangular")
 
-# Okabe & Ito's palette, which reads the same to people with any colour vision; solid for what lrrange advises.
+# Okabe & Ito's palette, which reads the same to people with any colour vision. Lines are solid for lrrange's advice.
 COLOURS = ("#999999", "#56B4E9", "#000000", "#CC79A7", "#E69F00", "#D55E00", "#0072B2", "#009E73")
 
 
@@ -69,7 +67,7 @@ class LeNet(pl.LightningModule):
 
 
 class History(pl.Callback):
-    """Every epoch's losses and accuracies, and the lowest and highest rate that was in force."""
+    """A callback that keeps the losses and accuracies of every epoch, and the lowest and highest rate in force."""
 
     def __init__(self):
         self.measured = {f"{part}_{measure}": [] for part in ("train", "val") for measure in ("loss", "acc")}
@@ -87,12 +85,12 @@ class History(pl.Callback):
 
 
 def loaders(data, root, download):
-    """A function that makes what a Trainer fits: 80 % of the training images, and 20 % to validate on."""
+    """Return a function that makes the loaders: 80 % of the training images to train on, and 20 % to validate on."""
     try:
         dataset = DATA[data](root, train=True, download=download)
     except RuntimeError as error:
         raise click.UsageError(f"{data} is not in {root}: {error}. Add --download, or give --data-root.") from error
-    # All images at once: reading them one by one would take longer than training on them.
+    # All images are loaded at once, because reading them one by one would take longer than training on them.
     images = TensorDataset(dataset.data.unsqueeze(1) / 255, dataset.targets)
     train, val = random_split(images, [0.8, 0.2], generator=torch.Generator().manual_seed(7))  # the article's seed
     return lambda: {
@@ -107,7 +105,10 @@ def make_trainer(epochs, callbacks=(), logger=False):
 
 
 def show_the_bug(make_loaders):
-    """The finder's rate goes to one attribute, and the optimizer reads another. lrrange stops before the first step."""
+    """Repeat the article's bug: the finder writes its rate to one attribute, and the optimizer reads another.
+
+    lrrange notices and stops before the first step.
+    """
     model = LeNet(lr=2e-3)
     model.hparams.lr = 0.0363
     try:
@@ -122,7 +123,7 @@ def range_test(seed, make_loaders):
 
 
 def run(name, seed, result, make_loaders, epochs, log_dir):
-    """One training: the same weights and batches for the same seed, whatever the name."""
+    """Train one run. The weights and batches depend only on the seed."""
     torch.manual_seed(seed)
     model, history = LeNet(), History()
     if name in SCHEDULES:
@@ -140,26 +141,33 @@ def run(name, seed, result, make_loaders, epochs, log_dir):
 
 
 def final(results, name, measure):
-    """What each seed's last epoch ended with."""
-    return [one[measure][-1] for one in results["runs"][name]]
+    """Return a measure at the end of the last epoch, for each seed."""
+    return [seed[measure][-1] for seed in results["runs"][name]]
 
 
-def spread(values, shown):
-    """Mean, lowest and highest."""
-    mean = shown(fmean(values))
-    return mean if len(set(values)) == 1 else f"{mean} ({shown(min(values))} to {shown(max(values))})"
+def spread(values, show):
+    """Return the mean of some values, with the lowest and the highest, as text."""
+    mean = show(fmean(values))
+    return mean if len(set(values)) == 1 else f"{mean} ({show(min(values))} to {show(max(values))})"
 
 
-def difference(results, one, other):
-    """By how much the better of the two ends lower, and whether the seeds show it."""
-    losses = {name: final(results, name, "val_loss") for name in (one, other)}
-    better, worse = sorted(losses, key=lambda name: fmean(losses[name]))
-    gaps = tuple(high - low for low, high in zip(losses[better], losses[worse], strict=True))
-    return str(Difference(better=better, other=worse, gaps=gaps))
+def as_comparison(results):
+    """Return the runs as a `Comparison`, which ranks them and pairs them by seed as `lrrange.compare` does."""
+    return lrrange.Comparison(
+        make_run="examples.fashion_mnist_lenet:run",
+        policies=tuple(lrrange.Policy(name=name, lr=()) for name in results["runs"]),  # their rates are not needed
+        steps=0,
+        seeds=tuple(range(results["seeds"])),
+        runs=tuple(
+            lrrange.Run(policy=name, seed=seed, final=loss)
+            for name in results["runs"]
+            for seed, loss in enumerate(final(results, name, "val_loss"))
+        ),
+    )
 
 
 def summary(results):
-    """The table, which run won, and lrrange's suggestion against the rate that won for the article."""
+    """Return the table, the winner, and how lrrange's runs compare with the rate that won for the article."""
     runs, images = results["runs"], results["images"]
     lines = [
         f"{results['data']}: {images['train']} training and {images['val']} validation images",
@@ -168,27 +176,29 @@ def summary(results):
         f"{'run':<12}{'highest rate':<30}{'validation accuracy, %':<26}{'validation loss':<26}training loss",
     ]
     for name, seeds in runs.items():
-        cells = [spread([one["highest_lr"] for one in seeds], "{:.3g}".format)]
+        cells = [spread([seed["highest_lr"] for seed in seeds], "{:.3g}".format)]
         cells.append(spread([100 * accuracy for accuracy in final(results, name, "val_acc")], "{:.1f}".format))
         cells += [spread(final(results, name, f"{part}_loss"), "{:.3f}".format) for part in ("val", "train")]
         lines.append(f"{name:<12}{cells[0]:<30}{cells[1]:<26}{cells[2]:<26}{cells[3]}")
-    ranked = sorted(runs, key=lambda name: fmean(final(results, name, "val_loss")))
+    comparison = as_comparison(results)
+    ranked = [standing.policy for standing in comparison.table]
     accurate = max(runs, key=lambda name: fmean(final(results, name, "val_acc")))
     lines += ["", f"The winner: {ranked[0]} by validation loss, {accurate} by validation accuracy.", ""]
     pairs = [tuple(ranked[:2]), *((name, "2e-3") for name in ("lrrange", *SCHEDULES))]
-    lines += dict.fromkeys(f"{difference(results, *pair)}." for pair in pairs)
+    pairs = [sorted(pair, key=ranked.index) for pair in pairs]  # the better one first
+    lines += dict.fromkeys(f"{comparison.difference(*pair)}." for pair in pairs)
     if results["data"] == "fashion-mnist" and images["train"] == 48_000:
         lines.append("The article's best, with 2e-3 in force: 88.85 % and 0.3091.")
     return "\n".join(lines)
 
 
 def draw(results, measure, label, path):
-    """One of the article's figures: training on the left, validation on the right."""
+    """Draw one of the article's figures: training on the left, validation on the right."""
     figure = Figure(figsize=(10, 4.8), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     for axes, part, title in zip(panels, ("train", "val"), ("training", "validation"), strict=True):
         for (name, seeds), colour in zip(results["runs"].items(), COLOURS, strict=True):
-            by_epoch = list(zip(*(one[f"{part}_{measure}"] for one in seeds), strict=True))
+            by_epoch = list(zip(*(seed[f"{part}_{measure}"] for seed in seeds), strict=True))
             epochs = range(1, len(by_epoch) + 1)
             axes.fill_between(epochs, [*map(min, by_epoch)], [*map(max, by_epoch)], color=colour, alpha=0.12, lw=0)
             look = "--" if name in ARTICLE else "-"
@@ -199,7 +209,7 @@ def draw(results, measure, label, path):
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel(label)
     if measure == "loss":
-        panels[0].set(yscale="log", ylim=(None, 3))  # guessing has a loss of 2.3; what is far above only diverges
+        panels[0].set(yscale="log", ylim=(None, 3))  # guessing has a loss of 2.3; far above, the loss only diverges
         panels[0].yaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), major_formatter="{x:g}")
         panels[0].minorticks_off()
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=8, frameon=False)
@@ -232,7 +242,7 @@ def main(data, data_root, download, epochs, seeds, out_dir, log_dir):
     (out_dir / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     draw(results, "acc", "accuracy", out_dir / "accuracy.png")
     draw(results, "loss", "loss", out_dir / "loss.png")
-    save_plot(range_tests[0], out_dir / "range-test.png")
+    range_tests[0].plot().figure.savefig(out_dir / "range-test.png", dpi=150)
     range_tests[0].save(out_dir / "range-test.json")
     print(summary(results))
     print(f"\nIn {out_dir}: results.json, accuracy.png, loss.png, range-test.png, range-test.json")

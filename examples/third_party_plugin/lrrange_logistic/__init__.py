@@ -19,7 +19,7 @@ def _is_ours(candidate: object) -> bool:
 
 @hookimpl
 def lrrange_adapt(target: object, options: Mapping[str, Any]) -> TrainingStep | None:
-    """`find_lr(model, inputs=..., labels=..., batch_size=...)`."""
+    """Make the model trainable for `find_lr(model, inputs=..., labels=..., batch_size=...)`."""
     if not _is_ours(target):
         return None
     from lrrange.protocol import with_options
@@ -30,7 +30,7 @@ def lrrange_adapt(target: object, options: Mapping[str, Any]) -> TrainingStep | 
 
 @hookimpl
 def lrrange_apply(optimizer: Any, lr: float) -> Mapping[str, Any] | None:
-    """`result.apply(model)`: the model is its own optimizer."""
+    """Set the rate for `result.apply(model)`. The model is its own optimizer."""
     if not _is_ours(optimizer):
         return None
     optimizer.lr = lr
@@ -39,5 +39,5 @@ def lrrange_apply(optimizer: Any, lr: float) -> Mapping[str, Any] | None:
 
 @hookimpl
 def lrrange_offer_heuristics() -> Mapping[str, Any]:
-    """One more answer in every result, whatever was trained."""
+    """Add one more answer to every result, whatever was trained."""
     return {"edge/20": twentieth_of_edge}

@@ -1,10 +1,10 @@
-"""A heuristic of this package's own. It reads curves of any training, not only of this backend."""
+"""A heuristic that this package adds. It reads the curves of any training, not only those of this backend."""
 
 from lrrange import Curve, NoSuggestion
 
 
 def twentieth_of_edge(curve: Curve) -> float:
-    """A twentieth of the rate at which the smoothed loss climbs over its starting level.
+    """Return a twentieth of the rate at which the smoothed loss, after its minimum, climbs above its first value.
 
     Args:
         curve: n points in sweep order.
@@ -12,8 +12,8 @@ def twentieth_of_edge(curve: Curve) -> float:
     """
     if not curve.falls:
         raise NoSuggestion("the loss never falls. Raise end_lr or num_steps.")
-    finite = curve.finite  # without the gaps that NaN left
+    finite = curve.finite  # without the losses that are NaN or infinite
     for lr, loss in zip(finite.lr[finite.lowest :], finite.smoothed[finite.lowest :], strict=True):
         if loss > finite.start:
             return lr / 20
-    raise NoSuggestion(f"the loss never climbs back to {finite.start:.3g}, where it began. Raise end_lr.")
+    raise NoSuggestion(f"the loss never climbs back to {finite.start:.3g}, its first value. Raise end_lr.")
