@@ -38,7 +38,7 @@ def compare(
     path: str | Path | None = None,
     watchers: Sequence[object] = (),
 ) -> Comparison:
-    """Train the same thing under each policy, from the same seeds, and return which policy ends lowest.
+    """Train the same thing under each policy, from the same seeds, and find the policy that ends with the lowest loss.
 
     Args:
         make_run: called as `make_run(seed=0)`. It makes a new training, whose weights and order of data depend on the
@@ -178,7 +178,7 @@ def _submit(executor: Executor, job: Job) -> "Future[Run]":
 
 def _collect_run(future: "Future[Run]", job: Job) -> Run:
     try:
-        return attrs.evolve(future.result())  # made again, because pickle makes new NaN objects; see `Run`
+        return attrs.evolve(future.result())  # pickle makes new NaN objects; `Run` replaces them by one
     except Exception as error:  # `run_job` catches the training's exceptions, so this one came from the executor
         return make_failed_run(job, f"no answer from the worker: {type(error).__name__}: {error}")
 

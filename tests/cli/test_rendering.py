@@ -65,7 +65,7 @@ def test_every_suggestion_is_shown_and_the_chosen_one_marked():
     assert f"{result.lr:.2e}  steepest, as asked" in text
 
 
-def test_a_choice_that_was_lrranges_is_called_that():
+def test_a_heuristic_that_lrrange_chose_is_labelled_so():
     result = result_of(descending())
     assert f"{result.lr:.2e}  {result.chosen.heuristic}, lrrange's choice" in text_of(result)
 
@@ -137,7 +137,7 @@ def test_a_reason_that_several_share_is_given_once():
     assert text.count(f"as {result.answers[0].heuristic}") == len(result.answers) - 1
 
 
-def test_a_heuristic_that_was_asked_for_and_refuses_is_marked():
+def test_a_heuristic_that_the_user_chose_and_that_refuses_is_marked():
     result = result_of(descending(8), heuristic="valley")
     text = text_of(result)
     assert ["*", "valley", "refused"] in [row[:3] for row in rows(text)]

@@ -13,7 +13,7 @@ matplotlib.use("Agg")
 
 @pytest.fixture
 def axes():
-    """Axes of the user's own, with no pyplot behind them."""
+    """Axes of the user's own, without pyplot."""
     from matplotlib.figure import Figure
 
     return tuple(Figure().subplots(2))
