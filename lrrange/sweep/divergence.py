@@ -15,8 +15,8 @@ from lrrange.sweep.noise import noise_from, rounding_of, second_difference, star
 from lrrange.sweep.smoothing import OnlineSmoother
 from lrrange.validators import not_negative
 
-# The usual step is measured without this many last steps: a loss that doubles at each step would otherwise raise its own
-# threshold.
+# The usual step is measured without this many last steps. Otherwise a loss that doubles at each step would raise its
+# own threshold.
 _RECENT = 8
 
 

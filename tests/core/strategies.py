@@ -77,10 +77,10 @@ class Landscape:
 
     def sweep(self, plan: SweepPlan = PLAN) -> Sweep:
         """A sweep over it, ended."""
-        return told(Sweep(plan), self.losses(plan.rates))
+        return replay(Sweep(plan), self.losses(plan.rates))
 
 
-def told(sweep: Sweep, losses: Sequence[object]) -> Sweep:
+def replay(sweep: Sweep, losses: Sequence[object]) -> Sweep:
     """The sweep after as many of these losses as it takes."""
     for loss in losses:
         if not sweep.running:

@@ -6,7 +6,7 @@ from hypothesis import given
 from lrrange import Curve, LRRangeError, Suggestion, Sweep
 from lrrange.advice.heuristics import HEURISTICS, ask_heuristic
 from lrrange.advice.ranges import RANGE_RULES
-from tests.core.strategies import PLAN, constants, exact_sequences, factors, told
+from tests.core.strategies import PLAN, constants, exact_sequences, factors, replay
 
 
 def suggestion(name, losses):
@@ -24,7 +24,7 @@ def bounds(rule, losses):
 
 
 def end(losses):
-    sweep = told(Sweep(PLAN), losses)
+    sweep = replay(Sweep(PLAN), losses)
     return len(sweep.points), sweep.stop_reason
 
 

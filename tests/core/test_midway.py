@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lrrange import Curve, SweepPlan
 from lrrange.advice.heuristics import midway
-from lrrange.advice.midway import readings
+from lrrange.advice.midway import find_fall_and_blow_up
 from lrrange.advice.ranges import RANGE_RULES
 from lrrange.errors import OnlyRises, RatesTooFarApart, StillFalls
 from tests.core.strategies import PLAN, Landscape, landscapes
@@ -146,7 +146,7 @@ def test_a_blow_up_before_there_are_enough_points_is_refused_for_that():
         midway(Curve(lr=PLAN.rates[: len(climbing)], loss=climbing))
 
 
-def remembering(noise=0.02, late=0.02, plateau=1.6):
+def pretrained(noise=0.02, late=0.02, plateau=1.6):
     """A network that knew something: from 4 down to 0.5 about lr=1e-2, and from 0.3 on it guesses, at 1.6."""
     source = random.Random(0)
     readings = []
@@ -160,10 +160,10 @@ def remembering(noise=0.02, late=0.02, plateau=1.6):
 
 @pytest.mark.parametrize("noise", [0.02, 0.4])
 def test_a_loss_that_is_back_by_a_quarter_of_its_drop_has_blown_up_though_it_began_higher(noise):
-    found = readings(remembering(noise))
-    assert found.blown_up
-    assert found.blow_up == pytest.approx(math.log10(0.3), abs=0.1)
+    rates = find_fall_and_blow_up(pretrained(noise))
+    assert rates.blown_up
+    assert rates.blow_up == pytest.approx(math.log10(0.3), abs=0.1)
 
 
 def test_a_loss_that_wavers_about_its_lowest_level_has_not():
-    assert not readings(remembering(late=0.3, plateau=0.5)).blown_up
+    assert not find_fall_and_blow_up(pretrained(late=0.3, plateau=0.5)).blown_up

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lrrange import StopReason, Suggestion, Sweep, SweepPlan, find_lr
 from lrrange.sweep.repeats import band, common_reason, median_curve
-from tests.core.strategies import PLAN, Landscape, finite_losses, told
+from tests.core.strategies import PLAN, Landscape, finite_losses, replay
 from tests.core.training import Loop, SeededLoop, SeededOwnLoop
 
 SHORT = SweepPlan(start_lr=1e-3, end_lr=1.0, num_steps=6)
@@ -17,7 +17,7 @@ SHORT = SweepPlan(start_lr=1e-3, end_lr=1.0, num_steps=6)
 
 def swept(readings, plan=SHORT, closed=StopReason.DATA_EXHAUSTED):
     """An ended sweep of these readings."""
-    sweep = told(Sweep(plan, divergence=None), readings)
+    sweep = replay(Sweep(plan, divergence=None), readings)
     if sweep.running:
         sweep.close(closed)
     return sweep

@@ -15,7 +15,7 @@ from benchmarks.quality.recordings import replay
 from benchmarks.quality.report.statistics import Truths
 from benchmarks.quality.store import Store
 from lrrange import Curve, NoSuggestion
-from lrrange.advice.midway import Readings, readings
+from lrrange.advice.midway import FallAndBlowUp, find_fall_and_blow_up
 
 Constants = TypeVar("Constants")
 
@@ -74,7 +74,9 @@ class Distances:
     @classmethod
     def released(cls) -> "Distances":
         """Those of the installed lrrange, from what it makes of a fall and a blow-up."""
-        together, apart = (Readings(begin=-1.0, fall=0.0, blow_up=blow_up, blown_up=True) for blow_up in (0.0, 1.0))
+        together, apart = (
+            FallAndBlowUp(begin=-1.0, fall=0.0, blow_up=blow_up, blown_up=True) for blow_up in (0.0, 1.0)
+        )
         return cls(*(round(value, 6) for value in (
             math.log10(apart.lr / together.lr), -math.log10(together.lr), -math.log10(together.max_lr)
         )))  # fmt: skip
@@ -86,7 +88,7 @@ _DOWNS = [round(0.05 * k, 2) for k in range(4, 27)]
 FAMILY = [Distances(*values) for values in itertools.product(_PARTS, _DOWNS, _DOWNS)]
 
 
-def recorded_readings(store: Store, tasks: Iterable[str]) -> dict[str, list[Readings | None]]:
+def recorded_readings(store: Store, tasks: Iterable[str]) -> dict[str, list[FallAndBlowUp | None]]:
     """What the default reads from each task's recorded sweeps of the default length, one a seed; None if it refuses."""
     return {
         task: [_read(replay(recorded, seed, 200)) for seed in SEEDS]
@@ -95,14 +97,16 @@ def recorded_readings(store: Store, tasks: Iterable[str]) -> dict[str, list[Read
     }
 
 
-def _read(curve: Curve) -> Readings | None:
+def _read(curve: Curve) -> FallAndBlowUp | None:
     try:
-        return readings(curve)
+        return find_fall_and_blow_up(curve)
     except NoSuggestion:
         return None
 
 
-def regret_of_distances(found: dict[str, list[Readings | None]], truths: Truths) -> Callable[[Distances, str], float]:
+def regret_of_distances(
+    found: dict[str, list[FallAndBlowUp | None]], truths: Truths
+) -> Callable[[Distances, str], float]:
     """The regret on a task, had the default these constants; the mean over the seeds and both protocols."""
 
     @functools.cache
@@ -117,13 +121,13 @@ def regret_of_distances(found: dict[str, list[Readings | None]], truths: Truths)
     return regret
 
 
-def between(found: Readings, part: float) -> float:
+def between(found: FallAndBlowUp, part: float) -> float:
     """Where the default's two rates are weighed so; half a decade under the blow-up if there is no fall."""
     return found.blow_up - 0.5 if found.fall is None else found.fall + part * (found.blow_up - found.fall)
 
 
 def study(
-    found: dict[str, list[Readings | None]], truths: Truths, groups: dict[str, list[str]]
+    found: dict[str, list[FallAndBlowUp | None]], truths: Truths, groups: dict[str, list[str]]
 ) -> list[dict[str, Any]]:
     """How the default does with constants chosen on some tasks and judged on others.
 

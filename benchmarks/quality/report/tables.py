@@ -25,7 +25,7 @@ from benchmarks.quality.report.statistics import (
 )
 from benchmarks.quality.store import Row, Store
 from benchmarks.quality.tasks.registry import GROUPS, TASKS, group_of
-from lrrange.advice.midway import Readings
+from lrrange.advice.midway import FallAndBlowUp
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "quality.md"
 
@@ -52,7 +52,7 @@ class Measurements:
 
     truths: Truths
     rows: dict[str, list[Row]]
-    readings: dict[str, list[Readings | None]]
+    readings: dict[str, list[FallAndBlowUp | None]]
 
     @classmethod
     def read(cls, store: Store) -> "Measurements":
