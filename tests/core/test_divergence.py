@@ -1,4 +1,4 @@
-"""When a sweep stops early. That neither unit nor zero of the loss matters is in test_laws."""
+"""When a sweep stops early. test_laws shows that neither the unit nor the zero of the loss matters."""
 
 import math
 
@@ -11,7 +11,7 @@ from tests.core.strategies import PLAN, STEP, Landscape, landscapes, replay
 
 
 def stopped_at(sweep):
-    """log10 of the last rate, for a sweep that stopped because its loss diverged."""
+    """Return log10 of the last rate of a sweep that stopped because its loss diverged."""
     assert sweep.stop_reason is StopReason.DIVERGED
     return math.log10(sweep.points[-1].lr)
 
@@ -95,7 +95,7 @@ def test_a_count_that_wavers_by_one_before_it_falls_is_not_stopped():
     assert replay(Sweep(PLAN), readings).stop_reason is StopReason.COMPLETED
 
 
-def test_no_sweep_stops_before_min_points_finite_readings():
+def test_no_sweep_stops_before_min_points_finite_losses():
     explodes = [4.0**k for k in range(200)]
     for least in (8, 20, 50):
         sweep = replay(Sweep(PLAN, divergence=Divergence(drops=0.0, noises=0.0, min_points=least)), explodes)
@@ -105,7 +105,9 @@ def test_no_sweep_stops_before_min_points_finite_readings():
 @pytest.mark.parametrize("setting", ["drops", "noises"])
 def test_a_larger_setting_stops_later(setting):
     readings = Landscape(noise=0.05, steepness=2.0).losses()
-    ends = [stopped_at(replay(Sweep(PLAN, divergence=Divergence(**{setting: value})), readings)) for value in (1.0, 6.0)]
+    ends = [
+        stopped_at(replay(Sweep(PLAN, divergence=Divergence(**{setting: value})), readings)) for value in (1.0, 6.0)
+    ]
     assert ends[0] < ends[1]
 
 
