@@ -71,9 +71,9 @@ def test_a_length_in_epochs_counts_the_optimizer_steps_that_the_user_counts(capl
         ({}, "Give steps_per_epoch="),
         ({"epochs_per_half_cycle": 2}, "Give steps_per_epoch="),
         ({"loader": (batch for batch in range(3))}, "a loader= that has a length"),
-        ({"epochs_per_half_cycle": 2, "steps_per_half_cycle": 9}, "two lengths"),
-        ({"mode": "one_cycle", "steps_per_half_cycle": 9}, r"exp_range\. A single cycle is made by one_cycle\(\)"),
-        ({"gamma": 0.9, "steps_per_half_cycle": 9}, "is of mode 'exp_range'"),
+        ({"epochs_per_half_cycle": 2, "steps_per_half_cycle": 9}, "are both lengths"),
+        ({"mode": "one_cycle", "steps_per_half_cycle": 9}, r"exp_range\. For a single cycle call one_cycle\(\)"),
+        ({"gamma": 0.9, "steps_per_half_cycle": 9}, "belongs to mode 'exp_range', and the mode is 'triangular2'"),
         ({"bounds": (0.1, 1.0), "steps_per_half_cycle": 9}, "neither a RangeTestResult nor an LRRange"),
     ],
 )
