@@ -12,7 +12,7 @@ from tests.lightning.observing import files
 from tests.lightning.trainings import trainer
 
 
-def recorder(tree: Any) -> Any:
+def recorder(package: Any) -> Any:
     """A callback that writes down every hook it hears, and where the training stands then."""
     heard: list[Any] = []
 
@@ -23,15 +23,15 @@ def recorder(tree: Any) -> Any:
 
         return hook
 
-    names = [name for name, _ in inspect.getmembers(tree.Callback, inspect.isfunction) if name.startswith("on_")]
+    names = [name for name, _ in inspect.getmembers(package.Callback, inspect.isfunction) if name.startswith("on_")]
     names = [name for name in names if "checkpoint" not in name]
-    made = type("Recorder", (tree.Callback,), {name: listen(name) for name in names})()
+    made = type("Recorder", (package.Callback,), {name: listen(name) for name in names})()
     made.heard = heard
     return made
 
 
 def record(
-    tree: Any,
+    package: Any,
     model: Any,
     folder: Path,
     callbacks: Sequence[Any] = (),
@@ -40,13 +40,13 @@ def record(
     **data: Any,
 ) -> dict[str, Any]:
     """Fit, after `before(trainer)`, and say everything about it."""
-    loggers = [tree.loggers.CSVLogger(folder, flush_logs_every_n_steps=1), tree.loggers.TensorBoardLogger(folder)]
-    listening = recorder(tree)
-    stopping = tree.callbacks.EarlyStopping("val_loss", patience=50)
-    keeping = tree.callbacks.ModelCheckpoint(folder / "kept", monitor="val_loss", filename="best", save_last=True)
-    watching = tree.callbacks.LearningRateMonitor("step")
+    loggers = [package.loggers.CSVLogger(folder, flush_logs_every_n_steps=1), package.loggers.TensorBoardLogger(folder)]
+    listening = recorder(package)
+    stopping = package.callbacks.EarlyStopping("val_loss", patience=50)
+    keeping = package.callbacks.ModelCheckpoint(folder / "kept", monitor="val_loss", filename="best", save_last=True)
+    watching = package.callbacks.LearningRateMonitor("step")
     fitting = trainer(
-        tree,
+        package,
         logger=loggers,
         enable_checkpointing=True,
         callbacks=[listening, stopping, *callbacks, watching, keeping],

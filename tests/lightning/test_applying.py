@@ -21,15 +21,15 @@ from tests.lightning.trainings import classes, gan, loader, plain, trainer
 SWEEP = {"start_lr": 1e-5, "end_lr": 10.0, "num_steps": 80}
 
 
-def fitted(tree: Any, model: Any, *callbacks: Any, **options: Any) -> LRRangeTest:
+def fitted(package: Any, model: Any, *callbacks: Any, **options: Any) -> LRRangeTest:
     callback = LRRangeTest(**SWEEP)
-    trainer(tree, callbacks=[callback, *callbacks], **options).fit(model, loader())
+    trainer(package, callbacks=[callback, *callbacks], **options).fit(model, loader())
     return callback
 
 
-def test_the_attribute_that_is_read_is_set_and_the_one_that_is_not_is_left(tree: Any) -> None:
-    model = plain(tree)
-    callback = fitted(tree, model)
+def test_the_attribute_that_is_read_is_set_and_the_one_that_is_not_is_left(package: Any) -> None:
+    model = plain(package)
+    callback = fitted(package, model)
     assert callback.applied == {"self.lr": callback.result.lr, "param group 0": callback.result.lr}
     assert model.lr == callback.result.lr != 0.01
     assert model.hparams.lr == 0.01
@@ -240,9 +240,9 @@ def test_an_attribute_that_an_optimizer_not_swept_reads_as_well_is_left(pl: Any)
     assert callback.applied.keys() == {"Adam 0, param group 0"}
 
 
-def test_a_result_is_applied_to_a_module_before_its_fit(tree: Any) -> None:
-    model = plain(tree)
-    result = find_lr(trainer(tree), model=model, train_dataloaders=loader(), **SWEEP)
+def test_a_result_is_applied_to_a_module_before_its_fit(package: Any) -> None:
+    model = plain(package)
+    result = find_lr(trainer(package), model=model, train_dataloaders=loader(), **SWEEP)
     assert result.apply(model) == {"self.lr": result.lr}
     assert model.configure_optimizers().param_groups[0]["lr"] == result.lr
 
@@ -253,7 +253,9 @@ def test_a_module_without_an_attribute_for_its_rate_is_an_error_that_says_so(pl:
             return torch.optim.SGD(self.parameters(), 0.03)
 
     result = find_lr(trainer(pl), model=plain(pl), train_dataloaders=loader(), **SWEEP)
-    with pytest.raises(RateNotInForce, match="its rate stays 0.03. Have it read self.lr"):
+    with pytest.raises(
+        RateNotInForce, match="its rate stays 0.03, whatever the module's attributes are. Have it read self.lr"
+    ):
         result.apply(Constant())
 
 

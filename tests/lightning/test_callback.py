@@ -57,8 +57,8 @@ def test_a_bar_is_shown_if_it_is_asked_for(pl: Any, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("error", [ValueError("on purpose"), KeyboardInterrupt()], ids=["error", "ctrl-c"])
-def test_what_ends_the_sweep_ends_the_fit_and_leaves_the_training_as_it_was(tree: Any, error: BaseException) -> None:
-    class Before(tree.Callback):
+def test_what_ends_the_sweep_ends_the_fit_and_leaves_the_training_as_it_was(package: Any, error: BaseException) -> None:
+    class Before(package.Callback):
         def on_train_epoch_start(self, trainer: Any, module: Any) -> None:
             self.seen = self.look(trainer, module)
 
@@ -72,9 +72,9 @@ def test_what_ends_the_sweep_ends_the_fit_and_leaves_the_training_as_it_was(tree
             self.same = exception is error
             self.after = self.look(trainer, module)
 
-    model, before = plain(tree), Before()
+    model, before = plain(package), Before()
     callback = LRRangeTest(watchers=[Telling(error)], **SWEEP)
-    fitting = trainer(tree, callbacks=[before, callback])
+    fitting = trainer(package, callbacks=[before, callback])
     with pytest.raises(SystemExit if isinstance(error, KeyboardInterrupt) else ValueError):  # as Lightning has it
         fitting.fit(model, loader())
     assert before.same
@@ -101,7 +101,7 @@ def test_a_heuristic_that_does_not_exist_stops_the_fit_before_any_step(pl: Any) 
 
 
 def test_an_optimizer_that_there_is_not_stops_the_fit_before_any_step(pl: Any) -> None:
-    with pytest.raises(OptionError, match="optimizer=3 is none of those"):
+    with pytest.raises(OptionError, match="optimizer=3 is not an index of the optimizers"):
         trainer(pl, callbacks=[LRRangeTest(optimizer=3, **SWEEP)]).fit(gan(pl), loader())
 
 

@@ -53,27 +53,27 @@ def bytes_of(module: nn.Module) -> int:
     return sum(parameter.nbytes for parameter in module.parameters())
 
 
-def sweep(tree: Any, model: Any, **options: Any) -> Any:
+def sweep(package: Any, model: Any, **options: Any) -> Any:
     """Sweep, check that nothing shows it, and give the provenance's details."""
-    fitting = options.pop("trainer", None) or trainer(tree)
+    fitting = options.pop("trainer", None) or trainer(package)
     before = of_training(fitting, model)
-    result = find(tree, model, trainer=fitting, **{**SWEEP, **options})
+    result = find(package, model, trainer=fitting, **{**SWEEP, **options})
     assert of_training(fitting, model) == before
     assert len(set(result.curve.loss)) > 4, "the sweep trained nothing"
     return result.provenance.details
 
 
-def sweep_inside(tree: Any, model: Any, **options: Any) -> Any:
+def sweep_inside(package: Any, model: Any, **options: Any) -> Any:
     """The same by the callback, inside a fit."""
     seen: list[Any] = []
 
-    class Observing(tree.Callback):
+    class Observing(package.Callback):
         def on_train_epoch_start(self, trainer: Any, module: Any) -> None:
             seen.append((of_module(module), [of_optimizer(one) for one in trainer.optimizers]))
 
     callback = LRRangeTest(apply=False, **SWEEP)
     data = options.pop("train_dataloaders", None) or loader()
-    trainer(tree, callbacks=[Observing(), callback, Observing()], max_epochs=1, **options).fit(model, data)
+    trainer(package, callbacks=[Observing(), callback, Observing()], max_epochs=1, **options).fit(model, data)
     assert seen[0] == seen[1]
     assert len(set(callback.result.curve.loss)) > 4, "the sweep trained nothing"
     return callback.result.provenance.details
@@ -83,9 +83,9 @@ SWEEPS = pytest.mark.parametrize("sweep", [sweep, sweep_inside], ids=["before a 
 
 
 @SWEEPS
-def test_what_training_changes_is_copied_once(tree: Any, alive: Alive, sweep: Any) -> None:
-    model = wide(tree)
-    details = sweep(tree, model)
+def test_what_training_changes_is_copied_once(package: Any, alive: Alive, sweep: Any) -> None:
+    model = wide(package)
+    details = sweep(package, model)
     assert details["snapshot"] == "lazy"
     assert details["copied_bytes"] == alive.most == bytes_of(model)
 
@@ -138,7 +138,7 @@ def test_finding_where_the_rate_is_read_copies_no_weights_and_puts_them_back(pl:
 # -- sparse tables -----------------------------------------------------------------------------------------------------
 
 
-def table(tree: Any, make: Callable[..., torch.optim.Optimizer] = torch.optim.SGD, **attributes: Any) -> Any:
+def table(package: Any, make: Callable[..., torch.optim.Optimizer] = torch.optim.SGD, **attributes: Any) -> Any:
     """A large table with sparse gradients under a small head."""
 
     def step(self: Any, batch: Any, batch_idx: int) -> torch.Tensor:
@@ -146,7 +146,7 @@ def table(tree: Any, make: Callable[..., torch.optim.Optimizer] = torch.optim.SG
 
     methods = {"training_step": step, "configure_optimizers": lambda self: make(self.parameters(), 0.1)}
     seed_all()
-    model = type("Table", (classes(tree).Plain,), methods | attributes)()
+    model = type("Table", (classes(package).Plain,), methods | attributes)()
     model.net = nn.Sequential(nn.EmbeddingBag(ROWS, 16, mode="sum", sparse=True), nn.Linear(16, 1))
     return model
 
@@ -185,11 +185,11 @@ def test_a_gradient_that_a_hook_gives_more_rows_changes_no_row_that_is_not_put_b
 
 @SWEEPS
 def test_under_manual_optimization_all_is_copied_once_and_the_result_says_why(
-    tree: Any, alive: Alive, sweep: Any
+    package: Any, alive: Alive, sweep: Any
 ) -> None:
-    model = gan(tree)
+    model = gan(package)
     model.unused = nn.Linear(160, 160)
-    details = sweep(tree, model)
+    details = sweep(package, model)
     assert details["snapshot"].startswith("full: the steps are the module's own (manual optimization)")
     assert details["copied_bytes"] == alive.most == bytes_of(model)
 

@@ -23,7 +23,7 @@ LR = 0.02
 
 @attrs.frozen(kw_only=True)
 class Case:
-    """Args: what a training is made of, given the class tree."""
+    """Args: what a training is made of, given the Lightning package."""
 
     model: Callable[[Any], Any]
     data: Callable[[Any], dict[str, Any]] = lambda _: {"train_dataloaders": loader(shuffle=False)}
@@ -31,10 +31,10 @@ class Case:
     steps_each: int = 1
 
 
-def built(tree: Any, step: Callable[..., Any] | None = None, **attributes: Any) -> Any:
+def built(package: Any, step: Callable[..., Any] | None = None, **attributes: Any) -> Any:
     """A module without dropout, whose methods may be given."""
 
-    class Built(classes(tree).Plain):
+    class Built(classes(package).Plain):
         def __init__(self) -> None:
             super().__init__(LR)
             self.net = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, 1))
@@ -52,8 +52,8 @@ def loss(self: Any, batch: Any, batch_idx: int) -> torch.Tensor:
     return F.mse_loss(self.net(batch[0]), batch[1])
 
 
-def gan_with_its_own_noise(tree: Any) -> Any:
-    class Noisy(classes(tree).Gan):
+def gan_with_its_own_noise(package: Any) -> Any:
+    class Noisy(classes(package).Gan):
         def training_step(self, batch: Any, batch_idx: int) -> Any:
             torch.manual_seed(batch_idx)
             return super().training_step(batch, batch_idx)
@@ -65,8 +65,8 @@ def gan_with_its_own_noise(tree: Any) -> Any:
     return Noisy()
 
 
-def with_scaler(tree: Any) -> dict[str, Any]:
-    mixed = importlib.import_module(f"{tree.__name__}.plugins").MixedPrecision
+def with_scaler(package: Any) -> dict[str, Any]:
+    mixed = importlib.import_module(f"{package.__name__}.plugins").MixedPrecision
     return {"plugins": [mixed("16-mixed", "cpu", torch.amp.GradScaler("cpu", init_scale=256.0, growth_interval=3))]}
 
 
@@ -105,9 +105,9 @@ def by_index(self: Any, batch: Any, batch_idx: int) -> torch.Tensor:
 
 CASES: dict[str, Case] = {
     "plain": Case(model=built),
-    "dict": Case(model=lambda tree: built(tree, lambda *args: {"loss": loss(*args), "more": 1})),
-    "no index": Case(model=lambda tree: built(tree, lambda self, batch: loss(self, batch, 0))),
-    "by index": Case(model=lambda tree: built(tree, by_index)),
+    "dict": Case(model=lambda package: built(package, lambda *args: {"loss": loss(*args), "more": 1})),
+    "no index": Case(model=lambda package: built(package, lambda self, batch: loss(self, batch, 0))),
+    "by index": Case(model=lambda package: built(package, by_index)),
     "gan": Case(model=gan_with_its_own_noise, steps_each=2),
     "accumulated": Case(model=built, options=lambda _: {"accumulate_grad_batches": 3}),
     "clipped by norm": Case(model=built, options=lambda _: {"gradient_clip_val": 0.1}),
@@ -118,18 +118,18 @@ CASES: dict[str, Case] = {
     "bf16-true": Case(model=built, options=lambda _: {"precision": "bf16-true"}),
     "64-true": Case(model=built, options=lambda _: {"precision": "64-true"}),
     "16-mixed with a scaler": Case(model=built, options=with_scaler),
-    "own optimizer_step": Case(model=lambda tree: built(tree, optimizer_step=stepped_in_a_hook)),
-    "batch-transfer hook": Case(model=lambda tree: built(tree, on_before_batch_transfer=moved)),
+    "own optimizer_step": Case(model=lambda package: built(package, optimizer_step=stepped_in_a_hook)),
+    "batch-transfer hook": Case(model=lambda package: built(package, on_before_batch_transfer=moved)),
     "data module": Case(
-        model=lambda tree: built(tree, validation_step=loss),
-        data=lambda tree: {"datamodule": classes(tree).Data(shuffle=False)},
+        model=lambda package: built(package, validation_step=loss),
+        data=lambda package: {"datamodule": classes(package).Data(shuffle=False)},
     ),
     "stream": Case(model=built, data=lambda _: {"train_dataloaders": DataLoader(Stream(), 16)}),
     "short": Case(model=built, data=lambda _: {"train_dataloaders": loader(64, shuffle=False)}),
     "limited": Case(model=built, options=lambda _: {"limit_train_batches": 4}),
     "limited in part": Case(model=built, options=lambda _: {"limit_train_batches": 0.5}),
     "two loaders": Case(
-        model=lambda tree: built(tree, of_two_loaders),
+        model=lambda package: built(package, of_two_loaders),
         data=lambda _: {"train_dataloaders": {"one": loader(shuffle=False), "two": loader(64, shuffle=False)}},
     ),
     "any iterable": Case(model=built, data=lambda _: {"train_dataloaders": Iterable()}),
@@ -142,17 +142,17 @@ class Constant(Sweep):
     curve = property(lambda _: Curve(lr=(), loss=()))  # type: ignore[assignment]  # what is empty need not be made anew
 
 
-def losses_of_the_fit(tree: Any, case: Case) -> list[float]:
+def losses_of_the_fit(package: Any, case: Case) -> list[float]:
     losses: list[float] = []
 
-    class Listening(tree.Callback):
+    class Listening(package.Callback):
         def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, *_: Any) -> None:
             losses.append(outputs["loss"].double().item())
 
     fitting = trainer(
-        tree, callbacks=[Listening()], max_epochs=-1, max_steps=STEPS * case.steps_each, **case.options(tree)
+        package, callbacks=[Listening()], max_epochs=-1, max_steps=STEPS * case.steps_each, **case.options(package)
     )
-    fitting.fit(case.model(tree), **case.data(tree))
+    fitting.fit(case.model(package), **case.data(package))
     count = fitting.accumulate_grad_batches
     # Lightning has divided each micro-batch's loss by their number.
     return [sum(losses[i : i + count]) for i in range(0, len(losses), count)]
@@ -169,8 +169,8 @@ def test_a_sweep_trains_as_the_fit_does(pl: Any, name: str) -> None:
     driver.run(sweep)
     told = [point.loss for point in sweep.points]
 
-    def same(tree: Any) -> Any:
-        made = case.model(tree)
+    def same(package: Any) -> Any:
+        made = case.model(package)
         if name == "gan":
             made.judge_lr, made.maker_lr = LR, LR / 4
         return made
