@@ -15,6 +15,8 @@ from lrrange.errors import MissingExtra, OptionError, TargetError
 if TYPE_CHECKING:
     from torch.optim import Optimizer
 
+__all__ = ["CyclicalLR", "configure_optimizers"]  # noqa: F822  __getattr__ makes the class
+
 
 def configure_optimizers(
     optimizer: "Optimizer",

@@ -18,6 +18,8 @@ from lrrange_lightning.fit_state import FitState
 from lrrange_lightning.fit_step import FitStep, check_strategy
 from lrrange_lightning.silence import silence
 
+__all__ = ["TrainerDriver"]
+
 # Hooks of the module that Lightning calls after the `on_train_start` of callbacks, which is when the sweep runs.
 _FIRST_HOOKS = ("on_train_start", "on_train_epoch_start")
 

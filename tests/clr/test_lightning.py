@@ -15,7 +15,7 @@ import lrrange
 from lrrange.errors import OptionError, TargetError
 from tests.clr.rigs import BOUNDS, now, result, sgd
 
-# Lightning and torch at odds with each other, and advice on speed.
+# Warnings of Lightning: about its use of torch, and advice on speed.
 pytestmark = [
     pytest.mark.filterwarnings(r"ignore:.isinstance\(treespec, LeafSpec\). is deprecated:FutureWarning"),
     pytest.mark.filterwarnings("ignore:The '.*dataloader' does not have many workers"),
@@ -77,7 +77,7 @@ def test_two_epochs_train_at_the_rates_of_the_cycle(package) -> None:
     assert module.seen == along(scheduler.schedule, 20)
 
 
-def test_the_trainer_says_how_long_an_epoch_is(package, caplog) -> None:
+def test_the_length_of_an_epoch_comes_from_the_trainer(package, caplog) -> None:
     trainer = trainer_of(package, CyclicalLR(result(), "triangular"), accumulate_grad_batches=3)
     trainer.fit(module_of(package), loader())
     schedule = trainer.lr_scheduler_configs[0].scheduler.schedule
@@ -86,7 +86,7 @@ def test_the_trainer_says_how_long_an_epoch_is(package, caplog) -> None:
     assert "2 epochs (8 steps)" in caplog.text
 
 
-def test_the_trainer_says_how_long_a_single_cycle_is(package) -> None:
+def test_the_length_of_a_single_cycle_comes_from_the_trainer(package) -> None:
     module = module_of(package)
     trainer = trainer_of(package, CyclicalLR(BOUNDS, "one_cycle"))
     trainer.fit(module, loader())
@@ -108,7 +108,7 @@ def test_a_fit_resumed_from_a_checkpoint_goes_on_in_the_middle_of_the_cycle(pack
     assert module.seen == whole.seen[10:]
 
 
-def test_a_second_fit_begins_the_schedule_anew(package) -> None:
+def test_a_second_fit_begins_the_schedule_again(package) -> None:
     module = module_of(package)
     trainer = trainer_of(package, CyclicalLR(BOUNDS, steps_per_half_cycle=4), max_epochs=1)
     trainer.fit(module, loader())
@@ -130,7 +130,7 @@ def test_the_helper_for_configure_optimizers_is_stepped_by_lightning(package, mo
     assert module.seen == along(config.scheduler.schedule, 20)
 
 
-def test_the_helper_needs_no_trainer_if_it_is_told_the_steps() -> None:
+def test_the_helper_needs_no_trainer_if_it_is_given_the_steps() -> None:
     optimizer = sgd()
     returned = configure_optimizers(optimizer, BOUNDS, "one_cycle", total_steps=30)
     assert returned["optimizer"] is optimizer
@@ -194,7 +194,7 @@ def output_of(program):
     return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
 
 
-def test_no_lightning_is_imported_before_the_callback_is_asked_for() -> None:
+def test_no_lightning_is_imported_before_the_callback_is_used() -> None:
     frameworks = "{'pytorch_lightning', 'lightning', 'torch'}"
     assert output_of(f"import sys, lrrange_clr.lightning; print({frameworks} & sys.modules.keys())") == "set()\n"
 

@@ -71,7 +71,7 @@ def test_the_order_of_making_and_loading_does_not_matter() -> None:
     go_on(optimizer, scheduler, 5)
     resumed = sgd(momentum=0.9)
     resumed.load_state_dict(optimizer.state_dict())
-    again = MAKERS["triangular2"](resumed)  # sets the first rate anew
+    again = MAKERS["triangular2"](resumed)  # sets the first rate again
     again.load_state_dict(scheduler.state_dict())
     assert now(resumed) == now(optimizer)
     assert go_on(resumed, again, 20)[0] == go_on(optimizer, scheduler, 20)[0]
@@ -97,7 +97,7 @@ def test_a_state_can_be_loaded_twice_and_is_not_changed_by_it() -> None:
     assert state == before
 
 
-def test_what_apply_did_is_saved_with_it() -> None:
+def test_a_rate_that_apply_set_is_saved_too() -> None:
     optimizer = sgd(momentum=0.9)
     scheduler = MAKERS["triangular"](optimizer)
     go_on(optimizer, scheduler, 3)

@@ -34,7 +34,7 @@ def pl() -> Any:
 
 @pytest.fixture(autouse=True)
 def in_an_empty_folder(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a training writes where it should not is seen, and does not stay."""
+    """Run each test in an empty folder, where a file that a training writes by mistake is noticed and does not stay."""
     here = tmp_path / "here"
     here.mkdir()
     monkeypatch.chdir(here)

@@ -1,4 +1,4 @@
-"""Run by test_ddp.py, as a user's script: two processes on the CPU. What each found is written to a file of its own."""
+"""A user's script for test_ddp.py: two processes on the CPU, each of which writes its results to a file of its own."""
 
 import importlib
 import json
@@ -16,7 +16,7 @@ SWEEP = {"start_lr": 1e-5, "end_lr": 1e4, "num_steps": 40}
 
 
 def failing(package: Any) -> Any:
-    """A module that raises in the second process, in the middle of a sweep."""
+    """Return a module that raises in the second process, in the middle of a sweep."""
     model = plain(package)
     step = model.training_step
 
@@ -36,7 +36,7 @@ def fitted(package: Any, *callbacks: Any) -> list[Any]:
 
 
 def state(model: Any) -> list[Any]:
-    return [[one.tolist() for one in model.state_dict().values()], model.seen]
+    return [[tensor.tolist() for tensor in model.state_dict().values()], model.seen]
 
 
 def main(package: Any, what: str, folder: Path) -> None:

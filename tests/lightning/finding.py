@@ -1,4 +1,4 @@
-"""A sweep of one of the small trainings, with what a test wants to be different."""
+"""Sweeps of the small trainings, with changes that a test asks for."""
 
 from typing import Any
 

@@ -54,17 +54,17 @@ def accumulated_clipped_and_mixed(package: Any) -> Rig:
 
 
 def in_another_precision(package: Any) -> Rig:
-    """In which Lightning converts the module itself."""
+    """Lightning converts the module itself."""
     return rig_of(package, plain(package), {"train_dataloaders": loader()}, precision="64-true")
 
 
 def of_a_large_layer(package: Any) -> Rig:
-    """Which is not copied before a step is about to change it."""
+    """The layer is copied only when a step is about to change it."""
     return rig_of(package, wide(package), {"train_dataloaders": loader()})
 
 
 def of_a_large_layer_in_another_precision(package: Any) -> Rig:
-    """In which the fit has other memory for it."""
+    """The fit keeps the layer in other memory."""
     return rig_of(package, wide(package), {"train_dataloaders": loader()}, precision="64-true")
 
 

@@ -1,4 +1,4 @@
-"""Two processes: they sweep in step, stop together, get the same answer, and go on training."""
+"""Two processes sweep in step, stop together, get the same answer, and continue to train."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What Lightning's own finder gets wrong, one test each, on ours. (Seen on Lightning 2.6.6: tuner/lr_finder.py.)"""
+"""One test for each thing that Lightning's own finder gets wrong, on ours. (Lightning 2.6.6, tuner/lr_finder.py.)"""
 
 import math
 from pathlib import Path
@@ -18,7 +18,7 @@ SWEEP = {"start_lr": 1e-6, "end_lr": 10.0, "num_steps": 100}
 
 
 def test_a_noisy_curve_is_read_per_decade_and_not_against_the_raw_rate(package: Any) -> None:
-    """Theirs differentiates against the raw rate, by which the least noise at the lowest rates looks steepest."""
+    """Theirs differentiates against the raw rate, so that a little noise at the lowest rates looks steepest."""
 
     class Noisy(classes(package).Plain):
         def training_step(self, batch: Any, batch_idx: int) -> Any:
@@ -175,7 +175,7 @@ def test_no_file_is_written_at_any_moment_of_the_sweep(package: Any, tmp_path: P
 
 
 def test_several_optimizers_are_swept_by_one_multiplier(package: Any) -> None:
-    """Theirs wants exactly one."""
+    """Theirs accepts exactly one."""
     ratios: set[float] = set()
 
     class Watched(classes(package).Gan):

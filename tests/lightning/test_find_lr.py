@@ -1,4 +1,4 @@
-"""What a user can ask of `find_lr(trainer, ...)`, in what state a training may be, and what is refused."""
+"""The options of `find_lr(trainer, ...)`, the states that a training may be in, and what is refused."""
 
 import warnings
 from pathlib import Path
@@ -33,16 +33,16 @@ def test_a_seed_repeats_a_sweep_and_other_seeds_give_others(pl: Any) -> None:
     assert len({sweep.loss for sweep in find(pl, plain(pl), repeats=3).sweeps}) == 3
 
 
-def test_a_seed_is_that_of_the_next_sweep_alone(pl: Any) -> None:
-    def told(driver: TrainerDriver) -> list[float]:
+def test_a_seed_is_for_the_next_sweep_only(pl: Any) -> None:
+    def losses_of(driver: TrainerDriver) -> list[float]:
         sweep = Constant(ConstantPlan(lr=1e-3, num_steps=4))
         driver.run(sweep)
         return [point.loss for point in sweep.points]
 
     driver = TrainerDriver(trainer(pl), plain(pl), loader())
-    plainly = told(driver)
+    unseeded = losses_of(driver)
     driver.seed(3)
-    assert told(driver) != plainly == told(driver)
+    assert losses_of(driver) != unseeded == losses_of(driver)
 
 
 def test_a_module_with_a_loader_of_its_own_needs_none(pl: Any) -> None:
@@ -53,8 +53,8 @@ def test_a_module_with_a_loader_of_its_own_needs_none(pl: Any) -> None:
 def test_the_hooks_of_module_and_data_module_are_those_of_a_fit(pl: Any) -> None:
     heard: list[str] = []
 
-    class Told:
-        """No list, which would be put back as it was."""
+    class Hooks:
+        """Not a list, because lists of the data module are put back after the sweep."""
 
         def append(self, what: str) -> None:
             heard.append(what)
@@ -67,7 +67,7 @@ def test_the_hooks_of_module_and_data_module_are_those_of_a_fit(pl: Any) -> None
     batch = [*forward, "on_before_optimizer_step", "on_train_batch_end"]
     model = changed(pl, **{name: hook(name) for name in (*before, *batch)}, validation_step=lambda *_: None)
     datamodule = classes(pl).Data()
-    datamodule.calls = Told()
+    datamodule.calls = Hooks()
     find(pl, model, train_dataloaders=None, datamodule=datamodule, num_steps=3, trainer=trainer(pl))
     data_hooks = ["prepare_data", "setup TrainerFn.FITTING"]
     assert heard == [
@@ -108,7 +108,7 @@ def test_the_held_out_loss_is_what_the_fit_would_log(pl: Any) -> None:
 def test_outside_of_a_sweep_there_is_no_held_out_loss(pl: Any, val_monitor: str | None) -> None:
     driver = TrainerDriver(trainer(pl), validated(pl), val_monitor=val_monitor)
     if val_monitor is None:
-        assert driver.evaluate() is None  # none at any time
+        assert driver.evaluate() is None
     else:
         with pytest.raises(SweepStateError, match="Call evaluate\\(\\) while one is running"):
             driver.evaluate()
@@ -261,15 +261,15 @@ def test_a_step_that_draws_its_own_batches_is_refused(pl: Any) -> None:
             find(pl, changed(pl, training_step=lambda self, dataloader_iter: None))
 
 
-def test_callbacks_of_the_module_do_not_hear_of_the_sweep(pl: Any) -> None:
+def test_callbacks_of_the_module_are_not_called_in_the_sweep(pl: Any) -> None:
     class Loud(pl.Callback):
         def setup(self, *_: Any, **__: Any) -> None:
-            raise AssertionError("a callback heard of the sweep")
+            raise AssertionError("a callback was called in the sweep")
 
     find(pl, changed(pl, configure_callbacks=lambda self: [Loud()]))
 
 
 @pytest.mark.parametrize("make", [automatic, manual_gan, with_a_data_module], ids=lambda make: make.__name__)
-def test_a_restore_can_be_proved(package: Any, make: Any) -> None:
+def test_a_restore_can_be_verified(package: Any, make: Any) -> None:
     result = make(package).find(verify_restore=True)
     assert result.provenance.details["restore_verified"] is True

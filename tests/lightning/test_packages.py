@@ -57,8 +57,8 @@ except AttributeError as error:
 
 
 def test_the_callback_imported_before_either_package_is_taken_by_both() -> None:
-    """As import sorters have it: lrrange_lightning stands between the two."""
-    said = python(
+    """Import sorters put lrrange_lightning between the two."""
+    printed = python(
         """
 import pickle
 from lrrange_lightning import LRRangeTest, VerifyRate
@@ -70,7 +70,7 @@ assert pickle.loads(pickle.dumps(LRRangeTest(num_steps=30)))._find_lr.keywords["
 print(LRRangeTest.__module__, LRRangeTest.__doc__[:44])
 """
     )
-    assert said == "lrrange_lightning Runs a learning-rate range test inside `fit`"
+    assert printed == "lrrange_lightning Runs a learning-rate range test inside `fit`"
 
 
 def test_hooks_of_anybody_become_a_callback_of_both_packages_that_a_fit_calls_and_pickle_finds(tmp_path: Path) -> None:

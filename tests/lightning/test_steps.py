@@ -1,4 +1,4 @@
-"""The steps of a sweep are those that a fit takes: at one constant rate both give the same losses, to the last bit."""
+"""A sweep trains as a fit does: at one constant rate both give the same losses, to the last bit."""
 
 import importlib
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ LR = 0.02
 
 @attrs.frozen(kw_only=True)
 class Case:
-    """Args: what a training is made of, given the Lightning package."""
+    """A training. Args: functions that make its parts for a Lightning package."""
 
     model: Callable[[Any], Any]
     data: Callable[[Any], dict[str, Any]] = lambda _: {"train_dataloaders": loader(shuffle=False)}
@@ -32,7 +32,7 @@ class Case:
 
 
 def built(package: Any, step: Callable[..., Any] | None = None, **attributes: Any) -> Any:
-    """A module without dropout, whose methods may be given."""
+    """Return a module without dropout, with the given methods."""
 
     class Built(classes(package).Plain):
         def __init__(self) -> None:
@@ -71,14 +71,14 @@ def with_scaler(package: Any) -> dict[str, Any]:
 
 
 class Stream(IterableDataset[Any]):
-    """Without a length."""
+    """A dataset without a length."""
 
     def __iter__(self) -> Iterator[Any]:
         return iter(data(96))
 
 
 class Iterable:
-    """A loader that is no DataLoader."""
+    """A loader that is not a DataLoader."""
 
     def __iter__(self) -> Iterator[Any]:
         return iter(loader(shuffle=False))
@@ -137,9 +137,9 @@ CASES: dict[str, Case] = {
 
 
 class Constant(Sweep):
-    """All at one rate, which makes no curve."""
+    """A sweep whose steps are all at one rate, which makes no curve."""
 
-    curve = property(lambda _: Curve(lr=(), loss=()))  # type: ignore[assignment]  # what is empty need not be made anew
+    curve = property(lambda _: Curve(lr=(), loss=()))  # type: ignore[assignment]  # empty in place of the computed one
 
 
 def losses_of_the_fit(package: Any, case: Case) -> list[float]:
@@ -167,25 +167,25 @@ def test_a_sweep_trains_as_the_fit_does(pl: Any, name: str) -> None:
     if name == "gan":
         model.judge_lr, model.maker_lr = LR, LR / 4
     driver.run(sweep)
-    told = [point.loss for point in sweep.points]
+    losses = [point.loss for point in sweep.points]
 
     def same(package: Any) -> Any:
-        made = case.model(package)
+        model = case.model(package)
         if name == "gan":
-            made.judge_lr, made.maker_lr = LR, LR / 4
-        return made
+            model.judge_lr, model.maker_lr = LR, LR / 4
+        return model
 
     expected = losses_of_the_fit(pl, attrs.evolve(case, model=same))
-    assert len(set(told)) == STEPS
-    assert told == pytest.approx(expected, rel=1e-6 if "accumulated" in name or "mixed" in name else 0, abs=0)
+    assert len(set(losses)) == STEPS
+    assert losses == pytest.approx(expected, rel=1e-6 if "accumulated" in name or "mixed" in name else 0, abs=0)
 
 
-def test_an_optimizer_that_asks_for_its_loss_several_times_a_step_is_read_once_a_step(pl: Any) -> None:
-    asked: list[float] = []
+def test_an_optimizer_that_calls_its_closure_several_times_a_step_is_read_once_a_step(pl: Any) -> None:
+    losses: list[float] = []
 
     def noting(self: Any, batch: Any, batch_idx: int) -> torch.Tensor:
         value = loss(self, batch, batch_idx)
-        asked.append(value.item())
+        losses.append(value.item())
         return value
 
     def lbfgs(self: Any) -> Any:
@@ -193,10 +193,10 @@ def test_an_optimizer_that_asks_for_its_loss_several_times_a_step_is_read_once_a
 
     model = built(pl, noting, configure_optimizers=lbfgs)
     trainer(pl, max_epochs=-1, max_steps=STEPS).fit(model, loader(shuffle=False))
-    expected = asked[::2]
-    asked.clear()
+    expected = losses[::2]
+    losses.clear()
     sweep = Constant(ConstantPlan(lr=LR, num_steps=STEPS))
     model = built(pl, noting, configure_optimizers=lbfgs)
     TrainerDriver(trainer(pl), model, train_dataloaders=loader(shuffle=False)).run(sweep)
     assert [point.loss for point in sweep.points] == expected
-    assert len(asked) == 2 * STEPS
+    assert len(losses) == 2 * STEPS

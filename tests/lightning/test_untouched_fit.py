@@ -1,4 +1,4 @@
-"""The fit that swept equals the fit that never did, to the last bit, in all that a user can see."""
+"""A fit with a sweep equals a fit without one, to the last bit, in everything that a user can observe."""
 
 import contextlib
 from pathlib import Path
@@ -69,7 +69,7 @@ def test_a_fit_with_a_data_module_and_workers_that_persist(package: Any, tmp_pat
 
 
 class Ends:
-    """A watcher that notes how sweeps end."""
+    """A watcher that records why sweeps end."""
 
     def __init__(self) -> None:
         self.reasons: list[Any] = []

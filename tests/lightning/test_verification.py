@@ -153,7 +153,7 @@ def test_a_fit_that_is_shorter_than_the_verification_is_verified_too(pl: Any) ->
     fitting = trainer(pl, callbacks=[VerifyRate(0.01, steps=500)])
     fitting.fit(model, loader())
     assert fitting.global_step == 12
-    assert not fitting.optimizers[0]._optimizer_step_pre_hooks  # nothing goes on watching
+    assert not fitting.optimizers[0]._optimizer_step_pre_hooks  # nothing is watching any more
 
 
 def test_a_fit_that_never_steps_the_optimizer_verifies_nothing(pl: Any) -> None:

@@ -1,4 +1,4 @@
-"""Small trainings for either Lightning package, the same ones at each call."""
+"""Small trainings for either Lightning package, the same at each call."""
 
 import functools
 from typing import Any
@@ -33,7 +33,7 @@ def network() -> nn.Module:
 
 @functools.cache
 def classes(package: Any) -> Any:
-    """The modules' classes, of this Lightning package."""
+    """Return the classes of the modules and the data module, for this Lightning package."""
 
     class Plain(package.LightningModule):
         """Reads its rate from `self.lr`."""
@@ -93,7 +93,7 @@ def classes(package: Any) -> Any:
             return [judging, making], [decay(judging, 0.9), decay(making, 0.9)]
 
     class Data(package.LightningDataModule):
-        """Counts its hooks; splits its data by chance when it is set up."""
+        """Records the calls of its hooks, and splits its data at random when it is set up."""
 
         def __init__(self, workers: int = 0, shuffle: bool = True) -> None:
             super().__init__()
@@ -134,7 +134,7 @@ def plain(package: Any, **options: Any) -> Any:
 
 
 def wide(package: Any, **attributes: Any) -> Any:
-    """A module with a layer that is large enough for copy-on-write; the class gets the attributes."""
+    """Return a module with a layer that is large enough for copy-on-write, of a class with these attributes."""
     seed_all()
     model = type("Wide", (classes(package).Plain,), attributes)()
     model.net = nn.Sequential(nn.Linear(6, 160), nn.Tanh(), nn.Linear(160, 160), nn.Tanh(), nn.Linear(160, 1))
