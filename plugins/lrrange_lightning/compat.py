@@ -43,7 +43,7 @@ def callback_class(hooks: type, path: str) -> type:
 
     It inherits from `hooks` and from the `Callback` of each package that has been imported. If none has, it first
     imports all that are installed, because the user may import any of them next. The same arguments give the same class
-    until another package is imported. So call it whenever the class is asked for, in the `__getattr__` of a module.
+    until another package is imported. So call it at each access, in the `__getattr__` of a module.
 
     Args:
         hooks: a class with the methods of a callback, and without a base class of Lightning's.
