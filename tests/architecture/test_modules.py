@@ -24,8 +24,8 @@ ALLOWED = {
     ("lrrange.comparison.journal", "*"): "compares two of our own values, field by field",
     ("lrrange.plugins", "*"): "a plug-in is any object, and pluggy finds its hooks by their names as well",
     ("lrrange.sweep.curve", "smoothed"): "attrs validates a field before it sets the next one",
-    ("lrrange.sweep.sweep", "detach"): "a loss may be a tensor of a framework that the core does not import",
-    ("lrrange.sweep.sweep", "shape"): "a loss may be a tensor of a framework that the core does not import",
+    ("lrrange.sweep.planned_steps", "detach"): "a loss may be a tensor of a framework that the core does not import",
+    ("lrrange.sweep.planned_steps", "shape"): "a loss may be a tensor of a framework that the core does not import",
 }
 
 
@@ -158,8 +158,8 @@ def test_lookups_are_allowed_where_abilities_are_resolved_and_where_a_reason_is_
     root = write_tree(
         {
             "lrrange/finder/training.py": "def f(adapted):\n    return getattr(adapted, 'bounds', dict)()",
-            "lrrange/sweep/sweep.py": "def f(loss):\n    return loss.detach() if hasattr(loss, 'detach') else loss",
+            "lrrange/sweep/planned_steps.py": "def f(loss):\n    return loss.detach() if hasattr(loss, 'detach') else loss",
         }
     )
     assert guesses(root) == []
-    assert len(guesses(write_tree({"lrrange/sweep/sweep.py": "def f(loss):\n    return hasattr(loss, 'item')"}))) == 1
+    assert len(guesses(write_tree({"lrrange/sweep/planned_steps.py": "def f(loss):\n    return hasattr(loss, 'item')"}))) == 1

@@ -54,7 +54,7 @@ WHOLE = {
         "unregister",
     ],
     "lrrange_torch": ["RateGuard", "verify"],
-    "lrrange_lightning": ["LRRangeTest", "VerifyRate"],
+    "lrrange_lightning": ["LRRangeTest", "VerifyRate", "callback_class", "package_of"],
     "lrrange_clr": ["ScheduleLR", "cyclical", "one_cycle"],
 }
 
