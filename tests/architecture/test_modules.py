@@ -158,8 +158,9 @@ def test_lookups_are_allowed_where_abilities_are_resolved_and_where_a_reason_is_
     root = write_tree(
         {
             "lrrange/finder/training.py": "def f(adapted):\n    return getattr(adapted, 'bounds', dict)()",
-            "lrrange/sweep/planned_steps.py": "def f(loss):\n    return loss.detach() if hasattr(loss, 'detach') else loss",
+            "lrrange/sweep/planned_steps.py": "def f(loss):\n    return hasattr(loss, 'detach')",
         }
     )
     assert guesses(root) == []
-    assert len(guesses(write_tree({"lrrange/sweep/planned_steps.py": "def f(loss):\n    return hasattr(loss, 'item')"}))) == 1
+    another = {"lrrange/sweep/planned_steps.py": "def f(loss):\n    return hasattr(loss, 'item')"}
+    assert len(guesses(write_tree(another))) == 1
