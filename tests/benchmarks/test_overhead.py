@@ -1,4 +1,4 @@
-"""The overhead benchmark measures what it says, and its page says what it measured."""
+"""The overhead benchmark measures what its names say, and its page shows what it measured."""
 
 import json
 from pathlib import Path
@@ -10,9 +10,9 @@ from click.testing import CliRunner
 
 from benchmarks.overhead import growth
 from benchmarks.overhead.command import main
-from benchmarks.overhead.memory import one_run
-from benchmarks.overhead.page import PAGE, fill
-from benchmarks.overhead.records import RESULTS, once, read, write
+from benchmarks.overhead.memory import measure_run
+from benchmarks.overhead.page import PAGE, write_page
+from benchmarks.overhead.records import RESULTS, read, run_once, write
 from benchmarks.overhead.tables import TABLES
 from benchmarks.overhead.timing import measure_time
 from benchmarks.overhead.variants import registry as variants
@@ -23,7 +23,7 @@ OWN_LOOPS = ("bare", "bare_item", "floor", "lrrange_torch", "lrrange_own_step")
 
 @pytest.mark.parametrize("variant", OWN_LOOPS)
 def test_every_variant_takes_as_many_steps_as_it_is_told(variant: str) -> None:
-    run = once(build("tiny", 6), variant)
+    run = run_once(build("tiny", 6), variant)
     assert run["forwards"] == 6
     assert run["total"] == pytest.approx(run["before"] + run["steps"] + run["after"])
 
@@ -32,7 +32,7 @@ def test_every_variant_takes_as_many_steps_as_it_is_told(variant: str) -> None:
 def test_what_is_measured_puts_the_weights_back(variant: str) -> None:
     job = build("transformer", 4)
     before = [parameter.detach().clone() for parameter in job.model.parameters()]
-    once(job, variant)
+    run_once(job, variant)
     assert all(torch.equal(now, was) for now, was in zip(job.model.parameters(), before, strict=True))
 
 
@@ -58,7 +58,7 @@ def test_times_are_ratios_to_the_bare_loop_and_a_peer_that_fails_is_noted(monkey
 
 
 def test_memory_is_measured_over_what_was_resident_before() -> None:
-    run = one_run("tiny", "floor", steps=3)
+    run = measure_run("tiny", "floor", steps=3)
     assert run["parameters"] == run["trained"] == sum(p.nbytes for p in build("tiny", 3).model.parameters())
     assert run["rise"] >= 0
     assert run["written"] >= 0
@@ -92,15 +92,17 @@ def made_up(tmp_path: Path) -> Path:
 
 def test_filling_a_page_changes_its_tables_alone_and_twice_is_once(tmp_path: Path) -> None:
     results, page = made_up(tmp_path), tmp_path / "page.md"
-    page.write_text("Before.\n\n<!-- total -->\nold\n<!-- end of total -->\n\nAfter.\n")
-    fill(page, results)
+    names = ["total", *(name for name in TABLES if name != "total")]
+    markers = [f"<!-- {name}: generated -->\nold\n<!-- /{name} -->" for name in names]
+    page.write_text("\n\n".join(["Before.", *markers, "After.\n"]))
+    write_page(results, page)
     once_filled = page.read_text()
-    assert once_filled.startswith("Before.\n\n<!-- total -->\n\n|  | tiny |")
-    assert once_filled.endswith("<!-- end of total -->\n\nAfter.\n")
+    assert once_filled.startswith("Before.\n\n<!-- total: generated -->\n\n|  | tiny |")
+    assert once_filled.endswith(f"<!-- /{names[-1]} -->\n\nAfter.\n")
     assert "old" not in once_filled
     assert "| `bare` | 1.00 (1.00 to 1.00) |" in once_filled
     plot = (tmp_path / "images" / "overhead-growth.svg").read_bytes()
-    fill(page, results)
+    write_page(results, page)
     assert page.read_text() == once_filled
     assert (tmp_path / "images" / "overhead-growth.svg").read_bytes() == plot
 
@@ -108,14 +110,22 @@ def test_filling_a_page_changes_its_tables_alone_and_twice_is_once(tmp_path: Pat
 def test_the_page_has_a_place_for_every_table() -> None:
     text = PAGE.read_text(encoding="utf-8")
     for name in TABLES:
-        assert text.count(f"<!-- {name} -->") == text.count(f"<!-- end of {name} -->") == 1, name
+        assert text.count(f"<!-- {name}: generated -->") == text.count(f"<!-- /{name} -->") == 1, name
 
 
 def test_the_page_says_what_the_records_say(tmp_path: Path) -> None:
     copy = tmp_path / "overhead.md"
     copy.write_text(PAGE.read_text(encoding="utf-8"), encoding="utf-8")
-    fill(copy, RESULTS)
+    write_page(RESULTS, copy)
     assert copy.read_text(encoding="utf-8") == PAGE.read_text(encoding="utf-8")
+
+
+def test_a_page_without_the_markers_is_left_as_it_is(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("no markers")
+    with pytest.raises(ValueError, match="0 pairs of markers called total"):
+        write_page(RESULTS, page)
+    assert page.read_text() == "no markers"
 
 
 def test_every_workload_was_measured() -> None:

@@ -1,4 +1,8 @@
-"""Every way to spend the steps of a job, by name. A variant prepares what a user has already, and gives the rest."""
+"""All variants by name.
+
+A variant first prepares what a user already has, such as an optimizer or a Trainer. It returns a function that runs the
+steps of the job, and only that function is measured.
+"""
 
 from collections.abc import Callable
 
