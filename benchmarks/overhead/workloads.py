@@ -15,6 +15,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.quality.tasks import models
+from benchmarks.quality.tasks.data import mnist
 
 Batches = list[tuple[torch.Tensor, torch.Tensor]]
 
@@ -107,8 +108,6 @@ def tiny(steps: int) -> Job:
 
 @functools.cache
 def _digits() -> TensorDataset:
-    from benchmarks.quality.tasks.data import mnist
-
     return TensorDataset(*mnist()[0])
 
 

@@ -8,7 +8,7 @@ from benchmarks.quality.tasks.data import DATA_ROOT
 from benchmarks.quality.tasks.registry import TASKS
 from lrrange import find_lr
 from lrrange.errors import NoData
-from tests.benchmarks.made_up import write_images
+from tests.benchmarks.stand_ins import write_images
 
 
 @pytest.fixture(autouse=True)
