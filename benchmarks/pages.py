@@ -17,10 +17,10 @@ def fill(page: str, parts: Mapping[str, str]) -> str:
     Raises: ValueError if a part has no pair of markers, or more than one.
     """
     for name, text in parts.items():
-        between = re.compile(rf"(<!-- {name}: generated -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-        page, pairs = between.subn(lambda match, text=text: f"{match[1]}\n{text}\n\n{match[2]}", page)
-        if pairs != 1:
-            raise ValueError(f"the page has {pairs} pairs of markers called {name}, not one.")
+        pairs = [*re.finditer(rf"(<!-- {name}: generated -->\n).*?(<!-- /{name} -->)", page, re.DOTALL)]
+        if len(pairs) != 1:
+            raise ValueError(f"the page has {len(pairs)} pairs of markers called {name}, not one.")
+        page = f"{page[: pairs[0].end(1)]}\n{text}\n\n{page[pairs[0].start(2) :]}"
     return page
 
 
