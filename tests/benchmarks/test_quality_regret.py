@@ -25,7 +25,7 @@ def test_the_best_rate_of_each_protocol_has_no_regret(regret):
     assert regret.at(0.1, "onecycle") == 0
 
 
-def test_regret_is_the_part_of_what_could_be_learnt_that_is_not(regret):
+def test_regret_is_the_fraction_of_the_possible_improvement_that_is_missing(regret):
     # Strict: against the best constant output, whose loss is 8. Otherwise: against the initial loss of 10.
     assert regret.at(0.01, "constant") == pytest.approx((4 - 2) / (8 - 2))
     assert regret.at(0.01, "constant", strict=False) == pytest.approx((4 - 2) / (10 - 2))
@@ -35,17 +35,17 @@ def test_between_two_rates_the_loss_is_linear_in_the_logarithm(regret):
     assert regret.at(math.sqrt(0.01 * 0.1), "constant") == pytest.approx((3 - 2) / (8 - 2))
 
 
-def test_a_rate_that_learns_less_than_a_constant_output_is_worth_nothing(regret):
+def test_a_rate_worse_than_a_constant_output_has_all_the_regret(regret):
     assert regret.at(0.001, "constant") == 1
     assert regret.at(0.001, "constant", strict=False) == pytest.approx((9 - 2) / (10 - 2))
 
 
-def test_a_diverged_run_counts_as_its_beginning(regret):
+def test_a_diverged_run_counts_with_its_initial_loss(regret):
     assert regret.at(1.0, "constant") == 1
     assert regret.loss["constant"][-1] == 10
 
 
-def test_below_the_grid_what_is_learnt_shrinks_with_the_rate(regret):
+def test_below_the_grid_the_improvement_shrinks_with_the_rate(regret):
     assert regret.at(0.0001, "constant", strict=False) == pytest.approx((9.9 - 2) / (10 - 2))
 
 
@@ -67,11 +67,11 @@ def test_a_refusal_is_counted_and_costs_everything(regret):
     assert measured.catastrophic == {"constant": 0.5, "onecycle": 0.5}
 
 
-def test_a_finder_that_was_not_asked_about_a_task_has_no_figure(regret):
+def test_a_finder_that_did_not_run_on_a_task_has_no_regret(regret):
     assert finder_regret([row(0.1)], {TASK: regret, "another": regret}) is None
 
 
-def test_calibration_measures_how_far_outside_of_the_interval_the_best_rate_lies(regret):
+def test_calibration_is_the_distance_of_the_best_rate_from_the_interval(regret):
     rows = [
         row(0.1, low=0.05, high=0.5),
         row(1.0, low=0.1 * 10**0.4, high=10.0),
@@ -89,7 +89,7 @@ def test_movement_is_the_median_distance_for_the_same_task_and_seed():
     assert movement(rows, others, "constant") == pytest.approx(0.5)
 
 
-def test_steps_are_those_that_were_counted():
+def test_steps_are_means_of_the_counts():
     counted = [row(0.1, forwards=200, optimizer_steps=190, evaluations=0), row(0.1, forwards=450)]
     cost = steps(counted)
     assert (cost.forwards, cost.most_forwards, cost.optimizer_steps, cost.extended) == (325, 450, 190, 0.5)
