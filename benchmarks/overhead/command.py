@@ -16,13 +16,14 @@ from benchmarks.overhead.memory import measure_memory, measure_run
 from benchmarks.overhead.page import PAGE, write_page
 from benchmarks.overhead.records import RESULTS, write
 from benchmarks.overhead.timing import measure_time, medians_line
-from benchmarks.overhead.variants.registry import BASELINE, VARIANTS
+from benchmarks.overhead.variants.registry import BASELINE, VARIANTS, VERIFYING
 from benchmarks.overhead.workloads import WORKLOADS
 
 _results = click.option(
     "--results", type=click.Path(path_type=Path), default=RESULTS, help="The folder of measurements."
 )
 _workloads = click.option("--workload", "workloads", multiple=True, type=click.Choice(list(WORKLOADS)))
+_steps = click.option("--steps", type=click.IntRange(min=3), default=100, show_default=True)
 _variants = click.option("--variant", "variants", multiple=True, type=click.Choice(list(VARIANTS)))
 
 
@@ -44,7 +45,7 @@ def _with_baseline(variants: tuple[str, ...]) -> list[str]:
 @_workloads
 @_variants
 @_repetitions(15)
-@click.option("--steps", type=click.IntRange(min=3), default=100, show_default=True)
+@_steps
 @_results
 def time_(workloads: tuple[str, ...], variants: tuple[str, ...], repetitions: int, steps: int, results: Path) -> None:
     """Measure wall time against the bare loop, in alternating order. Run it on an idle machine."""
@@ -53,6 +54,19 @@ def time_(workloads: tuple[str, ...], variants: tuple[str, ...], repetitions: in
         record = measure_time(workload, _with_baseline(variants), repetitions, steps)
         write(results, f"time-{workload}", record)
         click.echo(f"{medians_line(workload, record)} in {time.perf_counter() - began:.0f} s")
+
+
+@main.command()
+@_workloads
+@_repetitions(15)
+@_steps
+@_results
+def verify(workloads: tuple[str, ...], repetitions: int, steps: int, results: Path) -> None:
+    """Measure what `verify_restore=True` adds to a sweep, against the bare loop. Run it on an idle machine."""
+    for workload in workloads or WORKLOADS:
+        record = measure_time(workload, _with_baseline(VERIFYING), repetitions, steps)
+        write(results, f"verify-{workload}", record)
+        click.echo(medians_line(workload, record))
 
 
 @main.command()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from benchmarks.overhead.growth import AXES
 from benchmarks.overhead.records import Record, read
-from benchmarks.overhead.variants.registry import FITS, LOOPS, OWN, PEERS
+from benchmarks.overhead.variants.registry import FITS, LOOPS, OWN, PEERS, VERIFYING
 from benchmarks.overhead.workloads import WORKLOADS
 from benchmarks.pages import table
 
@@ -42,6 +42,15 @@ def _time(results: Path, key: str, digits: int) -> str:
         lambda row: _spread(row[key], digits) if key in row else "-",
         {workload: workload for workload in records},
     )
+
+
+def _verify(results: Path) -> str:
+    records = _records(results, "verify")
+    rows = [
+        [f"`{name}`", *(_spread(record["variants"][name]["total"], 2) for record in records.values())]
+        for name in VERIFYING
+    ]
+    return table(["", *records], rows, numbers=True)
 
 
 def _lightning(results: Path) -> str:
@@ -125,7 +134,7 @@ def _together(results: Path) -> str:
 
 
 def _machines(results: Path) -> str:
-    names = [f"time-{workload}" for workload in WORKLOADS] + [f"memory-{workload}" for workload in WORKLOADS]
+    names = [f"{kind}-{workload}" for kind in ("time", "verify", "memory") for workload in WORKLOADS]
     names += ["imports", *(f"growth-{axis}" for axis in AXES)]
     names += [f"together-{device}-{workload}" for device in _DEVICES for workload in WORKLOADS]
     records = [(name, record) for name in names if (record := read(results, name)) is not None]
@@ -160,6 +169,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "a-step": lambda results: _time(results, "a_step", 2),
     "before": lambda results: _time(results, "before_in_steps", 1),
     "after": lambda results: _time(results, "after_in_steps", 1),
+    "verify": _verify,
     "lightning": _lightning,
     "memory": lambda results: _memory(results, "over_bare_mib", 1),
     "memory-in-parameters": lambda results: _memory(results, "over_bare_in_parameters", 2),

@@ -20,6 +20,13 @@ def lrrange_torch(job: Job) -> Run:
     return lambda: _find(job.model, job, optimizer=optimizer, loss_fn=job.criterion, loader=job.loader)
 
 
+def lrrange_verified(job: Job) -> Run:
+    """Sweep as `lrrange_torch` does, and compare a digest of everything from before with one from after it."""
+    optimizer = job.optimizer()
+    options = {"optimizer": optimizer, "loss_fn": job.criterion, "loader": job.loader, "verify_restore": True}
+    return lambda: _find(job.model, job, **options)
+
+
 def lrrange_disk(job: Job) -> Run:
     """Sweep as `lrrange_torch` does, with the snapshot in a temporary file."""
     optimizer = job.optimizer()
