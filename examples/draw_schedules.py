@@ -1,4 +1,4 @@
-"""Draw the figures of docs/cyclical.md: a real range test, and the schedules made from it.
+"""Draw the figures of docs/cyclical.md: a range test, and the schedules made from it.
 
 Run from anywhere: python examples/draw_schedules.py [FOLDER]. It needs `pip install 'lrrange[demo]'`.
 """
@@ -16,13 +16,13 @@ from lrrange.cyclical import Schedule, exp_range, one_cycle, triangular, triangu
 STEPS = 600
 HALF = 50
 
-# Okabe & Ito's palette, which reads the same to people with any colour vision.
+# Okabe and Ito's palette, which people with any colour vision can tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73")
 DASHES = ("-", "--", "-.")
 
 
 def ranges(result: lrrange.RangeTestResult, path: Path) -> None:
-    """Draw the two ranges on one curve."""
+    """Draw two ranges below their curve."""
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()
     curve = result.curve
@@ -41,7 +41,7 @@ def ranges(result: lrrange.RangeTestResult, path: Path) -> None:
 
 
 def schedules(named: Mapping[str, Schedule], path: Path) -> None:
-    """Draw the rates of some schedules, with their momenta below."""
+    """Draw the learning rates of some schedules, and their momentum below."""
     figure = Figure(figsize=(8, 5), layout="constrained")
     above, below = figure.subplots(2, sharex=True, height_ratios=(3, 1))
     steps = range(STEPS)
@@ -56,7 +56,7 @@ def schedules(named: Mapping[str, Schedule], path: Path) -> None:
 
 
 def main(folder: Path) -> None:
-    """Sweep LeNet with Adam on the digits, and draw the figures."""
+    """Run a range test of LeNet with Adam on the digits, and draw all figures."""
     model, options = make()
     result = lrrange.find_lr(model, **options, seed=0)
     ranges(result, folder / "schedule-ranges.png")

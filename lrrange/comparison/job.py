@@ -70,13 +70,15 @@ def make_training(target: object, options: Mapping[str, Any]) -> Training:
     return adapt(make_manager(), target, settings.get("backend"), backend_options)
 
 
-class PolicySteps(PlannedSteps[Policy]):
+class PolicySteps(PlannedSteps):
     """The steps of a run, at the rates of a policy. A high loss does not end them.
 
     Args:
         policy: policy to train under.
         on_advance: see `PlannedSteps`.
     """
+
+    plan: Policy
 
     @property
     def momentum(self) -> float | None:

@@ -1,4 +1,4 @@
-"""The training loop as lrrange needs it: step, snapshot and restore."""
+"""The backend: a training step for lrrange, with snapshot and restore."""
 
 import copy
 from typing import Any
@@ -10,19 +10,19 @@ from lrrange_logistic.regression import LogisticRegression
 
 
 class RegressionStep:
-    """A `TrainingStep` that trains on random batches.
+    """A `TrainingStep` on random batches of a data set.
 
     Args:
-        model: model to train. Everything that `fit_batch` changes is put back.
-        inputs, labels: the data; shapes (n, features) and (n,).
-        batch_size: number of examples in each step.
+        model: the model to train. Everything that `fit_batch` changes is restored.
+        inputs, labels: the data, of shapes (n, features) and (n,).
+        batch_size: number of examples in a step.
     Raises: OptionError if the shapes do not fit together.
     """
 
     def __init__(self, model: LogisticRegression, inputs: np.ndarray, labels: np.ndarray, batch_size: int = 32) -> None:
         expected = (len(labels), len(model.weights))
         if inputs.shape != expected:
-            raise OptionError(f"inputs has shape {inputs.shape}, but the labels and the model need {expected}.")
+            raise OptionError(f"inputs has shape {inputs.shape}, and {expected} fits the labels and the model.")
         self.model = model
         self.inputs = inputs
         self.labels = labels
@@ -30,7 +30,7 @@ class RegressionStep:
         self.random = np.random.default_rng(0)
 
     def seed(self, value: int) -> None:
-        """Draw the batches from this seed."""
+        """Set the seed that the batches are drawn with."""
         self.random = np.random.default_rng(value)
 
     def step(self, lr: float) -> float:
@@ -44,7 +44,7 @@ class RegressionStep:
         return copy.deepcopy(vars(self.model)), self.random.bit_generator.state
 
     def restore(self, state: Any) -> None:
-        """Put everything back from a copy."""
+        """Restore a snapshot."""
         model_state, random_state = state
         vars(self.model).update(model_state)
         self.random.bit_generator.state = random_state

@@ -1,4 +1,4 @@
-"""A model with its own SGD, which knows nothing of lrrange. It stands for a framework."""
+"""A model with its own SGD. It stands for a framework, and does not use lrrange."""
 
 import numpy as np
 
@@ -7,9 +7,9 @@ class LogisticRegression:
     """Logistic regression for labels 0 and 1, trained by SGD with momentum.
 
     Args:
-        features: length of one input.
+        features: number of features of an input.
         lr: learning rate of `fit_batch`.
-        momentum: part of the last update that is repeated in the next one.
+        momentum: fraction of the last update that the next one repeats.
     """
 
     def __init__(self, features: int, lr: float = 0.1, momentum: float = 0.9) -> None:

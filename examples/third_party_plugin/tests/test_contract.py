@@ -1,4 +1,4 @@
-"""lrrange's contract for backends, checked on this one."""
+"""lrrange's contract for backends, checked on this backend."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from lrrange import testing
 
 
 def make_rig():
-    """Make a small training, the same one at every call."""
+    """Return a small, fresh training, the same at each call."""
     random = np.random.default_rng(0)
     inputs = random.normal(size=(256, 4))
     labels = (inputs.sum(axis=1) > 0).astype(float)

@@ -1,6 +1,6 @@
 """Proof that a rate took effect: watch the optimizer's next steps, and raise if it trains at another one."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any
 
@@ -19,13 +19,23 @@ class RateGuard:
         lr: the rate of its first group; the others in proportion to what they have now.
         steps: optimizer steps to watch.
         scheduler: see `verify`.
+        explain: called with the error about a group that trains at another rate, before it is raised. It returns the
+            error to raise instead.
     """
 
-    def __init__(self, optimizer: Optimizer, lr: float, steps: int, scheduler: Any = None) -> None:
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        lr: float,
+        steps: int,
+        scheduler: Any = None,
+        explain: Callable[[RateNotInForce], RateNotInForce] = lambda error: error,
+    ) -> None:
         if steps < 1:
             raise OptionError(f"steps={steps} leaves nothing to watch. Give 1 or more.", steps=steps)
         self._optimizer = optimizer
         self._scheduler = scheduler
+        self._explain = explain
         self._schedulers: list[Any] = with_nested([scheduler])
         self._wanted = GroupRates([optimizer]).wanted(lr)
         self._steps = steps
@@ -111,13 +121,14 @@ class RateGuard:
             stale, scheduled = self._accounts(index, actual)
         if stale or not scheduled:
             cause = stale[0] if stale else "another hand sets it, and no LR scheduler of this optimizer accounts for it"
-            raise RateNotInForce(
+            error = RateNotInForce(
                 f"{name} trains at lr={actual:.6g}, not at the {wanted:.6g} it was given: {cause}. Call "
                 f"result.apply(optimizer) after whatever sets it, or stop that.",
                 group=name,
                 wanted=wanted,
                 actual=actual,
             )
+            raise self._explain(error)
 
     def _accounts(self, index: int, actual: float) -> tuple[list[str], bool]:
         """Which schedulers start from another rate than the wanted one, and whether any has set the actual one."""
