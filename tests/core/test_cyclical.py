@@ -211,7 +211,7 @@ def test_what_makes_no_cycle_is_refused_with_its_numbers(change: dict[str, objec
         ({"pct_start": 0.0}, "leave a phase without steps"),
         ({"pct_start": 1.0}, "leave a phase without steps"),
         ({"total_steps": 3}, "total_steps=3"),
-        ({"three_phase": True, "pct_start": 0.51}, r"they end at \(50.0, 100.0, 99.0\)"),
+        ({"three_phase": True, "pct_start": 0.51}, r"phases end at \(50.0, 100.0, 99.0\)"),
         ({"total_steps": 100.5}, "total_steps=100.5 is not a whole number"),
         ({"max_momentum": None}, "max_momentum=None"),
     ],
@@ -280,7 +280,7 @@ def test_a_result_without_a_range_says_why(mode: str) -> None:
 
 
 def test_a_range_beside_a_maximum_is_one_too_many() -> None:
-    with pytest.raises(PlanError, match=r"max_lr=0.1 was given beside a range"):
+    with pytest.raises(PlanError, match=r"max_lr=0.1 was given together with a range"):
         triangular(MINE, 0.1, steps_per_half_cycle=10)
 
 
