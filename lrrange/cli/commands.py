@@ -30,7 +30,7 @@ from lrrange.cli.output import (
     write_all,
 )
 from lrrange.errors import LRRangeError, MissingExtra
-from lrrange.finder.main_process import is_first_process
+from lrrange.finder.main_process import is_main_process
 from lrrange.finder.range_test import find_lr
 from lrrange.finder.together import Parallel
 from lrrange.plugins import Plugin, heuristics, list_plugins, make_manager
@@ -253,7 +253,7 @@ def _read_again(result: RangeTestResult, heuristic: str | None) -> RangeTestResu
 
 def _write(result: RangeTestResult, plot: Path | None, save: Path | None, quiet: bool) -> bool:
     """Write the requested files, and return whether all could be written."""
-    if not is_first_process():
+    if not is_main_process():
         return True
     writers = {
         path: functools.partial(write, result)
@@ -264,7 +264,7 @@ def _write(result: RangeTestResult, plot: Path | None, save: Path | None, quiet:
 
 
 def _show(result: RangeTestResult, as_json: bool) -> None:
-    if not is_first_process():
+    if not is_main_process():
         return
     if as_json:
         click.echo(dumps(result), nl=False)
