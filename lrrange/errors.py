@@ -71,6 +71,11 @@ class LRRangeError(Exception):
         # Straight into __dict__, because that is what pickle carries when the error crosses a process.
         self.__dict__.update(numbers)
 
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """The keyword arguments of this error, by name."""
+        return dict(self.__dict__)
+
 
 class PlanError(LRRangeError, ValueError):
     """Numbers that make no plan: rates out of order or not positive, too few steps, a value outside its bounds."""
