@@ -6,7 +6,7 @@ import sys
 WAITING = """
 import pathlib, signal, time, train
 
-# A test runner in the background may have handed down an ignored Ctrl-C.
+# A process started by a test runner in the background may inherit an ignored Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 class Waiting(train.Loop):
