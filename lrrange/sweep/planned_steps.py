@@ -7,7 +7,7 @@ steps.
 import enum
 import math
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import attrs
 
@@ -15,8 +15,6 @@ from lrrange.errors import LossError, SweepStateError
 from lrrange.sweep.curve import Curve
 from lrrange.sweep.plan import Plan
 from lrrange.validators import whole_number
-
-PlanKind = TypeVar("PlanKind", bound=Plan)
 
 
 class StopReason(enum.Enum):
@@ -54,7 +52,7 @@ class Point:
     smoothed: float
 
 
-class PlannedSteps(Generic[PlanKind]):
+class PlannedSteps:
     """A run of training steps by a plan. It gives out the rate of each step and records the loss.
 
     Args:
@@ -64,9 +62,9 @@ class PlannedSteps(Generic[PlanKind]):
     """
 
     def __init__(
-        self, plan: PlanKind, *, non_finite_limit: int = 3, on_advance: Callable[[Point], object] | None = None
+        self, plan: Plan, *, non_finite_limit: int = 3, on_advance: Callable[[Point], object] | None = None
     ) -> None:
-        self.plan = plan
+        self.plan: Plan = plan
         self._non_finite_limit = whole_number("non_finite_limit", non_finite_limit)
         self._non_finite_run = 0
         self._on_advance = on_advance

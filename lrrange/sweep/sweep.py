@@ -10,7 +10,7 @@ from lrrange.sweep.planned_steps import PlannedSteps, Point
 from lrrange.sweep.smoothing import OnlineSmoother, SmoothingKind, check_kind, smooth
 
 
-class Sweep(PlannedSteps[SweepPlan]):
+class Sweep(PlannedSteps):
     """A sweep of the learning rate. It gives out the rate of each step, records the loss, and stops if it diverges.
 
     The owner of the training loop drives it:
@@ -32,6 +32,8 @@ class Sweep(PlannedSteps[SweepPlan]):
             whose first steps count as taken, or None to end the sweep.
         on_advance: called with each new point, after it was appended.
     """
+
+    plan: SweepPlan
 
     def __init__(
         self,
