@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files that are written completely or not at all."""
 
 import contextlib
 import glob
@@ -9,18 +9,18 @@ from pathlib import Path
 
 from lrrange.errors import SaveError
 
-# In seconds. A partial file of this age belongs to no write that is still going on.
+# In seconds. No write takes this long, so a partial file of this age is a leftover.
 _LONGER_THAN_ANY_WRITE = 3600
 
 
 def write_atomically(content: bytes, path: str | Path, what: str) -> None:
-    """Write a file so that at any moment there is a whole one or none.
+    """Write a file so that `path` holds the complete old file or the complete new one at every moment.
 
     Args:
-        content: of the file.
-        path: of the file. If it is a link, its target is replaced and the link stays.
-        what: it holds, for the error message.
-    Raises: SaveError. What was at `path` before is then still there.
+        content: bytes to write.
+        path: file to write. If it is a link, its target is replaced and the link stays.
+        what: name of the content in the error message, such as `"the result"`.
+    Raises: SaveError if the file cannot be written. The file that was at `path` before is then still there.
     """
     try:
         final = Path(os.path.realpath(path))
@@ -35,8 +35,8 @@ def write_atomically(content: bytes, path: str | Path, what: str) -> None:
         finally:
             with contextlib.suppress(OSError):
                 partial.unlink()
-    except (OSError, ValueError) as error:  # ValueError: the text is no path at all
-        reason = getattr(error, "strerror", None) or error
+    except (OSError, ValueError) as error:  # ValueError: the text cannot be a path, such as one with a NUL in it
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise SaveError(
             f"{what} could not be written to {path}: {reason}. Give a path you can write to.",
             path=str(path),
@@ -44,7 +44,7 @@ def write_atomically(content: bytes, path: str | Path, what: str) -> None:
 
 
 def _remove_leftovers(final: Path) -> None:
-    """Remove partial files that earlier writes to the same path left because they were killed half-way."""
+    """Remove partial files of earlier writes to the same path that were killed before they finished."""
     for partial in final.parent.glob(f".{glob.escape(final.name)}.*.part"):
         with contextlib.suppress(OSError):
             if time.time() - partial.stat().st_mtime > _LONGER_THAN_ANY_WRITE:

@@ -1,4 +1,4 @@
-"""Values as JSON documents that name their kind, their schema and the version that wrote them."""
+"""JSON documents of values. Each names its kind, its schema and the version of lrrange that wrote it."""
 
 import json
 import math
@@ -17,21 +17,27 @@ SCHEMA = 1
 Value = TypeVar("Value")
 
 
-def to_document(value: object, *, kind: str, **more: Any) -> dict[str, Any]:
-    """Return `value` as a JSON document: its kind, the schema, the version that wrote it, `more`, and the value."""
+def to_document(value: object, *, kind: str, **summary: Any) -> dict[str, Any]:
+    """Return a JSON document that holds `value`.
+
+    Args:
+        value: of attrs classes and plain values.
+        kind: what it is, such as `"result"`, which is also the document's key for it.
+        summary: further keys, for readers that do not use lrrange. `from_document` ignores them.
+    """
     head = {"format": f"lrrange {kind}", "schema": SCHEMA, "lrrange": version("lrrange")}
-    return head | more | {kind: to_json(value)}
+    return head | summary | {kind: to_json(value)}
 
 
 def from_document(text: bytes, path: object, *, kind: str, of: type[Value]) -> Value:
-    """Return the value that `to_document` made a document of.
+    """Return the value in a document that `to_document` returned.
 
     Args:
         text: the document.
-        path: where it is from, for error messages.
-        kind: what it should hold, such as `"result"`.
+        path: the file it was read from, for error messages.
+        kind: what it must hold, such as `"result"`.
         of: class of the value.
-    Raises: LoadError if it holds anything else.
+    Raises: LoadError if it holds anything else, or was written under another schema.
     """
     try:
         document = json.loads(text, parse_constant=_no_constant)
@@ -48,19 +54,19 @@ def from_document(text: bytes, path: object, *, kind: str, of: type[Value]) -> V
         )
     try:
         return from_json(document.get(kind), of)
-    except Exception as error:  # cattrs passes on whatever the values' own checks raise
+    except Exception as error:  # cattrs, and the checks of the values themselves, raise many types
         raise LoadError(
             f"{path} is a damaged {kind}: {type(error).__name__}: {error}.", path=str(path), schema=SCHEMA
         ) from error
 
 
 def to_json(value: object) -> Any:
-    """Return `value`, of attrs classes and plain values, in types that JSON has. NaN and infinities become strings."""
+    """Return `value`, made of attrs classes and plain values, in JSON's types. NaN and infinities become strings."""
     return _jsonable(_converter.unstructure(value))
 
 
 def from_json(value: Any, of: type[Value]) -> Value:
-    """Return the value of class `of` that `to_json` was given. Raises: whatever its checks raise if it is damaged."""
+    """Return the value of class `of` from what `to_json` returned. Raises: what its checks raise if it is damaged."""
     return _converter.structure(value, of)
 
 
@@ -97,7 +103,7 @@ def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is not a JSON number")
 
 
-# A union of attrs classes is told apart by the required fields that only one of them has.
+# In a union of attrs classes, cattrs recognises a class by the required fields that no other class has.
 _converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=False)
 _converter.register_structure_hook(float, _as_float)
 _converter.register_structure_hook(int, _exactly(int))

@@ -1,4 +1,4 @@
-"""Reading with care: a file is a result, or the reason why it is none."""
+"""Loading: a file is read as a result, or refused with the reason."""
 
 import copy
 import json
@@ -33,7 +33,7 @@ def loaded(tmp_path_factory):
 
 
 def changed(*path, to):
-    """The document with the value at this path replaced."""
+    """Return the document with the value at this path replaced."""
     document = json.loads(WHOLE)
     at = document
     for key in path[:-1]:
@@ -43,7 +43,7 @@ def changed(*path, to):
 
 
 def places(value, path=()):
-    """The path of every value inside."""
+    """Yield the path of every value inside."""
     if path:
         yield path
     inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
@@ -51,7 +51,7 @@ def places(value, path=()):
         yield from places(inner, (*path, key))
 
 
-# A list of numbers is as good a place to break as any of its numbers, and there are hundreds of those.
+# Of a long list of numbers, the first two stand for all.
 PLACES = [path for path in places(json.loads(WHOLE)) if not (isinstance(path[-1], int) and path[-1] > 1)]
 
 
@@ -61,7 +61,7 @@ def test_a_missing_file_is_an_os_error(tmp_path):
 
 
 def test_a_folder_is_an_os_error(tmp_path):
-    with pytest.raises(OSError):  # noqa: PT011  which one is the system's
+    with pytest.raises(OSError):  # noqa: PT011  which one depends on the system
         load(tmp_path)
 
 
@@ -154,7 +154,7 @@ def test_nan_and_infinity_are_read_from_their_text_alone(loaded):
 
 
 def is_read_or_refused(loaded, content):
-    """Only LoadError or OSError, and what is read is a result that can be used."""
+    """Check that only LoadError or OSError is raised, and that a result that is read can be used."""
     try:
         result = loaded(content)
     except (LoadError, OSError):

@@ -1,4 +1,4 @@
-"""Saving: what was saved is what is read back, and a file is whole or not there."""
+"""Saving: a saved result is read back equal, and a file is written completely or not at all."""
 
 import json
 import math
@@ -148,7 +148,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_part_of_the_new_one(path,
 
 
 def test_at_no_moment_is_there_half_a_file(path, monkeypatch):
-    """Whatever is done to the file system, the one at `path` is the old one until it is the whole new one."""
+    """Between any two calls of the file system, the file at `path` is the complete old one or the complete new one."""
     path.write_text("the old one")
     seen = []
 
@@ -234,4 +234,4 @@ def test_a_save_removes_what_a_killed_one_left_long_ago_and_nothing_younger_or_o
     for left in (long_ago, another):
         os.utime(left, (0, 0))
     RESULT.save(path)
-    assert sorted(one.name for one in path.parent.iterdir()) == sorted([path.name, just_now.name, another.name])
+    assert sorted(file.name for file in path.parent.iterdir()) == sorted([path.name, just_now.name, another.name])
