@@ -21,7 +21,7 @@ from lrrange.cli.compare import compare
 from lrrange.cli.factory import FactoryNotFound, UserCodeError, call_factory, errors_in_one_line
 from lrrange.cli.output import JSON, Command, check_writable, json_option, stdout_for_the_answer, warn, write_all
 from lrrange.errors import LRRangeError, MissingExtra
-from lrrange.finder.main_process import is_first_process
+from lrrange.finder.main_process import is_main_process
 from lrrange.finder.range_test import find_lr
 from lrrange.finder.together import Parallel
 from lrrange.plugins import Plugin, heuristics, list_plugins, make_manager
@@ -220,7 +220,7 @@ def _answered_again(result: RangeTestResult, heuristic: str | None) -> RangeTest
 
 def _write(result: RangeTestResult, plot: Path | None, save: Path | None, quiet: bool) -> bool:
     """Write the files that were asked for; return whether all could be written."""
-    if not is_first_process():
+    if not is_main_process():
         return True
     writers = {
         path: functools.partial(write, result)
@@ -231,7 +231,7 @@ def _write(result: RangeTestResult, plot: Path | None, save: Path | None, quiet:
 
 
 def _show(result: RangeTestResult, as_json: bool) -> None:
-    if not is_first_process():
+    if not is_main_process():
         return
     if as_json:
         click.echo(dumps(result), nl=False)

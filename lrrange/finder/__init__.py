@@ -2,5 +2,6 @@
 
 from lrrange.finder.range_test import RangeTest, find_lr
 from lrrange.finder.settings import Settings
+from lrrange.finder.together import Parallel
 
-__all__ = ["RangeTest", "Settings", "find_lr"]
+__all__ = ["Parallel", "RangeTest", "Settings", "find_lr"]

@@ -57,11 +57,11 @@ class Grid:
 
     @property
     def max_lr(self) -> tuple[float, ...]:
-        """The range's `max_lr` for each setting, NaN where the curve has no range; shape (cells,)."""
+        """The range's `max_lr` for each setting, shape (cells,); NaN where the curve has no range."""
         return tuple(map(_max_lr, self.cells))
 
     def plot(self) -> "Figure":
-        """One small picture for each setting, on common axes. Raises: MissingExtra if matplotlib is not installed."""
+        """Draw one small plot for each setting, on common axes. Raises: MissingExtra if matplotlib is not installed."""
         from lrrange.report.plot import plot_grid
 
         return plot_grid([(cell.label, cell.result) for cell in self.cells])
@@ -80,25 +80,25 @@ def grid(
     executor: Executor | None = None,
     **options: Any,
 ) -> Grid:
-    """A range test for every combination of settings.
+    """Run a range test for every combination of settings.
 
     Args:
-        make: called with one value for each name in `settings`; returns a new target, or `(target, options)`, as the
-            factory of `lrrange find` does. It should make the same training each time but for the setting: the same
+        make: called with one value for each name in `settings`. It returns a new target, or `(target, options)`, as the
+            factory of `lrrange find` does. Apart from the setting it should make the same training each time: the same
             seed, the same weights.
         settings: the values to try, by name, such as `{"batch_size": [16, 64, 256], "weight_decay": [0, 1e-4]}`.
-        parallel: whether the first sweeps of all cells are taken together, and the runs within a cell; see `find_lr`.
-            Batches of one shape and models of one kind can be: a grid of weight decays, say, and not one of batch
-            sizes.
-        executor: a `concurrent.futures.Executor` that the cells are sent to instead, one job each. To other processes
-            `make`, `options` and the results travel by pickle.
-        options: for `find_lr`, over those that `make` returns.
-    Returns: a cell for each combination. One whose curve allows no answer says so; it does not end the others.
+        parallel: whether the first sweeps of all cells, and then the runs within each cell, are taken side by side; see
+            `find_lr`. That needs models of one kind and batches of one shape: it works for a grid of weight decays, and
+            not for one of batch sizes.
+        executor: a `concurrent.futures.Executor` that runs the cells instead, one job each. `make`, `options` and the
+            results are pickled for other processes.
+        options: for `find_lr`. They override those that `make` returns.
+    Returns: a cell for each combination. A cell whose curve allows no answer holds the reason; the others go on.
     Raises: PlanError if there is nothing to try, and whatever `make` and `find_lr` raise.
     Cost: that of `find_lr`, times the number of combinations.
     Source: Smith, "A disciplined approach to neural network hyper-parameters" (arXiv:1803.09820), sections 4.2 to 4.4:
-        range tests at several batch sizes, momenta and weight decays, of which the one that allows the largest rate, or
-        keeps the loss lowest, shows which to take.
+        range tests at several batch sizes, momenta and weight decays. The setting to take is the one that allows the
+        largest rate, or keeps the loss lowest.
     """
     if not settings or not all(len(values) for values in settings.values()):
         raise PlanError(f"settings={dict(settings)!r} leaves nothing to try. Give one or more values for each name.")
@@ -160,7 +160,7 @@ def _together(
         reason = run_together([test.first for test in tests], replicas, checks, measure=measure)
         if reason is None:
             return [_noted(test, count, None).finish() for test in tests]
-    # The others are made again, so that each begins as if it were alone; so is the first, if it no longer does.
+    # The other cells are made again, so that each begins as if it were alone. So is the first, if it no longer does.
     first = [] if replicas else tests
     rest = (_range_test(make, setting, options) for setting in combinations[len(first) :])
     return [_noted(test, count, reason).run() for test in itertools.chain(first, rest)]

@@ -10,7 +10,7 @@ from typing import Any
 from lrrange.advice.advice import Provenance, chosen_answer, read_answers, read_ranges, resolve_heuristic
 from lrrange.advice.confirmation import Confirmation
 from lrrange.advice.suggestion import Heuristic, Suggestion
-from lrrange.finder.main_process import is_first_process
+from lrrange.finder.main_process import is_main_process
 from lrrange.finder.plan_defaults import further_down, further_up
 from lrrange.finder.planned_run import PlannedRun
 from lrrange.finder.runner import Runner
@@ -133,7 +133,7 @@ class RangeTest:
 
     def __init__(self, target: object, settings: Settings, options: Mapping[str, Any]) -> None:
         watchers = settings.watchers
-        if settings.progress and is_first_process():
+        if settings.progress and is_main_process():
             from lrrange.report.progress import ProgressBar
 
             watchers = (*watchers, ProgressBar())

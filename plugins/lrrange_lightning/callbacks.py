@@ -3,10 +3,13 @@
 import functools
 import warnings
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from lrrange import Curve, Divergence, RangeTestResult, find_lr
+import attrs
+
+from lrrange import Curve, Divergence, RangeTestResult
 from lrrange.errors import OptionError
+from lrrange.finder import Parallel, RangeTest, Settings
 from lrrange.sweep import Shape, SmoothingKind
 from lrrange_lightning.apply_rate import apply_to_fit, rate_to_apply
 from lrrange_lightning.fit_step import FitStep, chosen_optimizers
@@ -88,7 +91,7 @@ class LRRangeTest(_VerifyingCallback):
         divergence: Divergence | None = Divergence(),  # noqa: B008  a frozen value, safe to share
         non_finite_limit: int = 3,
         watchers: Sequence[Any] = (),
-        parallel: Literal["auto", "vmap", "off"] = "off",
+        parallel: Parallel = "off",
         optimizer: int | None = None,
         monitor: str | None = None,
         val_monitor: str | None = None,
@@ -100,14 +103,13 @@ class LRRangeTest(_VerifyingCallback):
         self.at_epochs = frozenset(at_epochs)
         self.results: dict[int, RangeTestResult] = {}
         self.applied: dict[str, float] = {}
-        self._progress = progress
         self._verify_steps = verify_steps
         self._fit_step = functools.partial(
             FitStep, optimizer=optimizer, monitor=monitor, val_monitor=val_monitor, restore=restore
         )
-        self._find_lr = functools.partial(
-            find_lr,
+        self._settings = Settings(
             backend="lightning",
+            progress=progress,
             heuristic=heuristic,
             start_lr=start_lr,
             end_lr=end_lr,
@@ -152,7 +154,8 @@ class LRRangeTest(_VerifyingCallback):
             self._verification.close()  # it must not see the rates of the sweep
         step = self._fit_step(trainer, pl_module)
         sources = find_rate_sources(pl_module, trainer.optimizers) if self.apply else []
-        result = self._find_lr(step, progress=self._progress and trainer.is_global_zero)
+        settings = attrs.evolve(self._settings, progress=self._settings.progress and trainer.is_global_zero)
+        result = RangeTest(step, settings, options={}).run()
         self.results.pop(epoch, None)  # from an earlier fit
         self.results[epoch] = result
         if self.apply:

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from lrrange.errors import NoData, OptionError, SweepStateError, TargetError
 from lrrange.protocol import StepDriver, deferred_interrupts
-from lrrange.sweep import Sweep
+from lrrange.sweep import PlannedSteps
 from lrrange_lightning.compat import has_spawning_launcher, leave_fit, package_of
 from lrrange_lightning.fit_state import FitState
 from lrrange_lightning.fit_step import FitStep, check_strategy
@@ -113,7 +113,7 @@ class TrainerDriver:
             raise SweepStateError("there is no held-out loss outside of a sweep. Call evaluate() while one is running.")
         return self._step.evaluate()
 
-    def run(self, sweep: Sweep) -> None:
+    def run(self, sweep: PlannedSteps[Any]) -> None:
         """Fit until training would begin, sweep, and put everything back. It does so after an error and Ctrl-C, too."""
         trainer = self._trainer
         state = FitState(trainer, self._model, self._package, self._data(), self._restore)

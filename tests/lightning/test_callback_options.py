@@ -9,6 +9,8 @@ from lrrange_lightning import LRRangeTest
 from lrrange_lightning.fit_step import FitStep
 
 from lrrange import find_lr
+from lrrange.errors import PlanError
+from lrrange.finder import Settings
 from tests.lightning.trainings import loader, plain, trainer
 
 # Options of `find_lr` that the callback does not take.
@@ -47,8 +49,33 @@ def test_an_option_of_the_callback_has_the_default_of_find_lr(name: str) -> None
 
 
 def test_every_option_of_a_sweep_reaches_find_lr() -> None:
-    given = {name: object() for name in parameters(find_lr).keys() - NOT_TAKEN.keys() - {"progress"}}
-    assert LRRangeTest(**given)._find_lr.keywords == {**given, "backend": "lightning"}  # type: ignore[arg-type]
+    given: dict[str, Any] = {
+        "start_lr": 1e-6,
+        "end_lr": 2.0,
+        "num_steps": 30,
+        "shape": "linear",
+        "heuristic": "valley",
+        "progress": True,
+        "seed": 3,
+        "repeats": 2,
+        "reset": loader,
+        "confirm": True,
+        "confirm_steps": 200,
+        "smoothing": "none",
+        "divergence": None,
+        "non_finite_limit": 5,
+        "watchers": (loader,),
+        "parallel": "vmap",
+    }
+    assert given.keys() == parameters(find_lr).keys() - NOT_TAKEN.keys()
+    assert all(parameters(find_lr)[name].default != value for name, value in given.items())
+    expected = Settings(**given, backend="lightning")
+    assert LRRangeTest(**given)._settings == expected
+
+
+def test_a_wrong_option_is_refused_where_the_callback_is_made() -> None:
+    with pytest.raises(PlanError, match="start_lr=2"):
+        LRRangeTest(start_lr=2.0, end_lr=1.0)
 
 
 def test_reset_gives_the_later_sweeps_other_weights_and_the_fit_keeps_its_own(pl: Any) -> None:

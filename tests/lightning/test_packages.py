@@ -66,7 +66,7 @@ import lightning.pytorch, pytorch_lightning
 for kind in (LRRangeTest, VerifyRate):
     assert issubclass(kind, lightning.pytorch.Callback)
     assert issubclass(kind, pytorch_lightning.Callback)
-assert pickle.loads(pickle.dumps(LRRangeTest(num_steps=30)))._find_lr.keywords["num_steps"] == 30
+assert pickle.loads(pickle.dumps(LRRangeTest(num_steps=30)))._settings.num_steps == 30
 print(LRRangeTest.__module__, LRRangeTest.__doc__[:44])
 """
     )
