@@ -179,7 +179,8 @@ def test_an_error_of_a_watcher_after_another_error_is_added_as_a_note_to_that_er
     assert watcher.log.count("finished") == 3
 
 
-# The first run is alone. The third start is the second run of the two side by side; the second end is the first of them.
+# The first run is alone, and the other two are side by side: the third start is in the second of these two, and the
+# second end in the first of them.
 @pytest.mark.parametrize(
     ("hook", "at"), [("started", 2), ("started", 3), ("advanced", 35), ("finished", 2), ("finished", 3)]
 )
