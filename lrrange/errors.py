@@ -34,7 +34,6 @@ its message speaks of.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 __all__ = [
     "BackendNotFound",
@@ -68,16 +67,21 @@ __all__ = [
 class LRRangeError(Exception):
     """Base class of everything that lrrange raises on purpose. Keyword arguments become attributes of the error."""
 
-    def __init__(self, message: str = "", **numbers: Any) -> None:
+    def __init__(self, message: str = "", **numbers: object) -> None:
         super().__init__(message)
         # Straight into __dict__, because that is what pickle carries when the error crosses a process.
         self.__dict__.update(numbers)
+
+    @property
+    def numbers(self) -> dict[str, object]:
+        """The keyword arguments of this error, by name."""
+        return dict(self.__dict__)
 
 
 class PlanError(LRRangeError, ValueError):
     """Numbers that make no plan: rates out of order or not positive, too few steps, a value outside its bounds."""
 
-    value: Any
+    value: object
     name: str
     lr: float
     start_lr: float
@@ -112,7 +116,7 @@ class PlanError(LRRangeError, ValueError):
 class LossError(LRRangeError, TypeError):
     """The training step returned something that is not one number."""
 
-    loss: Any
+    loss: object
     monitor: str | None
     logged: tuple[str, ...]
 
@@ -120,7 +124,7 @@ class LossError(LRRangeError, TypeError):
 class SweepStateError(LRRangeError, RuntimeError):
     """A move that the present state of the sweep does not allow. The sweep is unchanged."""
 
-    stop_reason: Any
+    stop_reason: object
 
 
 class CurveError(LRRangeError, ValueError):
@@ -189,7 +193,7 @@ class NoWinner(LRRangeError, ValueError):
 class UnknownName(LRRangeError, LookupError):
     """No heuristic, smoothing, range rule or policy of that name exists."""
 
-    name: Any
+    name: object
 
 
 class BackendNotFound(LRRangeError, LookupError):
@@ -215,7 +219,7 @@ class TargetError(LRRangeError, TypeError):
 
     target_type: str
     kind: str
-    lr: Any
+    lr: object
     steps_run: int
     trainable: int
     strategy: str
@@ -227,18 +231,18 @@ class OptionError(LRRangeError, TypeError):
     """An option that the backend does not know, or a value that the option cannot have."""
 
     options: tuple[str, ...]
-    bounds: Any
+    bounds: object
     mode: str
     path: str
     data: str
-    lr: Any
-    gamma: Any
+    lr: object
+    gamma: object
     seed: int | None
     repeats: int
-    steps: Any
-    epochs: Any
-    total_steps: Any
-    batches: Any
+    steps: object
+    epochs: object
+    total_steps: object
+    batches: object
 
 
 class NoData(LRRangeError, ValueError):
@@ -270,8 +274,8 @@ class RestoreFailed(LRRangeError, RuntimeError):
     """After the sweep something is not as it was before. The message names it. This is an error in a backend."""
 
     name: str
-    before: Any
-    after: Any
+    before: object
+    after: object
 
 
 class SaveError(LRRangeError, OSError):
@@ -284,4 +288,4 @@ class LoadError(LRRangeError, ValueError):
     """The file is not a result that this version of lrrange can read."""
 
     path: str
-    schema: Any
+    schema: object

@@ -1,4 +1,4 @@
-"""What a range test says: the answers of every heuristic, the one chosen, the range, and how sure all that is."""
+"""The advice of a range test: the answer of every heuristic, the chosen one, the range, and how far to trust them."""
 
 import contextlib
 from collections.abc import Mapping, Sequence
@@ -16,19 +16,19 @@ from lrrange.sweep.curve import Curve
 from lrrange.sweep.plan import SweepPlan
 from lrrange.sweep.planned_steps import StopReason
 
-# Refusals that are about the sweep, not about one heuristic.
+# Refusals because the sweep ended too soon or was too coarse: no heuristic should answer from such a curve.
 _UNFIT_SWEEP = (StillFalls.__name__, RatesTooFarApart.__name__)
 
 
 @attrs.frozen(kw_only=True)
 class Provenance:
-    """Where a result came from.
+    """The origin of a result.
 
     Args:
         backend: name of the plug-in that ran the sweep.
         versions: package versions, by package name.
-        seed: as given to `find_lr`; None without one.
-        steps_run: steps that all sweeps and trials took.
+        seed: the seed given to `find_lr`; None if none was given.
+        steps_run: number of training steps of all sweeps and trials together.
         wall_time: seconds from the first step until everything was restored.
         details: further facts from the backend, such as `skipped_steps`.
     """
@@ -43,20 +43,20 @@ class Provenance:
 
 @attrs.frozen(kw_only=True)
 class Advice:
-    """What a finished range test says.
+    """The advice of a finished range test.
 
     `lrrange.RangeTestResult` is an `Advice` that can also be applied, saved, plotted and printed.
 
     Args:
-        plan: the rates that were to be swept.
-        curve: the rates that were swept, with raw and smoothed losses.
+        plan: the planned rates.
+        curve: the rates that the sweep reached, with raw and smoothed losses.
         stop_reason: why the sweep ended.
         answers: the suggestion of every heuristic, or its refusal with the reason.
         heuristic: name of the heuristic that the user chose; None if lrrange chose.
-        ranges: the range of every range rule; empty if the curve has none.
-        sweeps: the single curves of a repeated test, whose median `curve` is; empty otherwise.
+        ranges: the range of every range rule that finds one.
+        sweeps: the single curves of a repeated test, whose median is `curve`; empty otherwise.
         confirmation: result of the short runs around the answer; None without them.
-        provenance: where the result came from.
+        provenance: the origin of the result.
     """
 
     plan: SweepPlan
@@ -71,16 +71,17 @@ class Advice:
 
     @property
     def chosen(self) -> Suggestion | Refusal:
-        """The answer of the chosen heuristic. Without a choice, the first answer there is, starting with the default's.
+        """The answer of the heuristic that the user chose, or else the first suggestion, starting with the default's.
 
-        A chosen heuristic that refuses is not replaced by another. Nor is the default one if it refuses because the
-        sweep ended too soon or was too coarse: the others would then answer from the edge of what was measured.
+        A chosen heuristic that refuses is not replaced by another. The default heuristic is not replaced either if it
+        refuses because the sweep ended too soon or was too coarse: the others would then answer from the edge of what
+        was measured.
         """
         return chosen_answer(self.answers, self.heuristic)
 
     @property
     def lr(self) -> float:
-        """The suggested rate. Raises: the `NoSuggestion` with the reason, if the heuristic (or every one) refused."""
+        """The suggested rate. Raises: the `NoSuggestion` with the reason, if the chosen or every heuristic refused."""
         return self._suggestion.lr if self.confirmation is None else self.confirmation.lr
 
     @property
@@ -95,7 +96,7 @@ class Advice:
 
     @property
     def verdict(self) -> Verdict:
-        """Whether the answer can be trusted, and if not, why. Raises: as `lr` does."""
+        """Whether the answer can be trusted, and the reasons if it cannot. Raises: as `lr` does."""
         chosen = self._suggestion
         if self.confirmation is not None:
             return self.confirmation.verdict
@@ -117,9 +118,10 @@ class Advice:
 
     @property
     def range(self) -> LRRange:
-        """The range by the default rule. Raises: the `NoSuggestion` with the reason, if the curve has none.
+        """The range by the default rule. Raises: the `NoSuggestion` with the reason, if the curve has no range.
 
-        Its `max_lr` is meant as the peak of a one-cycle schedule. `range_by("smith")` is the range of Smith's paper.
+        Its `max_lr` is meant as the peak of a one-cycle schedule. `range_by("smith")` returns the range of Smith's
+        paper.
         """
         bounds = self.range_by(DEFAULT_RANGE)
         return bounds if self.confirmation is None else self.confirmation.range(bounds.base_lr)
@@ -129,18 +131,18 @@ class Advice:
 
         Raises: UnknownName; the `NoSuggestion` with the reason, if the curve has no such range.
         """
-        read_range = range_rule(rule)
+        find_range = range_rule(rule)
         for bounds in self.ranges:
             if bounds.rule == rule:
                 return bounds
-        return read_range(self.curve)  # a pure function of the curve, so it raises the same reason again
+        return find_range(self.curve)  # a pure function of the curve, so it raises the same reason again
 
     def with_heuristic(
         self, heuristic: str | Heuristic | None, heuristics: Mapping[str, Heuristic] = HEURISTICS
     ) -> Self:
-        """Return the same test with this heuristic as the chosen one, all answers read again from the curve.
+        """Return the same test with this heuristic as the chosen one. All answers are read from the curve again.
 
-        The confirmation is dropped: it was for another answer. Raises: UnknownName.
+        The confirmation is left out, because it confirmed another answer. Raises: UnknownName.
         """
         name, heuristics = resolve_heuristic(heuristic, heuristics)
         answers = read_answers(self.curve, heuristics, self.sweeps)
@@ -150,11 +152,11 @@ class Advice:
 def resolve_heuristic(
     heuristic: str | Heuristic | None, heuristics: Mapping[str, Heuristic]
 ) -> tuple[str | None, Mapping[str, Heuristic]]:
-    """Return the name of the chosen heuristic, and all heuristics by name, with a function of the user's own added.
+    """Return the name of the chosen heuristic, and all heuristics by name. A function of the user's own is added.
 
     Args:
         heuristic: a name, a function of a `Curve`, or None for no choice.
-        heuristics: that exist, by name.
+        heuristics: the existing heuristics, by name.
     Raises: UnknownName.
     """
     if heuristic is None:
@@ -163,7 +165,7 @@ def resolve_heuristic(
         return known_name(heuristic, heuristics), heuristics
     if not callable(heuristic):
         raise UnknownName(
-            f"heuristic={heuristic!r} is neither a name nor a function of a curve. There are {', '.join(heuristics)}.",
+            f"heuristic={heuristic!r} is neither a function of a curve nor one of {', '.join(heuristics)}.",
             name=heuristic,
         )
     name = getattr(heuristic, "__name__", type(heuristic).__name__)
@@ -171,11 +173,11 @@ def resolve_heuristic(
 
 
 def chosen_answer(answers: Sequence[Suggestion | Refusal], heuristic: str | None) -> Suggestion | Refusal:
-    """Return the answer that counts; `Advice.chosen` says which.
+    """Return the answer that counts, as `Advice.chosen` explains.
 
     Args:
-        answers: of every heuristic.
-        heuristic: name of the chosen one; None for no choice.
+        answers: the answers of all heuristics.
+        heuristic: name of the chosen heuristic; None for no choice.
     """
     ordered = sorted(answers, key=lambda answer: answer.heuristic != (heuristic or DEFAULT))
     first = ordered[0]
@@ -190,15 +192,15 @@ def read_answers(
     """Return the answer of every heuristic to this curve.
 
     Args:
-        curve: to read.
-        heuristics: by name.
-        sweeps: the single curves of a repeated test. The interval of each answer then spans the answers to them.
+        curve: the curve to read.
+        heuristics: the heuristics, by name.
+        sweeps: the single curves of a repeated test. The interval of each answer then spans the answers to them too.
     """
     return tuple(ask_heuristic(name, heuristic, curve, sweeps) for name, heuristic in heuristics.items())
 
 
 def read_ranges(curve: Curve) -> tuple[LRRange, ...]:
-    """Return the range of every range rule that finds one; `Advice.range_by` raises the reason of the others."""
+    """Return the range of every range rule that finds one. For the others `Advice.range_by` raises the reason."""
     ranges = []
     for rule in RANGE_RULES.values():
         with contextlib.suppress(LRRangeError):

@@ -1,4 +1,4 @@
-"""What a heuristic answers: a learning rate, or the reason why not."""
+"""The answer of a heuristic: a learning rate, or the reason why it has none."""
 
 import math
 import operator
@@ -8,8 +8,13 @@ from typing import Any
 import attrs
 
 from lrrange import errors
-from lrrange.errors import LRRangeError, NoSuggestion
+from lrrange.errors import NoSuggestion
 from lrrange.sweep.curve import Curve
+
+# The errors that a refusal may stand for, by name.
+_REASONS = {
+    name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, NoSuggestion)
+}
 
 
 def _finite_and_positive(suggestion: "Suggestion", _: object, lr: float) -> None:
@@ -19,41 +24,45 @@ def _finite_and_positive(suggestion: "Suggestion", _: object, lr: float) -> None
         )
 
 
-def _end(suggestion: "Suggestion", field: "attrs.Attribute[Any]", lr: float | None) -> None:
+def _finite_and_positive_or_none(suggestion: "Suggestion", field: "attrs.Attribute[Any]", lr: float | None) -> None:
     if lr is not None:
         _finite_and_positive(suggestion, field, lr)
 
 
 @attrs.frozen(kw_only=True)
 class Suggestion:
-    """The rate a heuristic suggests.
+    """The rate that a heuristic suggests.
 
     Args:
-        heuristic: its name.
+        heuristic: name of the heuristic.
         lr: the rate.
-        index: of the point of the curve it was read from, counting gaps too; None if it lies between points.
-        slope: of the smoothed loss there, in loss units per decade; None if the heuristic does not use it.
-        low, high: the interval in which the rate lies. For `midway` that of the best rate, as measured on tasks where
-            it is known; for the others that of their own reading, by asking every other point of the curve alone.
+        index: index in the curve, gaps counted, of the point it was read from; None if it was not read from one point.
+        slope: slope of the smoothed loss there, in loss units per decade; None if the heuristic does not use it.
+        low, high: the interval in which the rate lies. For `midway` it probably holds the best rate, as measured on
+            tasks whose best rate is known. For the others it spans the answers to the curve and to its `halves`.
     """
 
     heuristic: str
     lr: float = attrs.field(converter=float, validator=_finite_and_positive)
     index: int | None = attrs.field(default=None, converter=attrs.converters.optional(operator.index))
     slope: float | None = attrs.field(default=None, converter=attrs.converters.optional(float))
-    low: float | None = attrs.field(default=None, converter=attrs.converters.optional(float), validator=_end)
-    high: float | None = attrs.field(default=None, converter=attrs.converters.optional(float), validator=_end)
+    low: float | None = attrs.field(
+        default=None, converter=attrs.converters.optional(float), validator=_finite_and_positive_or_none
+    )
+    high: float | None = attrs.field(
+        default=None, converter=attrs.converters.optional(float), validator=_finite_and_positive_or_none
+    )
 
 
 @attrs.frozen(kw_only=True)
 class Refusal:
-    """Why a heuristic does not answer.
+    """The reason why a heuristic gives no answer.
 
     Args:
-        heuristic: its name.
+        heuristic: name of the heuristic.
         kind: name of the error class in `lrrange.errors`.
-        reason: the message.
-        numbers: its numbers, by name.
+        reason: message of the error.
+        numbers: numbers of the error, by name.
     """
 
     heuristic: str
@@ -62,9 +71,9 @@ class Refusal:
     numbers: dict[str, float] = attrs.field(factory=dict)
 
     @property
-    def error(self) -> LRRangeError:
-        """The refusal as the error it was, to raise."""
-        kind = getattr(errors, self.kind, NoSuggestion)
+    def error(self) -> NoSuggestion:
+        """The error that the heuristic raised, made again from its parts."""
+        kind = _REASONS.get(self.kind, NoSuggestion)
         return kind(self.reason, heuristic=self.heuristic, **self.numbers)
 
 

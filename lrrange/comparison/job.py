@@ -69,13 +69,15 @@ def training_of(target: object, options: Mapping[str, Any]) -> Training:
     return adapt(make_manager(), target, own.get("backend"), of_backend)
 
 
-class PolicySteps(PlannedSteps[Policy]):
+class PolicySteps(PlannedSteps):
     """The steps of a run: a policy's rates, and no stop for a high loss.
 
     Args:
         policy: to train under.
         on_advance: as for `PlannedSteps`.
     """
+
+    plan: Policy
 
     @property
     def momentum(self) -> float | None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import attrs
 
-from lrrange.advice.verdict import still_falls
+from lrrange.advice.verdict import falls_to_the_end
 from lrrange.sweep.curve import Curve
 from lrrange.sweep.plan import Shape, SweepPlan
 from lrrange.sweep.planned_steps import StopReason
@@ -47,7 +47,7 @@ def plan_for(
 
 def further_up(plan: SweepPlan, curve: Curve) -> SweepPlan | None:
     """Return the plan to go on with if the loss still falls at the last rate; None if it does not."""
-    if not still_falls(curve):
+    if not falls_to_the_end(curve):
         return None
     per_decade = (plan.num_steps - 1) / math.log10(plan.end_lr / plan.start_lr)
     return attrs.evolve(

@@ -3,7 +3,7 @@
 import contextlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -28,7 +28,7 @@ class PlannedRun:
     """
 
     training: Training
-    sweep: PlannedSteps[Any]
+    sweep: PlannedSteps
     seed: int | None = None
     reset: Callable[[], object] | None = None
     hook: "pluggy.HookRelay | None" = None

@@ -192,7 +192,7 @@ class RangeTest:
         return [first, *(sweep for sweep, _ in repeats)]
 
     def _confirm(self, lr: float, curve: Curve, plan: SweepPlan) -> Confirmation:
-        def run(trials: Sequence[PlannedSteps[Any]]) -> None:
+        def run(trials: Sequence[PlannedSteps]) -> None:
             self.runner.run_all([self._trial(steps) for steps in trials])
 
         return run_trials(
@@ -204,7 +204,7 @@ class RangeTest:
             evaluate=self._training.evaluate,
         )
 
-    def _trial(self, steps: PlannedSteps[Any]) -> PlannedRun:
+    def _trial(self, steps: PlannedSteps) -> PlannedRun:
         return self.runner.trial(steps, self._settings.seed)
 
     def _provenance(self) -> Provenance:

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lrrange.finder.planned_run import PlannedRun, announced
 from lrrange.finder.restore_check import RestoreCheck
@@ -76,7 +76,7 @@ class Runner:
         self._runs.append(run)
         return sweep, run
 
-    def trial(self, steps: PlannedSteps[Any], seed: int | None) -> PlannedRun:
+    def trial(self, steps: PlannedSteps, seed: int | None) -> PlannedRun:
         """Return the run of a trial, of which watchers do not hear."""
         run = PlannedRun(training=self.training, sweep=steps, seed=seed)
         self._runs.append(run)

@@ -59,7 +59,7 @@ class Training:
                 repeats=repeats,
             )
 
-    def run(self, sweep: PlannedSteps[Any], seed: int | None = None, reset: Callable[[], object] | None = None) -> None:
+    def run(self, sweep: PlannedSteps, seed: int | None = None, reset: Callable[[], object] | None = None) -> None:
         """Train the steps of `sweep` and put everything back.
 
         Args:

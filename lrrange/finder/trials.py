@@ -7,7 +7,6 @@ again for twice as long (successive halving), and the answer moves most of the w
 import math
 import statistics
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from lrrange.advice.confirmation import Confirmation, Trial
 from lrrange.errors import NoData, NoSuggestion, PlanError
@@ -41,12 +40,14 @@ _SHORTEST = 10
 # Shortest trials that the budget must hold: each rate once, and the finalists for twice as long.
 _PARTS = len(_OFFSETS) + 2 * _KEPT
 
-RunTrials = Callable[[Sequence[PlannedSteps[Any]]], object]
+RunTrials = Callable[[Sequence[PlannedSteps]], object]
 Evaluate = Callable[[], float | None]
 
 
-class _Trial(PlannedSteps[ConstantPlan]):
+class _Trial(PlannedSteps):
     """The steps of a trial, all at one rate, and the held-out loss after the last of them."""
+
+    plan: ConstantPlan
 
     def __init__(self, lr: float, num_steps: int, evaluate: Callable[[], float | None] | None) -> None:
         plan = ConstantPlan(lr=lr, num_steps=num_steps)

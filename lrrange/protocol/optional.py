@@ -108,7 +108,7 @@ class Replicates(Protocol):
             measure: return a reason also where it would not pay.
         """
 
-    def replica(self, sweep: PlannedSteps[Any], seed: int | None, reset: Callable[[], object] | None) -> Replica:
+    def replica(self, sweep: PlannedSteps, seed: int | None, reset: Callable[[], object] | None) -> Replica:
         """Return this run as a replica.
 
         It remembers the global random state of this moment, from which the run starts if it has no seed.

@@ -26,7 +26,7 @@ class StepDriver:
     seed: int | None = None
     reset: Callable[[], object] | None = None
 
-    def run(self, sweep: PlannedSteps[Any]) -> None:
+    def run(self, sweep: PlannedSteps) -> None:
         """Take the steps of `sweep`, and leave `target` as it was, even after an error or Ctrl-C."""
         state = self.target.snapshot()
         try:
@@ -43,7 +43,7 @@ class StepDriver:
             with deferred_interrupts():
                 self.target.restore(state)
 
-    def _take_steps(self, sweep: PlannedSteps[Any]) -> None:
+    def _take_steps(self, sweep: PlannedSteps) -> None:
         pending: deque[Any] = deque()  # losses that the sweep has not been told yet
         taken, exhausted = 0, False
         step, tell = self.target.step, sweep.tell

@@ -35,7 +35,7 @@ class Driver(Protocol):
     The further abilities are those of a `TrainingStep`, all but `Replicates`.
     """
 
-    def run(self, sweep: PlannedSteps[Any]) -> object:
+    def run(self, sweep: PlannedSteps) -> object:
         """Train each step at `sweep.lr` and tell `sweep` its loss, until `sweep.running` is false.
 
         If the data run out before that, call `sweep.close(StopReason.DATA_EXHAUSTED)`. What this returns is not read.

@@ -16,11 +16,11 @@ _SMALLEST_STEP = 1e-12
 
 
 class Plan(Protocol):
-    """The rates of some training steps."""
+    """A learning rate for each of `num_steps` training steps."""
 
     @property
     def num_steps(self) -> int:
-        """How many steps there are."""
+        """Number of steps."""
 
     def lr_at(self, step: int) -> float:
         """Return the rate of step `step`, counted from 0."""
@@ -33,12 +33,12 @@ class SweepPlan:
     Args:
         start_lr: rate of the first step.
         end_lr: rate of the last step, above `start_lr`.
-        num_steps: number of optimizer steps, at least 2 because both ends are met exactly.
-        shape: `"exponential"` raises the rate by one factor a step, `"linear"` by one amount a step.
+        num_steps: number of optimizer steps; at least 2, one at each end.
+        shape: `"exponential"` multiplies the rate by the same factor at each step, `"linear"` adds the same amount.
 
-    Raises: PlanError if these do not make a rising sequence of rates.
+    Raises: PlanError if the rates would not rise from step to step.
     Source: Smith, "Cyclical Learning Rates for Training Neural Networks", WACV 2017, section 3.3 (linear);
-        the exponential shape is the common practice since.
+        the exponential shape is common practice since then.
 
     >>> SweepPlan(start_lr=1e-4, end_lr=1.0, num_steps=5).rates
     (0.0001, 0.001, 0.01, 0.1, 1.0)
@@ -80,7 +80,7 @@ class SweepPlan:
         return math.log(self.end_lr / self.start_lr) / (self.num_steps - 1)
 
     def lr_at(self, step: int) -> float:
-        """The rate of step `step`, counted from 0. Both ends are exact.
+        """Return the rate of step `step`, counted from 0. Both ends are exact.
 
         Raises: IndexError if the plan has no such step.
         """
@@ -103,16 +103,16 @@ class SweepPlan:
 
 @attrs.frozen(kw_only=True)
 class ConstantPlan:
-    """One rate for some steps: a plan for a trial rather than for a sweep.
+    """The same rate at every step: the plan of a trial.
 
     Args:
         lr: the rate.
-        num_steps: how many steps.
+        num_steps: number of steps.
     """
 
     lr: float
     num_steps: int
 
     def lr_at(self, step: int) -> float:  # noqa: ARG002  the signature of a plan
-        """The rate, whatever the step."""
+        """Return the rate, whatever the step."""
         return self.lr

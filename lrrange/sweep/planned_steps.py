@@ -1,12 +1,13 @@
-"""Steps at planned rates: a machine that hands out learning rates and is told the losses they produced.
+"""Steps at planned rates: a state machine that gives out learning rates and records the losses they produce.
 
-Everything that a backend trains is one of these: a sweep, a short run that confirms its answer, a run of a comparison.
+A backend trains nothing else: a sweep, a short run that confirms its answer, and a run of a comparison are all such
+steps.
 """
 
 import enum
 import math
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import attrs
 
@@ -14,8 +15,6 @@ from lrrange.errors import LossError, SweepStateError
 from lrrange.sweep.curve import Curve
 from lrrange.sweep.plan import Plan
 from lrrange.validators import whole_number
-
-PlanKind = TypeVar("PlanKind", bound=Plan)
 
 
 class StopReason(enum.Enum):
@@ -28,7 +27,7 @@ class StopReason(enum.Enum):
     INTERRUPTED = "interrupted"
 
 
-# For each move, the ends it may bring. What has ended has no legal move at all.
+# The stop reasons that each move may lead to. After the end no move is legal.
 _ENDS = {
     "tell": frozenset({StopReason.COMPLETED, StopReason.DIVERGED, StopReason.NON_FINITE}),
     "close": frozenset({StopReason.DATA_EXHAUSTED, StopReason.INTERRUPTED}),
@@ -40,11 +39,11 @@ class Point:
     """One step.
 
     Args:
-        step: counted from 0 by the machine itself.
-        lr: the rate of this step.
-        loss: the loss it produced, as told; may be NaN or infinite.
-        smoothed: in a sweep the online, lagging average that the divergence stop reads; elsewhere the loss itself. NaN
-            where `loss` is not finite.
+        step: number of the step, counted from 0 by `PlannedSteps` itself, not the framework's global step.
+        lr: the learning rate of this step.
+        loss: the loss it produced; may be NaN or infinite.
+        smoothed: in a sweep, the online average that the divergence stop reads, which lags; elsewhere the loss itself.
+            NaN where `loss` is not finite.
     """
 
     step: int
@@ -53,19 +52,19 @@ class Point:
     smoothed: float
 
 
-class PlannedSteps(Generic[PlanKind]):
-    """Hands out the rates of a plan, and is told the loss of each.
+class PlannedSteps:
+    """A run of training steps by a plan. It gives out the rate of each step and records the loss.
 
     Args:
         plan: the rates.
-        non_finite_limit: this many losses in a row that are not finite end the steps.
+        non_finite_limit: number of losses in a row that are not finite, after which the steps end.
         on_advance: called with each new point, after it was appended.
     """
 
     def __init__(
-        self, plan: PlanKind, *, non_finite_limit: int = 3, on_advance: Callable[[Point], object] | None = None
+        self, plan: Plan, *, non_finite_limit: int = 3, on_advance: Callable[[Point], object] | None = None
     ) -> None:
-        self.plan = plan
+        self.plan: Plan = plan
         self._non_finite_limit = whole_number("non_finite_limit", non_finite_limit)
         self._non_finite_run = 0
         self._on_advance = on_advance
@@ -78,7 +77,7 @@ class PlannedSteps(Generic[PlanKind]):
 
     @property
     def running(self) -> bool:
-        """Whether another loss is expected."""
+        """Whether there is another step to take."""
         return self._stop_reason is None
 
     @property
@@ -93,7 +92,7 @@ class PlannedSteps(Generic[PlanKind]):
 
     @property
     def curve(self) -> Curve | None:
-        """The losses by rate, if the steps make a curve; None if they do not, because not all rates rise."""
+        """The losses by rate; None if the rates do not rise at every step and so make no curve."""
         return None
 
     @property
@@ -106,12 +105,12 @@ class PlannedSteps(Generic[PlanKind]):
         return self.plan.lr_at(len(self._points))
 
     def tell(self, loss: Any) -> bool:
-        """Record the loss that `lr` produced, and move on.
+        """Record the loss that the step at `lr` produced, and move on to the next step.
 
         Args:
             loss: one number, or a one-element tensor or array. NaN and infinity are accepted.
         Returns: whether another step follows.
-        Raises: LossError if `loss` is not one number, SweepStateError if the steps have ended; nothing has changed.
+        Raises: LossError if `loss` is not one number; SweepStateError if the steps have ended. Either changes nothing.
         """
         if self._stop_reason is not None:
             self._check_running("tell a loss to")
@@ -131,23 +130,25 @@ class PlannedSteps(Generic[PlanKind]):
         return self._stop_reason is None
 
     def close(self, reason: StopReason) -> None:
-        """End the steps from outside: the data ran out, or the user interrupted the training.
+        """End the steps from outside, because the data ran out or the user interrupted the training.
 
-        Raises: SweepStateError if they have ended already, or if only losses can bring that reason about.
+        Args:
+            reason: `DATA_EXHAUSTED` or `INTERRUPTED`.
+        Raises: SweepStateError if the steps have ended already, or if `reason` is one that only a loss can lead to.
         """
         self._check_running("close")
         self._end("close", reason)
 
     def _smoothed(self, _lr: float, loss: float) -> float:
-        """Return what `Point.smoothed` records of a finite loss."""
+        """Return the value for `Point.smoothed` after a finite loss."""
         return loss
 
     def _has_diverged(self) -> bool:
-        """Return whether the last finite loss ends the steps before their plan is done."""
+        """Return whether the last finite loss ends the steps early."""
         return False
 
     def _is_extended(self) -> bool:
-        """Return whether there is a longer plan to go on with, now that this one is done."""
+        """Return whether the steps go on with a longer plan after the last step of this one."""
         return False
 
     def _check_running(self, move: str) -> None:
@@ -169,14 +170,15 @@ def _as_number(loss: Any) -> float:
     if loss is None:
         raise LossError("the training step returned None instead of its loss. Return the loss from it.", loss=loss)
     if isinstance(loss, (str, bytes, bytearray)):
-        raise LossError(f"the training step returned {loss!r}, which is text, not a number.", loss=loss)
+        raise LossError(f"the training step returned {loss!r}, which is text. Return the loss as a number.", loss=loss)
     try:
-        # A tensor that still has its graph may be converted, but some frameworks warn of it.
+        # Detached first: some frameworks warn if a tensor that still has its graph is converted to a number.
         return float(loss.detach() if hasattr(loss, "detach") else loss)
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         shape = getattr(loss, "shape", None)
-        what = f"a {type(loss).__name__}" + (f" of shape {tuple(shape)}" if shape is not None else "")
+        returned = f"a {type(loss).__name__}" + (f" of shape {tuple(shape)}" if shape is not None else "")
         raise LossError(
-            f"the training step returned {what}, not one number ({error}). Reduce it first, with .mean() for example.",
+            f"the training step returned {returned}, not one number ({error}). "
+            f"Reduce it first, with .mean() for example.",
             loss=loss,
         ) from error

@@ -1,4 +1,4 @@
-"""The sweep: planned steps at rising rates, their curve, and when to stop."""
+"""The sweep: planned steps at rising rates, with their curve and an early stop."""
 
 from collections.abc import Callable
 
@@ -10,10 +10,10 @@ from lrrange.sweep.planned_steps import PlannedSteps, Point
 from lrrange.sweep.smoothing import OnlineSmoother, SmoothingKind, check_kind, smooth
 
 
-class Sweep(PlannedSteps[SweepPlan]):
-    """Hands out the rates of a plan, and is told the loss of each.
+class Sweep(PlannedSteps):
+    """A sweep of the learning rate. It gives out the rate of each step, records the loss, and stops if it diverges.
 
-    Whoever owns the training loop drives it:
+    The owner of the training loop drives it:
 
     >>> from lrrange import SweepPlan
     >>> sweep = Sweep(SweepPlan(start_lr=0.001, end_lr=1.0, num_steps=4))
@@ -25,12 +25,15 @@ class Sweep(PlannedSteps[SweepPlan]):
     Args:
         plan: the rates.
         smoothing: how the finished curve is smoothed; see `lrrange.sweep.smoothing.smooth`.
-        divergence: when to stop early; None never stops for a finite loss.
-        non_finite_limit: this many losses in a row that are not finite end the sweep. Fewer are gaps in the curve.
-        extend: called once, with the curve, when the plan is done. It returns a longer plan to go on with, whose first
-            steps count as taken, or None.
+        divergence: when to stop early. With None, no finite loss stops the sweep.
+        non_finite_limit: number of losses in a row that are not finite, after which the sweep ends. Fewer are gaps in
+            the curve.
+        extend: called once, with the curve, after the last step of the plan. It returns a longer plan to go on with,
+            whose first steps count as taken, or None to end the sweep.
         on_advance: called with each new point, after it was appended.
     """
+
+    plan: SweepPlan
 
     def __init__(
         self,
@@ -52,7 +55,7 @@ class Sweep(PlannedSteps[SweepPlan]):
 
     @property
     def curve(self) -> Curve:
-        """The rates and losses so far, smoothed for reading advice from."""
+        """The rates and losses so far, smoothed to read advice from."""
         if self._curve is None or len(self._curve) != len(self._points):
             lr = [point.lr for point in self._points]
             loss = [point.loss for point in self._points]
@@ -73,6 +76,8 @@ class Sweep(PlannedSteps[SweepPlan]):
 
 
 def check_divergence(divergence: object) -> None:
-    """Raise PlanError if this is no stopping rule."""
+    """Raise PlanError unless `divergence` is a stopping rule or None."""
     if not isinstance(divergence, Divergence | None):
-        raise PlanError(f"divergence={divergence!r} is no stopping rule. Give a Divergence, or None to never stop.")
+        raise PlanError(
+            f"divergence={divergence!r} is not a stopping rule. Give a Divergence, or None for no early stop."
+        )

@@ -113,7 +113,7 @@ class TrainerDriver:
             raise SweepStateError("there is no held-out loss outside of a sweep. Call evaluate() while one is running.")
         return self._step.evaluate()
 
-    def run(self, sweep: PlannedSteps[Any]) -> None:
+    def run(self, sweep: PlannedSteps) -> None:
         """Fit until training would begin, sweep, and put everything back. It does so after an error and Ctrl-C, too."""
         trainer = self._trainer
         state = FitState(trainer, self._model, self._package, self._data(), self._restore)

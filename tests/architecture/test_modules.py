@@ -19,11 +19,9 @@ TRAINING = "lrrange.finder.training"
 # Calls that look for an attribute of somebody else's object, by module and attribute ("*" where the code computes the
 # name, "vars" for `vars`), and why each is right. Names of Python itself, such as __name__, need no reason.
 ALLOWED = {
-    ("lrrange.advice.suggestion", "*"): "a stored refusal names its error class, and a later version may have more",
     ("lrrange.cli.factory", "*"): "follows the dotted path that was typed, module:object.attribute",
     ("lrrange.comparison.journal", "*"): "compares two of our own values, field by field",
     ("lrrange.plugins", "*"): "a plug-in is any object, and pluggy finds its hooks by their names as well",
-    ("lrrange.sweep.curve", "smoothed"): "attrs validates a field before it sets the next one",
     ("lrrange.sweep.planned_steps", "detach"): "a loss may be a tensor of a framework that the core does not import",
     ("lrrange.sweep.planned_steps", "shape"): "a loss may be a tensor of a framework that the core does not import",
 }

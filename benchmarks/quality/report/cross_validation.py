@@ -15,12 +15,12 @@ from benchmarks.quality.recordings import replay
 from benchmarks.quality.report.statistics import TaskRegrets
 from benchmarks.quality.store import Store
 from lrrange import Curve, NoSuggestion
-from lrrange.advice.midway import Readings, readings
+from lrrange.advice.midway import FallAndBlowUp, find_fall_and_blow_up
 
 Constants = TypeVar("Constants")
 
 # The default's readings of the recorded sweeps, by task: one for each seed, None where it refuses.
-SweepReadings = dict[str, list[Readings | None]]
+SweepReadings = dict[str, list[FallAndBlowUp | None]]
 
 
 @attrs.frozen(kw_only=True)
@@ -81,7 +81,7 @@ class Distances:
     @classmethod
     def released(cls) -> "Distances":
         """Return the constants of the installed lrrange, from its answers to two made-up readings."""
-        at_once, apart = (Readings(begin=-1.0, fall=0.0, blow_up=blow_up, blown_up=True) for blow_up in (0.0, 1.0))
+        at_once, apart = (FallAndBlowUp(begin=-1.0, fall=0.0, blow_up=blow_up, blown_up=True) for blow_up in (0.0, 1.0))
         return cls(*(round(value, 6) for value in (
             math.log10(apart.lr / at_once.lr), -math.log10(at_once.lr), -math.log10(at_once.max_lr)
         )))  # fmt: skip
@@ -102,9 +102,9 @@ def read_recorded_sweeps(store: Store, tasks: Iterable[str]) -> SweepReadings:
     }
 
 
-def _read(curve: Curve) -> Readings | None:
+def _read(curve: Curve) -> FallAndBlowUp | None:
     try:
-        return readings(curve)
+        return find_fall_and_blow_up(curve)
     except NoSuggestion:
         return None
 
@@ -127,7 +127,7 @@ def regret_of_distances(sweep_readings: SweepReadings, task_regrets: TaskRegrets
     return regret
 
 
-def log_rate_between(reading: Readings, part: float) -> float:
+def log_rate_between(reading: FallAndBlowUp, part: float) -> float:
     """Return the log10 of the rate at this part of the way from the fall to the blow-up.
 
     Without a fall, it lies half a decade below the blow-up.

@@ -20,7 +20,7 @@ from lrrange.advice.heuristics import (
 from lrrange.errors import FlatCurve, NoSuggestion, OnlyRises, TooFewPoints, UnknownName
 from tests.core.strategies import PLAN, STEP, Landscape, landscapes, losses
 
-OLD = ["steepest", "valley", "min/10", "slide"]  # those that read a fall alone
+FALL_ONLY = ["steepest", "valley", "min/10", "slide"]  # these read the fall alone
 
 NEEDED = {"midway": 12, "steepest": 6, "valley": 12, "min/10": 6, "slide": 6}
 
@@ -33,7 +33,7 @@ def curve(readings):
     return Curve(lr=PLAN.rates[: len(readings)], loss=readings)
 
 
-# A fall so slow that the floor is a point and not a plain.
+# Landscapes with a fall so slow that the floor is a point and not flat.
 pointed = landscapes(noise=0.02, fall=-4.0, decades=2.5, blow_up=-3.0, steepness=2.0)
 
 
@@ -109,7 +109,7 @@ def test_one_spike_moves_no_answer_by_half_a_decade(name, landscape, step, heigh
     readings = landscape.losses()
     readings[step] += height * landscape.drop
     spiked = ask_heuristic(name, HEURISTICS[name], curve(readings))
-    # min/10 on a plain floor is wherever the noise is lowest, spike or not.
+    # On a flat floor min/10 follows the lowest noise, with or without a spike.
     if name != "min/10":
         assert exponent(spiked) == pytest.approx(exponent(clean), abs=0.5)
     assert isinstance(spiked, Suggestion)
@@ -117,8 +117,8 @@ def test_one_spike_moves_no_answer_by_half_a_decade(name, landscape, step, heigh
 
 @pytest.mark.parametrize("name", HEURISTICS)
 @given(landscapes(noise=0.02), st.sets(st.integers(0, 199), max_size=20))
-def test_readings_in_the_gaps_are_asked_of_nobody(name, landscape, gaps):
-    """A curve with gaps is read as the curve without those points; the index counts the gaps too."""
+def test_gaps_change_no_answer(name, landscape, gaps):
+    """A curve with gaps is read like the curve without those points, but the index counts the gaps."""
     readings = landscape.losses()
     kept = [i for i in range(200) if i not in gaps]
     without = Curve(lr=[PLAN.rates[i] for i in kept], loss=[readings[i] for i in kept])
@@ -132,11 +132,11 @@ def test_readings_in_the_gaps_are_asked_of_nobody(name, landscape, gaps):
 @pytest.mark.parametrize("name", HEURISTICS)
 @given(st.data())
 def test_too_few_finite_points_are_refused_with_both_numbers(name, data):
-    found = data.draw(st.integers(0, NEEDED[name] - 1))
+    finite = data.draw(st.integers(0, NEEDED[name] - 1))
     gaps = data.draw(st.integers(0, 5))
-    with pytest.raises(TooFewPoints, match=f"needs {NEEDED[name]} finite losses and this curve has {found}") as caught:
-        HEURISTICS[name](curve([math.nan] * gaps + [10.0 - k for k in range(found)]))
-    assert (caught.value.needed, caught.value.found) == (NEEDED[name], found)
+    with pytest.raises(TooFewPoints, match=f"needs {NEEDED[name]} finite losses and this curve has {finite}") as caught:
+        HEURISTICS[name](curve([math.nan] * gaps + [10.0 - k for k in range(finite)]))
+    assert (caught.value.needed, caught.value.found) == (NEEDED[name], finite)
 
 
 @pytest.mark.parametrize("name", HEURISTICS)
@@ -156,10 +156,12 @@ def test_a_constant_loss_is_refused_as_flat(name, level, length):
         HEURISTICS[name](curve([level] * length))
 
 
-@pytest.mark.parametrize("name", OLD)
+@pytest.mark.parametrize("name", FALL_ONLY)
 @given(landscapes(noise=0.05, fall=math.inf))
 def test_a_loss_that_only_rises_is_refused_with_where_it_starts(name, landscape):
-    readings = [loss + 1e-6 * (k % 3) for k, loss in enumerate(landscape.losses())]  # some noise there always is
+    readings = [
+        loss + 1e-6 * (k % 3) for k, loss in enumerate(landscape.losses())
+    ]  # real losses always have some noise
     with pytest.raises(OnlyRises, match="only rises.*Lower start_lr") as caught:
         HEURISTICS[name](curve(readings))
     assert caught.value.start_lr == PLAN.start_lr
@@ -178,7 +180,7 @@ def test_whatever_the_losses_every_heuristic_answers_with_a_rate_or_refuses_with
 
 @given(st.lists(st.floats(-100.0, 100.0), min_size=12, max_size=40), st.data())
 def test_rates_however_close_are_read_or_refused_too(readings, data):
-    """As by hand, or from another tool's file: a plan of ours keeps its rates apart."""
+    """Such rates come from hand-made curves or from files of other tools; a `SweepPlan` keeps its rates apart."""
     rates = [1e-3]
     while len(rates) < len(readings):
         rates.append(rates[-1] + data.draw(st.integers(1, 3)) * math.ulp(rates[-1]))
@@ -211,7 +213,7 @@ def test_a_heuristic_may_return_just_a_rate():
     assert (answer.heuristic, answer.lr, answer.low, answer.high) == ("mine", 0.01, 0.01, 0.01)
 
 
-def test_a_heuristic_is_called_by_the_name_it_is_asked_under():
+def test_an_answer_has_the_name_given_to_ask_heuristic():
     assert ask_heuristic("mine", steepest, GOOD).heuristic == "mine"
 
 
