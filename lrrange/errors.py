@@ -1,5 +1,7 @@
 """Every reason why lrrange does not answer: one class per cause, each also a builtin exception.
 
+The tree of the classes, with the builtin exception and the cause of each:
+
     LRRangeError
     |-- PlanError            ValueError     rates, steps or other numbers that cannot be used
     |-- CurveError           ValueError     rates and losses that do not make a curve
