@@ -20,7 +20,6 @@ TRAINING = "lrrange.finder.training"
 # name, "vars" for `vars`), and why each is right. Names of Python itself, such as __name__, need no reason.
 ALLOWED = {
     ("lrrange.cli.factory", "*"): "follows the dotted path that was typed, module:object.attribute",
-    ("lrrange.comparison.journal", "*"): "compares two of our own values, field by field",
     ("lrrange.plugins", "*"): "a plug-in is any object, and pluggy finds its hooks by their names as well",
     ("lrrange.sweep.planned_steps", "detach"): "a loss may be a tensor of a framework that the core does not import",
     ("lrrange.sweep.planned_steps", "shape"): "a loss may be a tensor of a framework that the core does not import",
