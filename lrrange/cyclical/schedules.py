@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from typing import Literal, Protocol, runtime_checkable, get_args
+from typing import Literal, Protocol, get_args, runtime_checkable
 
 import attrs
 
