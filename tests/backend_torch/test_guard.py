@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from lrrange_torch import verify
-from lrrange_torch.optimizer.rates import apply_rate
+from lrrange_torch.optimizer import apply_rate
 from torch import nn
 
 from lrrange.errors import OptionError, RateNotInForce
@@ -83,7 +83,7 @@ def test_another_hand_is_caught_at_the_next_step_and_the_group_is_named(optimize
     steps(optimizer, 4)
     optimizer.param_groups[1]["lr"] = 0.5
     with pytest.raises(
-        RateNotInForce, match=r"param group 1 \(head\) trains at lr=0.5, not at the 0.003.*another hand"
+        RateNotInForce, match=r"param group 1 \(head\) trains at lr=0.5, not at the 0.003.*something else sets it"
     ):
         steps(optimizer, 1)
     assert guard.steps_seen == 4

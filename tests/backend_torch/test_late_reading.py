@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import lrrange_torch.distributed
-import lrrange_torch.loader_step
+import lrrange_torch.gradient_step
 import pytest
 import torch
-from lrrange_torch.deferred_loss import LateReading, read_now
+from lrrange_torch.deferred_loss import PendingLoss, read_now
 from lrrange_torch.loader_step import LoaderStep
 from lrrange_torch.optimizer.rates import GroupRates
 from lrrange_torch.own_step import OwnStep
@@ -150,7 +150,7 @@ class LateOnTheCPU:
 @pytest.fixture
 def late(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lrrange_torch.distributed, "reader_for", lambda _: LateOnTheCPU)
-    monkeypatch.setattr(lrrange_torch.loader_step, "LateReading", LateOnTheCPU)
+    monkeypatch.setattr(lrrange_torch.gradient_step, "PendingLoss", LateOnTheCPU)
 
 
 @pytest.fixture
@@ -284,7 +284,7 @@ def test_on_cuda_no_step_synchronises(form: dict[str, Any], frozen: bool, model:
             losses = [target.step(10.0**-k) for k in range(6, 2, -1)]
         finally:
             torch.cuda.set_sync_debug_mode("default")
-        assert all(isinstance(loss, LateReading) and math.isfinite(float(loss)) for loss in losses)
+        assert all(isinstance(loss, PendingLoss) and math.isfinite(float(loss)) for loss in losses)
     finally:
         target.restore(state)
     assert all(torch.equal(parameter, was) for parameter, was in zip(model.parameters(), before, strict=True))

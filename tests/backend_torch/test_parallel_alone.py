@@ -235,8 +235,11 @@ REASONS: dict[str, tuple[Make, str]] = {
     "hooks after a gradient": (training(hooked_after_accumulation), "a parameter has hooks on its gradient"),
     "hooks on a backward pass": (training(hooked_backward), "a Linear has hooks on its backward pass"),
     "hooks on an activation": (training(hooked_activation), "RuntimeError: "),
-    "a parameter kept apart": (training(KeepsItsOwn), "the gradient of inner.0.weight in a batched pass is another"),
-    "a parameter kept in the loss": (towards_the_start(), "the loss finds 0.weight by another way"),
+    "a parameter kept apart": (training(KeepsItsOwn), "the gradient of inner.0.weight differs in a batched pass"),
+    "a parameter kept in the loss": (
+        towards_the_start(),
+        "the loss uses 0.weight directly, and not only",
+    ),
     "a parameter of the loss": (learned_in_the_loss(), "the optimizer holds parameters that are not the model's"),
     "sparse gradients": (sparse(), "NotImplementedError: "),
     "validation losses": (

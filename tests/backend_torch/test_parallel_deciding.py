@@ -4,13 +4,13 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import lrrange_torch.loader_step
 import lrrange_torch.vmap.runs
 import pytest
 import torch
 from lrrange_torch.loader_step import LoaderStep
+from lrrange_torch.vmap.loader_runs import LoaderRuns
 from lrrange_torch.vmap.runs import Replica
-from lrrange_torch.vmap.step_timer import Pace
+from lrrange_torch.vmap.step_timer import StepTimer
 from torch import nn
 from torch.nn import functional as F
 
@@ -35,7 +35,7 @@ def paced(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Say how long a step takes alone."""
 
     def pace(seconds: float) -> None:
-        monkeypatch.setattr(LoaderStep, "seconds_a_step", lambda self, lr: seconds)
+        monkeypatch.setattr(LoaderRuns, "seconds_a_step", lambda self, lr: seconds)
 
     return pace
 
@@ -94,14 +94,15 @@ def test_where_none_was_before_some_steps_are_taken_and_taken_back() -> None:
     model, options = training()()
     target = LoaderStep(model, **options)
     before = [one.detach().clone() for one in model.parameters()]
-    assert 0 < target.seconds_a_step(0.1) < math.inf
+    training_alone = target.replica(lrrange.Sweep(lrrange.SweepPlan()), None, None).training
+    assert 0 < training_alone.seconds_a_step(0.1) < math.inf
     assert all(torch.equal(one, was) for one, was in zip(model.parameters(), before, strict=True))
 
 
 def test_pace_counts_batches_of_a_run_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
     times = iter([0.0, 5.0, 100.0, 104.0, 200.0])
     monkeypatch.setattr("lrrange_torch.vmap.step_timer.time.perf_counter", lambda: next(times))
-    pace = Pace()
+    pace = StepTimer()
     pace.begin(7)
     pace.end(27)
     assert pace.seconds == 0.25
@@ -167,14 +168,14 @@ class Row:
 def late(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs that are taken together are told their losses late, as on CUDA."""
     Row.rows, Row.read_behind = [], []
-    make = lrrange_torch.vmap.runs._Batch.__init__
+    make = lrrange_torch.vmap.runs._JointRun.__init__
 
     def init(self: Any, replicas: Any) -> None:
         make(self, replicas)
         self._late = LATE
 
-    monkeypatch.setattr(lrrange_torch.vmap.runs._Batch, "__init__", init)
-    monkeypatch.setattr(lrrange_torch.vmap.runs, "Arriving", Row)
+    monkeypatch.setattr(lrrange_torch.vmap.runs._JointRun, "__init__", init)
+    monkeypatch.setattr(lrrange_torch.vmap.runs, "PendingTensors", Row)
 
 
 @pytest.mark.usefixtures("late")
@@ -244,7 +245,7 @@ def test_on_cuda_trials_are_taken_together_and_no_step_synchronises(
         options["loader"] = [(x.cuda(), y.cuda()) for x, y in loader_of(data())]
         return model, options
 
-    step = lrrange_torch.vmap.runs._Batch._step
+    step = lrrange_torch.vmap.runs._JointRun._step
     checked = []
 
     def without_waiting(self: Any, going: Any) -> None:
@@ -258,7 +259,7 @@ def test_on_cuda_trials_are_taken_together_and_no_step_synchronises(
             torch.cuda.set_sync_debug_mode("default")
         checked.append(self._taken)
 
-    monkeypatch.setattr(lrrange_torch.vmap.runs._Batch, "_step", without_waiting)
+    monkeypatch.setattr(lrrange_torch.vmap.runs._JointRun, "_step", without_waiting)
     results = []
     for parallel in ("off", "vmap"):
         model, options = make()
