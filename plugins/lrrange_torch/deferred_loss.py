@@ -71,4 +71,4 @@ def reader_for(device: torch.device) -> Reader:
 
 def _number(value: Any) -> float:
     # `float` accepts a tensor that still has its graph, but some frameworks warn about it.
-    return float(value.detach() if isinstance(value, torch.Tensor) else value)
+    return float(value.detach() if isinstance(value, torch.Tensor) and value.requires_grad else value)

@@ -27,9 +27,9 @@ class SingleProcess:
 
     size = 1
 
-    def together(self, action: Callable[[], Result]) -> Result:
-        """Return what `action` returns."""
-        return action()
+    def together(self, action: Callable[..., Result], *args: Any) -> Result:
+        """Return what `action(*args)` returns."""
+        return action(*args)
 
     def mean(self, action: Callable[[], float]) -> float:
         """Return what `action` returns."""
@@ -62,13 +62,13 @@ class ProcessGroup:
         self.size = len(ranks)
         weakref.finalize(self, _destroy, self._group).atexit = False
 
-    def together(self, action: Callable[[], Result]) -> Result:
-        """Return what `action` returns in this process, once it has returned in every process.
+    def together(self, action: Callable[..., Result], *args: Any) -> Result:
+        """Return what `action(*args)` returns in this process, once it has returned in every process.
 
         Raises: the error of `action` in this process; ProcessFailed if it raised in another; StopIteration if the data
             ran out in any.
         """
-        result, _ = self._exchange(lambda: (action(), 0.0))
+        result, _ = self._exchange(lambda: (action(*args), 0.0))
         return result
 
     def mean(self, action: Callable[[], float]) -> float:

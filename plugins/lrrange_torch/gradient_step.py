@@ -1,6 +1,5 @@
 """One optimizer step: gradients of the mean loss over the micro-batches, clipping, loss scaling, and the update."""
 
-import functools
 import inspect
 import math
 from collections.abc import Sequence
@@ -106,10 +105,10 @@ class GradientStep:
         self._drop_gradients()
         losses, recorded = [], []
         for batch in batches:
-            loss, value = self._processes.together(functools.partial(self.objective, batch))
+            loss, value = self._processes.together(self.objective, batch)
             part = loss if len(batches) == 1 else loss / len(batches)
             (part if self.scaler is None else self.scaler.scale(part)).backward()  # type: ignore[no-untyped-call]
-            losses.append(loss.detach())
+            losses.append(value if self.objective.records_loss else loss.detach())
             recorded.append(value)
         return losses, self.read(recorded, self.objective.sign / len(recorded))
 

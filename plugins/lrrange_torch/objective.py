@@ -14,6 +14,8 @@ from lrrange_torch.deferred_loss import Reader
 BatchForm = Literal["inputs_and_targets", "whole"]
 MetricMode = Literal["max", "min"]
 
+_NO_AUTOCAST = contextlib.nullcontext()
+
 
 class Objective:
     """The loss function of a training, and the metric that a sweep records in its place, if there is one.
@@ -73,7 +75,7 @@ class Objective:
             training: whether to check that the loss can be trained on.
         Raises: LossError if the loss is not one number; TargetError if it depends on nothing that can be trained.
         """
-        with torch.autocast(self.device.type, self.autocast) if self.autocast else contextlib.nullcontext():
+        with _NO_AUTOCAST if self.autocast is None else torch.autocast(self.device.type, self.autocast):
             if self.whole:
                 loss = self.loss_fn(self._model, batch)
             else:
