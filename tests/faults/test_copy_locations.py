@@ -46,7 +46,7 @@ TRAININGS = [
     rigs.busy_with_groups_and_scheduler,
     rigs.bfloat16_parameters,
     rigs.sparse_embedding,
-    rigs.gan_by_form_b,
+    rigs.gan_by_own_step,
 ]
 
 
@@ -128,7 +128,7 @@ class FullDisk:
     [
         *[(wide, room) for room in (0, 1_000, 20_000, 100_000, 150_000)],  # some are copied in the first step
         *[(rigs.busy_with_groups_and_scheduler, room) for room in (0, 1_000)],
-        *[(rigs.gan_by_form_b, room) for room in (0, 500)],
+        *[(rigs.gan_by_own_step, room) for room in (0, 500)],
     ],
 )
 def test_a_full_disk_ends_the_sweep_with_the_reason_and_changes_nothing(
@@ -163,7 +163,7 @@ def test_a_snapshot_that_fails_leaves_gradients_and_hooks_unchanged_and_no_file(
 
 @pytest.mark.parametrize("location", ["gpu", None, 3])
 def test_an_unknown_copy_location_is_refused_before_the_first_step(location: Any) -> None:
-    for make_rig in (wide, rigs.gan_by_form_b):
+    for make_rig in (wide, rigs.gan_by_own_step):
         rig = copying_to(make_rig, location)()
         before = rig.observe()
         with pytest.raises(OptionError, match="is none of 'device', 'cpu', 'disk'"):

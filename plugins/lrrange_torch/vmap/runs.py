@@ -213,7 +213,7 @@ class _JointRun:
             took += time.perf_counter() - began
             if took >= _MEASURED * len(all_runs) * seconds_alone:  # known before all of them are measured
                 ratio = took / (measured * len(all_runs) * seconds_alone)
-                raise CannotBatch(f"together a step of all {len(all_runs)} takes {ratio:.1f} times as long")
+                raise CannotBatch(f"a step of all {len(all_runs)} together takes {ratio:.1f} times as long")
 
     def _take(self) -> None:
         exhausted = False

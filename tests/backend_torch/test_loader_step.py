@@ -1,4 +1,4 @@
-"""What form A does in a step: the loader, accumulation, clipping, mixed precision, modes."""
+"""What a loader step does: the loader, accumulation, clipping, mixed precision, modes."""
 
 from collections import OrderedDict, namedtuple
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Losses that a device has yet to compute are read some steps late, and no step waits for one."""
+"""Losses that a device is still computing are read some steps late, and no step waits for one."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -27,7 +27,7 @@ PLAN = SweepPlan(start_lr=1e-4, end_lr=1.0, num_steps=20)
 
 
 class Arriving:
-    """A loss that may be read once the device has had so many further steps."""
+    """A deferred loss that notes how many further steps the device had taken when it was read."""
 
     steps_late = LATE
 
@@ -40,7 +40,7 @@ class Arriving:
 
 
 class Device:
-    """A training whose losses arrive late, on no device at all."""
+    """A training whose losses are deferred, without any device."""
 
     def __init__(self, loss: Callable[[int], float], batches: int = 1000, late: bool = True) -> None:
         self.loss, self.batches, self.late = loss, batches, late
@@ -96,7 +96,7 @@ def test_late_losses_give_the_curve_and_the_end_of_losses_read_at_once(
     assert len(at_once.rates) <= len(late.rates) <= min(len(at_once.rates) + LATE, PLAN.num_steps)
 
 
-def test_no_loss_is_read_before_its_time_but_at_the_end() -> None:
+def test_no_loss_is_read_earlier_except_at_the_end() -> None:
     device = Device(falling)
     run(device)
     in_time, rest = device.waited[:-LATE], device.waited[-LATE:]
@@ -135,7 +135,7 @@ class Waits(TorchDispatchMode):
 
 
 class LateOnTheCPU:
-    """A reader as on CUDA, where what was sent off arrives because it was never away."""
+    """A deferred loss as on CUDA, of tensors that are in main memory anyway."""
 
     steps_late = LATE
 
@@ -163,7 +163,7 @@ def accuracy(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return ((output > 0) == (target > 0)).float().mean()
 
 
-FORMS: dict[str, dict[str, Any]] = {
+STEPS: dict[str, dict[str, Any]] = {
     "plain": {},
     "accumulated and clipped": {"accumulate": 2, "clip_norm": 1.0},
     "a metric": {"metric": accuracy},
@@ -177,7 +177,7 @@ OPTIMIZERS: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
 }
 
 
-@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+@pytest.mark.parametrize("form", STEPS.values(), ids=STEPS)
 @pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
 @pytest.mark.usefixtures("late")
 def test_a_step_waits_for_nothing_on_the_device(make: Any, form: dict[str, Any], model: nn.Module) -> None:
@@ -208,7 +208,7 @@ def test_a_sweep_with_late_losses_gives_the_curve_of_one_without(
     monkeypatch.setattr(lrrange_torch.distributed, "reader_for", lambda _: read_now)
     at_once = sweep()
     assert late.stop_reason in (StopReason.DIVERGED, StopReason.NON_FINITE)
-    # Read at once, a loss that is not finite moves no weights; the curves are the same up to the first.
+    # A loss that is not finite moves no weights if it is read at once, so the curves are equal only up to the first.
     finite = next((i for i, loss in enumerate(at_once.curve.loss) if not math.isfinite(loss)), len(at_once.curve))
     assert late.curve.loss[:finite] == at_once.curve.loss[:finite]
 
@@ -264,7 +264,7 @@ def test_a_rate_in_a_tensor_is_checked_without_reading_it() -> None:
 
 @pytest.mark.gpu
 @pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype")
-@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+@pytest.mark.parametrize("form", STEPS.values(), ids=STEPS)
 @pytest.mark.parametrize("frozen", [False, True], ids=["trained", "frozen"])
 def test_on_cuda_no_step_synchronises(form: dict[str, Any], frozen: bool, model: nn.Module) -> None:
     model.cuda()
