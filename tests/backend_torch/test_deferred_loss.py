@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import lrrange
 from lrrange import StopReason, Sweep, SweepPlan
 from lrrange.errors import RateNotInForce
-from lrrange.protocol import StepDriver
+from lrrange.protocol import DeferredLoss, StepDriver
 from tests.backend_torch.rigs import data, loader_of, seed_all
 
 LATE = 3
@@ -248,6 +248,15 @@ def test_the_loss_tensor_of_a_users_own_step_is_read_late(model: nn.Module) -> N
     target.restore(state)
     assert waits.found == []
     assert [loss.steps_late for loss in losses] == [LATE] * 3
+
+
+def test_a_pending_loss_is_a_deferred_loss_of_the_mean_at_the_time() -> None:
+    first, second = torch.tensor(1.0), torch.tensor(3.0)
+    pending = PendingLoss([first, second, 2.0], 0.5)
+    first.fill_(100.0)
+    assert isinstance(pending, DeferredLoss)
+    assert pending.steps_late > 0
+    assert float(pending) == 3.0
 
 
 def test_a_rate_in_a_tensor_is_checked_without_reading_it() -> None:

@@ -68,7 +68,7 @@ def why_not_batched(setup: TrainingSetup) -> str | None:
     held = [parameter for group in setup.optimizer.param_groups for parameter in group["params"]]
     if not all(id(parameter) in trained for parameter in held if parameter.requires_grad):
         return "the optimizer holds parameters that are not the model's"
-    if any(p._backward_hooks or getattr(p, "_post_accumulate_grad_hooks", None) for p in held):
+    if any(p._backward_hooks or p._post_accumulate_grad_hooks for p in held):
         return "a parameter has hooks on its gradient"
     reasons = (_why_not_batched(module) for module in setup.model.modules())
     return next((reason for reason in reasons if reason is not None), None)
