@@ -20,7 +20,11 @@ Reader = Callable[[Sequence[Any], float], SupportsFloat]
 
 def read_now(values: Sequence[Any], factor: float) -> float:
     """Return the sum of some numbers times `factor`. The numbers are tensors of one element, or anything numeric."""
-    return factor * sum(map(_number, values))
+    total = 0.0
+    for value in values:
+        # `float` accepts a tensor that still has its graph, but some frameworks warn about it.
+        total += float(value.detach() if isinstance(value, torch.Tensor) and value.requires_grad else value)
+    return factor * total
 
 
 class PendingTensors:
@@ -67,8 +71,3 @@ class PendingLoss:
 def reader_for(device: torch.device) -> Reader:
     """Return how losses on this device are read: late on CUDA, at once elsewhere."""
     return PendingLoss if device.type == "cuda" else read_now
-
-
-def _number(value: Any) -> float:
-    # `float` accepts a tensor that still has its graph, but some frameworks warn about it.
-    return float(value.detach() if isinstance(value, torch.Tensor) and value.requires_grad else value)
