@@ -13,6 +13,8 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from lrrange.errors import MissingExtra, NoData, OptionError, UnknownName
 
+__all__ = ["LeNet", "make"]
+
 _EXTRA = "Run: pip install 'lrrange[demo]'"
 
 Data = Literal["digits", "mnist", "fashion-mnist"]

@@ -24,6 +24,8 @@ from lrrange_torch.snapshot.snapshot import Snapshot
 from lrrange_torch.snapshot.snapshot_maker import SnapshotMaker
 from lrrange_torch.vmap import LoaderRuns, Replica, StepTimer
 
+__all__ = ["LoaderStep"]
+
 ReadOn = Literal["training", "validation"]
 
 

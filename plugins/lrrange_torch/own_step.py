@@ -21,6 +21,8 @@ from lrrange_torch.snapshot.random_state import seed_everything
 from lrrange_torch.snapshot.snapshot import Snapshot
 from lrrange_torch.snapshot.snapshot_maker import SnapshotMaker
 
+__all__ = ["OwnStep"]
+
 # Number of calls of a user's step within which the optimizer must take a step. Accumulation, or a GradScaler that
 # searches for its scale, may need several.
 _PATIENCE = 25

@@ -6,6 +6,8 @@ from urllib.parse import quote
 from lrrange import Policy, Run, hookimpl
 from lrrange.errors import MissingExtra
 
+__all__ = ["TensorBoardWatcher"]
+
 try:
     from torch.utils.tensorboard import SummaryWriter
 except ModuleNotFoundError as error:
