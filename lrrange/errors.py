@@ -29,8 +29,8 @@ The tree of the classes, with the builtin exception and the cause of each:
     `-- ProcessFailed        RuntimeError   another process of the same training failed
 
 The message says what happened, with its numbers, and then what to change. The same numbers are attributes of the error,
-so that nobody has to parse text. A class declares all numbers that its errors may carry; one error carries those that
-its message speaks of.
+so that nobody has to parse text. A class declares all numbers that its errors may carry; one error carries those
+that its message mentions.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""A run that is planned, and the watchers that hear of it."""
+"""A run that is planned, and its announcements to the watchers."""
 
 import contextlib
 from collections import deque
@@ -24,7 +24,7 @@ class PlannedRun:
         sweep: the steps.
         seed: for the backend; None for none.
         reset: makes other initial weights; None to leave them.
-        hook: of the watchers that hear of the run; None for nobody.
+        hook: of the watchers to call at its start and end; None for none.
     """
 
     training: Training
@@ -37,18 +37,18 @@ class PlannedRun:
         """Take the steps, alone."""
         self.training.run(self.sweep, self.seed, self.reset)
 
-    def tell_started(self) -> None:
-        """Tell the watchers that the run is about to take its first step."""
+    def announce_start(self) -> None:
+        """Call the watchers because the run is about to take its first step."""
         if self.hook is not None:
             self.hook.lrrange_started(plan=self.sweep.plan, sweep=self.sweep)
 
-    def tell_finished(self) -> None:
-        """Tell the watchers that the run is over."""
+    def announce_end(self) -> None:
+        """Call the watchers because the run is over."""
         if self.hook is not None:
             self.hook.lrrange_finished(sweep=self.sweep)
 
     def check_ended(self) -> None:
-        """Raise TargetError if the steps have not ended: the driver has left its loop without a word."""
+        """Raise TargetError if the steps have not ended: the driver has left its loop without closing the sweep."""
         if self.sweep.running:
             raise TargetError(
                 f"the {self.training.kind} ended its training after {len(self.sweep.points)} of "
@@ -59,7 +59,7 @@ class PlannedRun:
 
 @contextlib.contextmanager
 def announced(runs: Sequence[PlannedRun]) -> Iterator[None]:
-    """Tell the watchers that these runs begin, and that they are over, even if one of them raises.
+    """Announce to the watchers that these runs begin, and that they are over, even if one of them raises.
 
     Raises: what a watcher raises; TargetError if a run has not ended. What a watcher raises after an error of the run
         must not hide that error, so it becomes a note on it.
@@ -68,16 +68,16 @@ def announced(runs: Sequence[PlannedRun]) -> Iterator[None]:
     try:
         for run in runs:
             begun.append(run)
-            run.tell_started()
+            run.announce_start()
         yield
         while begun:
             run = begun.popleft()
-            run.tell_finished()
+            run.announce_end()
             run.check_ended()
     except BaseException as error:
         for run in begun:
             try:
-                run.tell_finished()
+                run.announce_end()
             except Exception as another:
                 error.add_note(f"A watcher then raised in lrrange_finished: {type(another).__name__}: {another}")
         raise

@@ -211,8 +211,8 @@ class RangeTest:
         wall_time = time.perf_counter() - self._began
         details = dict(self._training.report()) if self._training.report is not None else {}
         details |= self.runner.restore_check.report()
-        if self.runner.ways:
-            details["parallel"] = self.runner.ways
+        if self.runner.group_notes:
+            details["parallel"] = self.runner.group_notes
         return Provenance(
             backend=self._training.backend,
             versions={"python": platform.python_version(), "lrrange": _version(), **details.pop("versions", {})},

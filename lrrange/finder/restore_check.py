@@ -13,7 +13,7 @@ _ABSENT = "absent"
 
 
 class RestoreCheck:
-    """Compares the digest of a training after each run with the one from before the first.
+    """A comparison of the digest of a training after each run with the one from before the first.
 
     Args:
         training: to check. It needs `lrrange.protocol.Digestible`.
@@ -24,8 +24,8 @@ class RestoreCheck:
     def __init__(self, training: Training, wanted: bool) -> None:
         if wanted and training.digest is None:
             raise OptionError(
-                f"verify_restore=True was given, but a {training.kind} has no digest() by which one state "
-                f"could be told from another.",
+                f"verify_restore=True was given, but a {training.kind} has no digest() that could "
+                f"tell one state from another.",
             )
         self._training = training
         self._wanted = wanted

@@ -1,4 +1,4 @@
-"""The runner: takes the sweeps and trials of one target, each from the same start."""
+"""The runner of sweeps and trials, each from the same start."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 
 class Runner:
-    """Takes the sweeps and trials of one training: watchers told, the restore checked, side by side where asked for.
+    """The runner of the sweeps and trials of one training.
+
+    It informs the watchers, checks the restore, and takes several runs side by side if the settings ask for it.
 
     Args:
         training: to run.
@@ -28,13 +30,13 @@ class Runner:
 
     Attributes:
         restore_check: checks the restore after each run.
-        ways: how each group of several runs was taken, in words.
+        group_notes: how each group of several runs was taken, in words.
     """
 
     def __init__(self, training: Training, settings: Settings, hook: "pluggy.HookRelay") -> None:
         self.training = training
         self.restore_check = RestoreCheck(training, settings.verify_restore)
-        self.ways: list[str] = []
+        self.group_notes: list[str] = []
         self._settings = settings
         self._hook = hook
         self._runs: list[PlannedRun] = []
@@ -52,7 +54,7 @@ class Runner:
         reset: Callable[[], object] | None = None,
         extend: Callable[[SweepPlan, Curve], SweepPlan | None] | None = None,
     ) -> tuple[Sweep, PlannedRun]:
-        """Return a new sweep, and the run of it that watchers hear of.
+        """Return a new sweep and its run, which is announced to the watchers.
 
         Args:
             plan: of the sweep.
@@ -61,7 +63,7 @@ class Runner:
             extend: called with the plan and the curve when the plan is done; returns a longer plan, or None.
         """
 
-        def tell_watchers(point: Point) -> None:
+        def announce_step(point: Point) -> None:
             self._hook.lrrange_advanced(point=point, sweep=sweep)
 
         sweep = Sweep(
@@ -70,14 +72,14 @@ class Runner:
             divergence=self._settings.divergence,
             non_finite_limit=self._settings.non_finite_limit,
             extend=None if extend is None else functools.partial(extend, plan),
-            on_advance=tell_watchers if self._hook.lrrange_advanced.get_hookimpls() else None,
+            on_advance=announce_step if self._hook.lrrange_advanced.get_hookimpls() else None,
         )
         run = PlannedRun(training=self.training, sweep=sweep, seed=seed, reset=reset, hook=self._hook)
         self._runs.append(run)
         return sweep, run
 
     def trial(self, steps: PlannedSteps, seed: int | None) -> PlannedRun:
-        """Return the run of a trial, of which watchers do not hear."""
+        """Return the run of a trial, which is not announced."""
         run = PlannedRun(training=self.training, sweep=steps, seed=seed)
         self._runs.append(run)
         return run
@@ -100,7 +102,7 @@ class Runner:
             count: number of runs.
             reason: why they were run one after another; None if they were taken side by side.
         """
-        self.ways.append(f"{count} runs {'together' if reason is None else f'one by one: {reason}'}")
+        self.group_notes.append(f"{count} runs {'together' if reason is None else f'one by one: {reason}'}")
 
     def _run_together(self, runs: Sequence[PlannedRun]) -> str | None:
         """Run these side by side. Return why that is not possible or does not pay; None when they are done."""

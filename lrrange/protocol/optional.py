@@ -85,14 +85,14 @@ class Replica(Protocol):
     def together(self, others: Sequence[Any], measure: bool, begin: Callable[[], object]) -> str | None:
         """Take the steps of this run and the others side by side, and put everything back.
 
-        Each sweep is told the losses that it would be told alone, up to rounding. When a sweep is told the last loss of
-        its plan, the training is as that run left it, so that `Evaluates.evaluate` can be called.
+        Each sweep gets the losses that it would get alone, up to rounding. When a sweep gets the last loss of its plan,
+        the training is as that run left it, so that `Evaluates.evaluate` can be called.
 
         Args:
             others: further replicas, of this training or of one like it.
             measure: give up if the first steps show that one run after another would be faster.
-            begin: to be called before the first loss is told.
-        Returns: None when all runs are done; otherwise the reason why not, and then no sweep was told anything.
+            begin: to be called before any sweep gets a loss.
+        Returns: None when all runs are done; otherwise the reason why not, and then no sweep got a loss.
         """
 
 

@@ -44,7 +44,7 @@ class StepDriver:
                 self.target.restore(state)
 
     def _take_steps(self, sweep: PlannedSteps) -> None:
-        pending: deque[Any] = deque()  # losses that the sweep has not been told yet
+        pending: deque[Any] = deque()  # losses that the sweep does not have yet
         taken, exhausted = 0, False
         step, tell = self.target.step, sweep.tell
         while sweep.running:

@@ -46,7 +46,7 @@ def configure_optimizers(
 
 
 class _AttachSchedule:
-    """Cycles the learning rate while `Trainer.fit` runs.
+    """A callback that cycles the learning rate while `Trainer.fit` runs.
 
     Args:
         bounds: the result of a range test, or a range.

@@ -45,7 +45,7 @@ class _VerifyingCallback(_Callback):
 
 
 class LRRangeTest(_VerifyingCallback):
-    """Runs a learning-rate range test inside `fit`, applies the suggested rate, and verifies that it is in force.
+    """A callback that runs a range test inside `fit`, applies the suggested rate, and verifies that it is in force.
 
     It runs at the start of an epoch, when everything is set up: devices, precision, processes, the changes of other
     callbacks, the state of a checkpoint. Callbacks, loggers, the progress bar and the global step do not notice the
@@ -168,7 +168,7 @@ class LRRangeTest(_VerifyingCallback):
 
 
 class VerifyRate(_VerifyingCallback):
-    """Verifies over the first steps of a fit that it trains at a given rate, however that rate was set.
+    """A callback that verifies in the first steps of a fit that it trains at a given rate, however it was set.
 
     Args:
         lr: the base rate of the first param group whose rate is not 0; or a result, for its `lr`.
