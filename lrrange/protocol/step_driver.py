@@ -45,23 +45,23 @@ class StepDriver:
 
     def _take_steps(self, sweep: PlannedSteps) -> None:
         pending: deque[Any] = deque()  # losses that the sweep does not have yet
+        deferred: dict[type, bool] = {}  # by type of loss, because checking a protocol takes longer than a short step
         taken, exhausted = 0, False
         step, tell = self.target.step, sweep.tell
         while sweep.running:
             if not exhausted and taken < sweep.plan.num_steps:
                 try:
-                    pending.append(step(sweep.plan.lr_at(taken)))
+                    loss = step(sweep.plan.lr_at(taken))
                     taken += 1
                 except StopIteration:
                     exhausted = True
+                else:
+                    pending.append(loss)
+                    if type(loss) not in deferred:
+                        deferred[type(loss)] = isinstance(loss, DeferredLoss)
             if not pending:
                 sweep.close(StopReason.DATA_EXHAUSTED)
-            elif exhausted or taken == sweep.plan.num_steps or len(pending) > _steps_late(pending[0]):
+                continue
+            steps_late = pending[0].steps_late if deferred[type(pending[0])] else 0
+            if exhausted or taken == sweep.plan.num_steps or len(pending) > steps_late:
                 tell(pending.popleft())
-
-
-def _steps_late(loss: Any) -> int:
-    """Return how many further steps are taken before this loss is read."""
-    if type(loss) is float:  # the usual case, and a protocol takes longer to check
-        return 0
-    return loss.steps_late if isinstance(loss, DeferredLoss) else 0
