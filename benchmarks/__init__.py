@@ -1,1 +1,1 @@
-"""Measurements of lrrange, for whoever wants to check or repeat them. Not part of the installed package."""
+"""Measurements of lrrange that anybody can repeat. They are not part of the installed package."""

@@ -1,6 +1,6 @@
-"""LeNet with Adam on MNIST, for `lrrange compare examples.compare_lenet:make`, run from the folder above this one.
+"""LeNet with Adam on MNIST: a factory for `lrrange compare examples.compare_lenet:make`.
 
-MNIST_ROOT is the folder where torchvision finds it, or downloads it to.
+Run the command in the parent folder. MNIST_ROOT is the folder where torchvision finds the images, or downloads them to.
 """
 
 import os
@@ -13,13 +13,13 @@ from torchvision.datasets import MNIST
 
 
 def images(train: bool) -> TensorDataset:
-    """All images at once: reading them one by one would take longer than training on them."""
+    """Return all images as tensors. To read them one by one would take longer than to train on them."""
     data = MNIST(os.environ.get("MNIST_ROOT", "data"), train=train, download=True)
     return TensorDataset(data.data.unsqueeze(1) / 255, data.targets)
 
 
 def make(seed: int = 0, batch_size: int = 64):
-    """The same training for the same seed: its weights, and the order of its batches."""
+    """Return a model and its options. The seed sets the weights and the order of the batches."""
     torch.manual_seed(seed)
     model = LeNet(side=28)
     return model, {

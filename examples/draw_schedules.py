@@ -1,4 +1,4 @@
-"""Draw the pictures of docs/cyclical.md: a real range test, and the schedules made from it.
+"""Draw the figures of docs/cyclical.md: a range test, and the schedules made from it.
 
 Run from anywhere: python examples/draw_schedules.py [FOLDER]. It needs `pip install 'lrrange[demo]'`.
 """
@@ -16,13 +16,13 @@ from lrrange.cyclical import Schedule, exp_range, one_cycle, triangular, triangu
 STEPS = 600
 HALF = 50
 
-# Okabe & Ito's palette, which reads the same to people with any colour vision.
+# Okabe and Ito's palette, which people with any colour vision can tell apart.
 COLOURS = ("#0072B2", "#D55E00", "#009E73")
 DASHES = ("-", "--", "-.")
 
 
 def ranges(result: lrrange.RangeTestResult, path: Path) -> None:
-    """The two ranges on one curve."""
+    """Draw two ranges below their curve."""
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()
     curve = result.curve
@@ -31,9 +31,9 @@ def ranges(result: lrrange.RangeTestResult, path: Path) -> None:
     lowest, highest = min(curve.loss), 1.6 * curve.start
     uses = (("smith", "triangular, triangular2, exp_range"), ("midway", "one_cycle"))
     for (rule, use), colour, height in zip(uses, COLOURS, (0.05, 0.13), strict=False):
-        found = result.range_by(rule)
+        bounds = result.range_by(rule)
         level = lowest + height * (highest - lowest)
-        ends = (found.base_lr, found.max_lr)
+        ends = (bounds.base_lr, bounds.max_lr)
         axes.plot(ends, (level, level), color=colour, marker="|", markersize=12, linewidth=3, label=f"{rule}: {use}")
     axes.set(xscale="log", ylim=(lowest - 0.1, highest), xlabel="learning rate", ylabel="training loss")
     axes.legend(loc="upper left")
@@ -41,7 +41,7 @@ def ranges(result: lrrange.RangeTestResult, path: Path) -> None:
 
 
 def schedules(named: Mapping[str, Schedule], path: Path) -> None:
-    """Rate above, momentum below."""
+    """Draw the learning rates of some schedules, and their momentum below."""
     figure = Figure(figsize=(8, 5), layout="constrained")
     above, below = figure.subplots(2, sharex=True, height_ratios=(3, 1))
     steps = range(STEPS)
@@ -56,7 +56,7 @@ def schedules(named: Mapping[str, Schedule], path: Path) -> None:
 
 
 def main(folder: Path) -> None:
-    """Sweep LeNet with Adam on the digits, and draw."""
+    """Run a range test of LeNet with Adam on the digits, and draw all figures."""
     model, options = make()
     result = lrrange.find_lr(model, **options, seed=0)
     ranges(result, folder / "schedule-ranges.png")

@@ -2,8 +2,9 @@
 
     python examples/fashion_mnist_lenet.py --data-root DIR --download
 
-trains at the article's rates, at the one that lrrange suggests, and along two schedules over lrrange's range. It prints
-a table, says which won, and writes figures and numbers to --out-dir. It needs pip install 'lrrange[all]' tensorboard.
+trains at the article's rates, at the rate that lrrange suggests, and with two schedules over the range that lrrange
+suggests. It prints a table and the winner, and writes figures and numbers to --out-dir. It needs
+pip install 'lrrange[all]' tensorboard.
 """
 
 import json
@@ -26,15 +27,13 @@ from torch.utils.data import DataLoader, TensorDataset, random_split
 from torchvision.datasets import MNIST, FashionMNIST
 
 import lrrange
-from lrrange.comparison.paired_t import Difference
 from lrrange.errors import RateNotInForce
-from lrrange.report.plot import save_plot
 
 DATA = {"fashion-mnist": FashionMNIST, "mnist": MNIST}
 ARTICLE = {"1e-5": 1e-5, "1e-4": 1e-4, "1e-1": 1e-1, "0.0363": 0.0363, "2e-3": 2e-3}
 SCHEDULES = ("one_cycle", "triangular")
 
-# Okabe & Ito's palette, which reads the same to people with any colour vision; solid for what lrrange advises.
+# Okabe and Ito's palette, which people with any colour vision can tell apart.
 COLOURS = ("#999999", "#56B4E9", "#000000", "#CC79A7", "#E69F00", "#D55E00", "#0072B2", "#009E73")
 
 
@@ -69,7 +68,7 @@ class LeNet(pl.LightningModule):
 
 
 class History(pl.Callback):
-    """Every epoch's losses and accuracies, and the lowest and highest rate that was in force."""
+    """The losses and accuracies of every epoch, and the learning rate of every step."""
 
     def __init__(self):
         self.measured = {f"{part}_{measure}": [] for part in ("train", "val") for measure in ("loss", "acc")}
@@ -87,12 +86,12 @@ class History(pl.Callback):
 
 
 def loaders(data, root, download):
-    """A function that makes what a Trainer fits: 80 % of the training images, and 20 % to validate on."""
+    """Return a function that makes the loaders: 80 % of the training images to train on, and 20 % to validate."""
     try:
         dataset = DATA[data](root, train=True, download=download)
     except RuntimeError as error:
         raise click.UsageError(f"{data} is not in {root}: {error}. Add --download, or give --data-root.") from error
-    # All images at once: reading them one by one would take longer than training on them.
+    # All images as tensors: to read them one by one would take longer than to train on them.
     images = TensorDataset(dataset.data.unsqueeze(1) / 255, dataset.targets)
     train, val = random_split(images, [0.8, 0.2], generator=torch.Generator().manual_seed(7))  # the article's seed
     return lambda: {
@@ -102,12 +101,12 @@ def loaders(data, root, download):
 
 
 def make_trainer(epochs, callbacks=(), logger=False):
-    quiet = {"enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
-    return pl.Trainer(max_epochs=epochs, callbacks=list(callbacks), logger=logger, log_every_n_steps=1, **quiet)
+    disabled = {"enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False}
+    return pl.Trainer(max_epochs=epochs, callbacks=list(callbacks), logger=logger, log_every_n_steps=1, **disabled)
 
 
 def show_the_bug(make_loaders):
-    """The finder's rate goes to one attribute, and the optimizer reads another. lrrange stops before the first step."""
+    """Set the suggested rate in an attribute that the optimizer does not read. lrrange stops before the first step."""
     model = LeNet(lr=2e-3)
     model.hparams.lr = 0.0363
     try:
@@ -122,7 +121,7 @@ def range_test(seed, make_loaders):
 
 
 def run(name, seed, result, make_loaders, epochs, log_dir):
-    """One training: the same weights and batches for the same seed, whatever the name."""
+    """Train once. The seed alone sets the weights and the batches."""
     torch.manual_seed(seed)
     model, history = LeNet(), History()
     if name in SCHEDULES:
@@ -140,26 +139,33 @@ def run(name, seed, result, make_loaders, epochs, log_dir):
 
 
 def final(results, name, measure):
-    """What each seed's last epoch ended with."""
-    return [one[measure][-1] for one in results["runs"][name]]
+    """Return a measure after the last epoch, for each seed."""
+    return [run[measure][-1] for run in results["runs"][name]]
 
 
 def spread(values, shown):
-    """Mean, lowest and highest."""
+    """Return mean, lowest and highest value as text."""
     mean = shown(fmean(values))
     return mean if len(set(values)) == 1 else f"{mean} ({shown(min(values))} to {shown(max(values))})"
 
 
-def difference(results, one, other):
-    """By how much the better of the two ends lower, and whether the seeds show it."""
-    losses = {name: final(results, name, "val_loss") for name in (one, other)}
-    better, worse = sorted(losses, key=lambda name: fmean(losses[name]))
-    gaps = tuple(high - low for low, high in zip(losses[better], losses[worse], strict=True))
-    return str(Difference(better=better, other=worse, gaps=gaps))
+def as_comparison(results):
+    """Return the runs as a `Comparison`, which ranks them and pairs them by seed as `lrrange.compare` does."""
+    return lrrange.Comparison(
+        make_run="examples.fashion_mnist_lenet:run",
+        policies=tuple(lrrange.Policy(name=name, lr=()) for name in results["runs"]),  # the rates play no part in it
+        steps=0,
+        seeds=tuple(range(results["seeds"])),
+        runs=tuple(
+            lrrange.Run(policy=name, seed=seed, final=loss)
+            for name in results["runs"]
+            for seed, loss in enumerate(final(results, name, "val_loss"))
+        ),
+    )
 
 
 def summary(results):
-    """The table, which run won, and lrrange's suggestion against the rate that won for the article."""
+    """Return the table, the winner, and lrrange's suggestions against the best rate of the article."""
     runs, images = results["runs"], results["images"]
     lines = [
         f"{results['data']}: {images['train']} training and {images['val']} validation images",
@@ -168,38 +174,40 @@ def summary(results):
         f"{'run':<12}{'highest rate':<30}{'validation accuracy, %':<26}{'validation loss':<26}training loss",
     ]
     for name, seeds in runs.items():
-        cells = [spread([one["highest_lr"] for one in seeds], "{:.3g}".format)]
+        cells = [spread([run["highest_lr"] for run in seeds], "{:.3g}".format)]
         cells.append(spread([100 * accuracy for accuracy in final(results, name, "val_acc")], "{:.1f}".format))
         cells += [spread(final(results, name, f"{part}_loss"), "{:.3f}".format) for part in ("val", "train")]
         lines.append(f"{name:<12}{cells[0]:<30}{cells[1]:<26}{cells[2]:<26}{cells[3]}")
-    ranked = sorted(runs, key=lambda name: fmean(final(results, name, "val_loss")))
+    comparison = as_comparison(results)
+    ranked = [standing.policy for standing in comparison.table]
     accurate = max(runs, key=lambda name: fmean(final(results, name, "val_acc")))
     lines += ["", f"The winner: {ranked[0]} by validation loss, {accurate} by validation accuracy.", ""]
     pairs = [tuple(ranked[:2]), *((name, "2e-3") for name in ("lrrange", *SCHEDULES))]
-    lines += dict.fromkeys(f"{difference(results, *pair)}." for pair in pairs)
+    pairs = [sorted(pair, key=ranked.index) for pair in pairs]  # the better run first
+    lines += dict.fromkeys(f"{comparison.difference(*pair)}." for pair in pairs)
     if results["data"] == "fashion-mnist" and images["train"] == 48_000:
         lines.append("The article's best, with 2e-3 in force: 88.85 % and 0.3091.")
     return "\n".join(lines)
 
 
 def draw(results, measure, label, path):
-    """One of the article's figures: training on the left, validation on the right."""
+    """Draw one of the article's figures: training on the left, validation on the right."""
     figure = Figure(figsize=(10, 4.8), layout="constrained")
     panels = figure.subplots(1, 2, sharey=True)
     for axes, part, title in zip(panels, ("train", "val"), ("training", "validation"), strict=True):
         for (name, seeds), colour in zip(results["runs"].items(), COLOURS, strict=True):
-            by_epoch = list(zip(*(one[f"{part}_{measure}"] for one in seeds), strict=True))
+            by_epoch = list(zip(*(run[f"{part}_{measure}"] for run in seeds), strict=True))
             epochs = range(1, len(by_epoch) + 1)
             axes.fill_between(epochs, [*map(min, by_epoch)], [*map(max, by_epoch)], color=colour, alpha=0.12, lw=0)
-            look = "--" if name in ARTICLE else "-"
-            axes.plot(epochs, [*map(fmean, by_epoch)], look, color=colour, marker="o", markersize=4, label=name)
+            line = "--" if name in ARTICLE else "-"  # solid for what lrrange suggests
+            axes.plot(epochs, [*map(fmean, by_epoch)], line, color=colour, marker="o", markersize=4, label=name)
         axes.set(title=title, xlabel="epoch", xticks=epochs)
         axes.grid(visible=True, color="0.92")
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel(label)
     if measure == "loss":
-        panels[0].set(yscale="log", ylim=(None, 3))  # guessing has a loss of 2.3; what is far above only diverges
+        panels[0].set(yscale="log", ylim=(None, 3))  # a random guess has a loss of 2.3; far above it, runs only diverge
         panels[0].yaxis.set(major_locator=LogLocator(subs=(1, 2, 5)), major_formatter="{x:g}")
         panels[0].minorticks_off()
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=8, frameon=False)
@@ -209,15 +217,15 @@ def draw(results, measure, label, path):
 @click.command(help=__doc__.partition("\n")[0])
 @click.option("--data", type=click.Choice(list(DATA)), default="fashion-mnist", show_default=True)
 @click.option("--data-root", type=click.Path(path_type=Path), default="data", show_default=True)
-@click.option("--download", is_flag=True, help="Download the data to --data-root if they are not there.")
+@click.option("--download", is_flag=True, help="Download the data to --data-root if they are not in it.")
 @click.option("--epochs", type=click.IntRange(1), default=5, show_default=True)
-@click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, help="Trainings for each rate.")
+@click.option("--seeds", type=click.IntRange(1), default=1, show_default=True, help="Number of trainings at each rate.")
 @click.option("--out-dir", type=click.Path(path_type=Path), default="article", show_default=True)
-@click.option("--log-dir", type=click.Path(path_type=Path), help="For tensorboard --logdir; by default OUT_DIR/logs.")
+@click.option("--log-dir", type=click.Path(path_type=Path), help="For tensorboard --logdir. Default: OUT_DIR/logs.")
 def main(data, data_root, download, epochs, seeds, out_dir, log_dir):
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", ".*does not have many workers")  # the images are in memory
-    warnings.filterwarnings("ignore", ".*LeafSpec")  # Lightning's own, under a recent torch
+    warnings.filterwarnings("ignore", ".*LeafSpec")  # raised inside Lightning, with a recent torch
     make_loaders = loaders(data, data_root, download)
     show_the_bug(make_loaders)
     range_tests = [range_test(seed, make_loaders) for seed in range(seeds)]
@@ -232,7 +240,7 @@ def main(data, data_root, download, epochs, seeds, out_dir, log_dir):
     (out_dir / "results.json").write_text(json.dumps(results, indent=1) + "\n")
     draw(results, "acc", "accuracy", out_dir / "accuracy.png")
     draw(results, "loss", "loss", out_dir / "loss.png")
-    save_plot(range_tests[0], out_dir / "range-test.png")
+    range_tests[0].plot().figure.savefig(out_dir / "range-test.png", dpi=150)
     range_tests[0].save(out_dir / "range-test.json")
     print(summary(results))
     print(f"\nIn {out_dir}: results.json, accuracy.png, loss.png, range-test.png, range-test.json")

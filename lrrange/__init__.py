@@ -9,28 +9,30 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from lrrange.advice.heuristics import Refusal, Suggestion
+from lrrange.advice.advice import Provenance
+from lrrange.advice.confirmation import Confirmation, Trial
 from lrrange.advice.ranges import LRRange
+from lrrange.advice.suggestion import Refusal, Suggestion
 from lrrange.advice.verdict import Verdict
-from lrrange.errors import LRRangeError, NoSuggestion
-from lrrange.finder.trials import Confirmation, Trial
-from lrrange.result import Provenance, RangeTestResult
+from lrrange.errors import LRRangeError, NoSuggestion, NoWinner
+from lrrange.result import RangeTestResult, load
 from lrrange.sweep.curve import Curve
 from lrrange.sweep.divergence import Divergence
 from lrrange.sweep.plan import SweepPlan
-from lrrange.sweep.sweep import Point, StopReason, Sweep
+from lrrange.sweep.planned_steps import Point, StopReason
+from lrrange.sweep.sweep import Sweep
 
 if TYPE_CHECKING:
     from lrrange.comparison.compare import compare
-    from lrrange.comparison.comparison import Comparison, NoWinner, Run
-    from lrrange.comparison.policies import Policy
+    from lrrange.comparison.comparison import Comparison
     from lrrange.cyclical import Cycle, OneCycle, exp_range, one_cycle, triangular, triangular2
     from lrrange.finder.grid import Grid, GridCell, grid
     from lrrange.finder.range_test import find_lr
     from lrrange.hookspecs import hookimpl
-    from lrrange.plugins import list_plugins, make_schedule, register, unregister
+    from lrrange.optimizers import make_schedule
+    from lrrange.plugins import list_plugins, register, unregister
+    from lrrange.policy import Policy, Run
     from lrrange.protocol.training_step import Driver, TrainingStep
-    from lrrange.storage.documents import load
 
 __all__ = [
     "Comparison",
@@ -80,10 +82,9 @@ _ON_FIRST_USE = {
     "Driver": "lrrange.protocol.training_step",
     "Grid": "lrrange.finder.grid",
     "GridCell": "lrrange.finder.grid",
-    "NoWinner": "lrrange.comparison.comparison",
     "OneCycle": "lrrange.cyclical",
-    "Policy": "lrrange.comparison.policies",
-    "Run": "lrrange.comparison.comparison",
+    "Policy": "lrrange.policy",
+    "Run": "lrrange.policy",
     "TrainingStep": "lrrange.protocol.training_step",
     "compare": "lrrange.comparison.compare",
     "exp_range": "lrrange.cyclical",
@@ -91,8 +92,7 @@ _ON_FIRST_USE = {
     "grid": "lrrange.finder.grid",
     "hookimpl": "lrrange.hookspecs",
     "list_plugins": "lrrange.plugins",
-    "load": "lrrange.storage.documents",
-    "make_schedule": "lrrange.plugins",
+    "make_schedule": "lrrange.optimizers",
     "one_cycle": "lrrange.cyclical",
     "register": "lrrange.plugins",
     "triangular": "lrrange.cyclical",

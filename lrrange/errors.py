@@ -1,51 +1,167 @@
-"""Every reason lrrange gives for not answering: one class per cause, each under `LRRangeError` and a builtin.
+"""Every reason why lrrange does not answer: one class per cause, each also a builtin exception.
 
-The message says what happened, with its numbers, and what to change. The same numbers are attributes of the
-error, so that nobody parses text.
+The tree of the classes, with the builtin exception and the cause of each:
+
+    LRRangeError
+    |-- PlanError            ValueError     rates, steps or other numbers that cannot be used
+    |-- CurveError           ValueError     rates and losses that do not make a curve
+    |-- NoSuggestion         ValueError     a heuristic cannot answer from this curve
+    |   |-- TooFewPoints
+    |   |-- NoDescent
+    |   |   |-- FlatCurve
+    |   |   `-- OnlyRises
+    |   |-- StillFalls
+    |   `-- RatesTooFarApart
+    |-- NoWinner             ValueError     a comparison without a finished run to compare
+    |-- NoData               ValueError     the loader gives no batch, or too few
+    |-- LoadError            ValueError     a file that is not a result
+    |-- LossError            TypeError      the training step returned something other than one number
+    |-- TargetError          TypeError      a target that cannot be trained
+    |-- OptionError          TypeError      an unknown option, or a value it cannot have
+    |-- UnknownName          LookupError    no heuristic, range rule, smoothing or policy of that name
+    |-- BackendNotFound      LookupError    no plug-in of that name
+    |-- PluginUnavailable    ImportError    a plug-in that could not be loaded
+    |   `-- MissingExtra                    its framework is not installed
+    |-- SaveError            OSError        a file that could not be written
+    |-- SweepStateError      RuntimeError   a move that an ended sweep does not allow
+    |-- RateNotInForce       RuntimeError   the optimizer trains at another rate
+    |-- RestoreFailed        RuntimeError   a sweep left something behind
+    `-- ProcessFailed        RuntimeError   another process of the same training failed
+
+The message says what happened, with its numbers, and then what to change. The same numbers are attributes of the error,
+so that nobody has to parse text. A class declares all numbers that its errors may carry; one error carries those
+that its message mentions.
 """
 
-from typing import Any
+from collections.abc import Mapping
+
+__all__ = [
+    "BackendNotFound",
+    "CurveError",
+    "FlatCurve",
+    "LRRangeError",
+    "LoadError",
+    "LossError",
+    "MissingExtra",
+    "NoData",
+    "NoDescent",
+    "NoSuggestion",
+    "NoWinner",
+    "OnlyRises",
+    "OptionError",
+    "PlanError",
+    "PluginUnavailable",
+    "ProcessFailed",
+    "RateNotInForce",
+    "RatesTooFarApart",
+    "RestoreFailed",
+    "SaveError",
+    "StillFalls",
+    "SweepStateError",
+    "TargetError",
+    "TooFewPoints",
+    "UnknownName",
+]
 
 
 class LRRangeError(Exception):
-    """Anything lrrange raises on purpose. Keyword arguments become attributes of the error."""
+    """Base class of everything that lrrange raises on purpose. Keyword arguments become attributes of the error."""
 
-    def __init__(self, message: str = "", **numbers: Any) -> None:
+    def __init__(self, message: str = "", **numbers: object) -> None:
         super().__init__(message)
         # Straight into __dict__, because that is what pickle carries when the error crosses a process.
         self.__dict__.update(numbers)
 
-    def __getattr__(self, name: str) -> Any:
-        # Only reached for numbers this error was not given; here so that type checkers allow `error.start_lr`.
-        raise AttributeError(f"{type(self).__name__} carries no {name!r}")
+    @property
+    def numbers(self) -> dict[str, object]:
+        """The keyword arguments of this error, by name."""
+        return dict(self.__dict__)
 
 
 class PlanError(LRRangeError, ValueError):
-    """A sweep plan that cannot be swept: rates out of order, not positive, or too few steps."""
+    """Numbers that make no plan: rates out of order or not positive, too few steps, a value outside its bounds."""
+
+    value: object
+    name: str
+    lr: float
+    start_lr: float
+    end_lr: float
+    base_lr: float
+    max_lr: float
+    num_steps: int
+    step: int
+    shape: str
+    mode: str
+    anneal: str
+    gamma: float
+    base_momentum: float | None
+    max_momentum: float | None
+    total_steps: int
+    pct_start: float
+    div_factor: float
+    final_div_factor: float
+    steps_up: int
+    steps_down: int
+    steps_per_epoch: int
+    epochs: float
+    steps: int
+    repeats: int
+    retries: int
+    seed: int
+    evaluate_every: int
+    confirm_steps: int
+    non_finite_limit: int
 
 
 class LossError(LRRangeError, TypeError):
-    """A training step gave something that is not one number."""
+    """The training step returned something that is not one number."""
+
+    loss: object
+    monitor: str | None
+    logged: tuple[str, ...]
 
 
 class SweepStateError(LRRangeError, RuntimeError):
-    """A move that the sweep's present state does not allow. The sweep is unchanged."""
+    """A move that the present state of the sweep does not allow. The sweep is unchanged."""
+
+    stop_reason: object
 
 
 class CurveError(LRRangeError, ValueError):
-    """Rates and losses that do not make a curve."""
+    """Rates and losses that do not make a curve, or bounds that do not make a range."""
+
+    rates: int
+    losses: int
+    points: int
+    before: float
+    after: float
+    base_lr: float
+    max_lr: float
 
 
 class NoSuggestion(LRRangeError, ValueError):
     """A heuristic cannot answer from this curve. Its subclasses name the reason."""
 
+    heuristic: str
+    lr: float
+    start_lr: float
+    end_lr: float
+    noise: float
+    drop: float
+    decades: float
+
 
 class TooFewPoints(NoSuggestion):
     """The curve has fewer finite losses than the heuristic needs."""
 
+    needed: int
+    found: int
+
 
 class NoDescent(NoSuggestion):
     """The loss never falls by more than its noise."""
+
+    base_lr: float
 
 
 class FlatCurve(NoDescent):
@@ -61,52 +177,115 @@ class StillFalls(NoSuggestion):
 
 
 class RatesTooFarApart(NoSuggestion):
-    """So few steps a decade that a curve may fall and blow up between two of them."""
+    """The sweep takes too few steps per decade: the loss may fall and blow up between two of them."""
+
+    per_decade: float
+    needed: float
+
+
+class NoWinner(LRRangeError, ValueError):
+    """No policy finished a run on a seed that the others finished too."""
+
+    failed: int
+    diverged: int
 
 
 class UnknownName(LRRangeError, LookupError):
-    """A heuristic, smoothing, range rule or plug-in by that name does not exist."""
+    """No heuristic, smoothing, range rule or policy of that name exists."""
+
+    name: object
 
 
 class BackendNotFound(LRRangeError, LookupError):
-    """No plug-in by that name is installed."""
+    """No plug-in of that name is installed."""
+
+    name: str
 
 
 class PluginUnavailable(LRRangeError, ImportError):
-    """The plug-in exists but could not be loaded; the message gives its reason."""
+    """The plug-in exists but could not be loaded. The message gives the reason."""
+
+    plugin: str
 
 
 class MissingExtra(PluginUnavailable):
-    """The plug-in's framework is not installed; the message names the extra that brings it."""
+    """The framework of the plug-in is not installed. The message names the extra that installs it."""
+
+    extra: str | None
 
 
 class TargetError(LRRangeError, TypeError):
-    """Nothing that is installed can train this target, or the target cannot be trained as it is."""
+    """No installed plug-in can train this target, or the target cannot be trained as it is."""
+
+    target_type: str
+    kind: str
+    lr: object
+    steps_run: int
+    trainable: int
+    strategy: str
+    saved: int
+    groups: int
 
 
 class OptionError(LRRangeError, TypeError):
-    """An option the backend does not know, or a value it cannot use."""
+    """An option that the backend does not know, or a value that the option cannot have."""
+
+    options: tuple[str, ...]
+    bounds: object
+    mode: str
+    path: str
+    data: str
+    lr: object
+    gamma: object
+    seed: int | None
+    repeats: int
+    steps: object
+    epochs: object
+    total_steps: object
+    batches: object
 
 
 class NoData(LRRangeError, ValueError):
-    """The loader gave no batch at all."""
+    """The loader gave no batch at all, or too few for the run."""
+
+    steps_run: int
+    data: str
+    root: str
 
 
 class RateNotInForce(LRRangeError, RuntimeError):
     """The optimizer does not train at the rate it was given."""
 
+    group: str
+    wanted: float
+    actual: float | None
+    steps_seen: int
+    written: tuple[str, ...]
+    read: tuple[str, ...]
+
 
 class ProcessFailed(LRRangeError, RuntimeError):
-    """Another process of the same training raised, so this one cannot go on."""
+    """Another process of the same training raised an error, so this one cannot go on."""
+
+    failed: Mapping[int, str]
 
 
 class RestoreFailed(LRRangeError, RuntimeError):
-    """After the sweep something is not as it was before it; the message names it. An error in a backend."""
+    """After the sweep something is not as it was before. The message names it. This is an error in a backend."""
+
+    name: str
+    before: object
+    after: object
 
 
 class SaveError(LRRangeError, OSError):
-    """The result could not be written. Whatever was at that path before is still there."""
+    """The file could not be written. Whatever was at that path before is still there."""
+
+    path: str
 
 
 class LoadError(LRRangeError, ValueError):
-    """The file is not a result this version of lrrange can read."""
+    """The file is not a result that this version of lrrange can read."""
+
+    path: str
+    schema: object

@@ -1,7 +1,8 @@
-"""The hooks a plug-in may implement. `docs/hooks.md` has a heading and an example for each.
+"""The hooks that a plug-in may implement. `docs/hooks.md` has a heading and an example for each.
 
-A plug-in is a module or an object with functions of these names, marked with `lrrange.hookimpl`, found through the
-entry-point group `lrrange` or given to `lrrange.register`. Implementations may take fewer arguments than these.
+A plug-in is a module or an object with functions of these names, marked with `lrrange.hookimpl`. It is found through
+the entry-point group `lrrange`, or registered with `lrrange.register`. An implementation may leave out arguments that
+it does not need.
 """
 
 from collections.abc import Mapping
@@ -9,13 +10,27 @@ from typing import Any
 
 import pluggy
 
-from lrrange.advice.heuristics import Heuristic
 from lrrange.advice.ranges import LRRange
-from lrrange.comparison.comparison import Run
-from lrrange.comparison.policies import Policy
+from lrrange.advice.suggestion import Heuristic
+from lrrange.policy import Policy, Run
 from lrrange.protocol.training_step import Driver, TrainingStep
 from lrrange.sweep.plan import SweepPlan
-from lrrange.sweep.sweep import Point, Sweep
+from lrrange.sweep.planned_steps import Point
+from lrrange.sweep.sweep import Sweep
+
+__all__ = [
+    "hookimpl",
+    "hookspec",
+    "lrrange_adapt",
+    "lrrange_advanced",
+    "lrrange_apply",
+    "lrrange_compared",
+    "lrrange_finished",
+    "lrrange_offer_heuristics",
+    "lrrange_schedule",
+    "lrrange_started",
+]
+
 
 hookspec = pluggy.HookspecMarker("lrrange")
 hookimpl = pluggy.HookimplMarker("lrrange")
@@ -23,44 +38,59 @@ hookimpl = pluggy.HookimplMarker("lrrange")
 
 @hookspec(firstresult=True)
 def lrrange_adapt(target: object, options: Mapping[str, Any]) -> TrainingStep | Driver | None:
-    """Make `target` sweepable, or return None if it is not of your kind.
+    """Return a `TrainingStep` or `Driver` for `target`, or None if your plug-in does not handle its type.
 
-    Look at `target` without importing its framework: if the user made one, the framework is in `sys.modules` already.
-    `options` are the keyword arguments of `find_lr` that it does not know itself; `lrrange.protocol.with_options` turns
-    an unknown one into an error that names those there are.
+    Check the type of `target` without importing its framework: if the user has such an object, the framework is in
+    `sys.modules` already. `options` are the keyword arguments of `find_lr` that it does not know itself.
+    `lrrange.protocol.with_options` turns an unknown option into an error that lists the known ones.
     """
 
 
 @hookspec
 def lrrange_offer_heuristics() -> Mapping[str, Heuristic]:  # type: ignore[empty-body]
-    """Heuristics by name: functions of a `Curve` that return a `Suggestion` or a rate, or raise `NoSuggestion`."""
+    """Return the heuristics that your plug-in offers, by name.
+
+    Each is a function of a `Curve`. It returns a `Suggestion` or a rate, or raises `NoSuggestion`.
+    """
 
 
 @hookspec(firstresult=True)
 def lrrange_schedule(optimizer: object, bounds: LRRange, mode: str, options: Mapping[str, Any]) -> object | None:
-    """A scheduler of your framework that cycles `optimizer`'s rate over `bounds`, or None if it is not of your kind."""
+    """Return a scheduler of your framework that cycles the rate of `optimizer` over `bounds`.
+
+    Return None if your plug-in does not handle this optimizer or this mode.
+    """
 
 
 @hookspec(firstresult=True)
 def lrrange_apply(optimizer: object, lr: float, scheduler: object | None) -> Mapping[str, Any] | None:
-    """Set `optimizer` (and the base of `scheduler`) to `lr`; return what was set, by name, or None if not your kind."""
+    """Set `lr` in `optimizer` and in the base rates of `scheduler`, and return the values that were set, by name.
+
+    Return None if your plug-in does not handle this optimizer.
+    """
 
 
 @hookspec
 def lrrange_started(plan: SweepPlan, sweep: Sweep) -> None:
-    """A sweep is about to take its first step."""
+    """Called before the first step of a sweep."""
 
 
 @hookspec
 def lrrange_advanced(point: Point, sweep: Sweep) -> None:
-    """A sweep has taken a step. Slow work here makes every sweep slow."""
+    """Called after each step of a sweep. Slow work here makes every sweep slow."""
 
 
 @hookspec
 def lrrange_finished(sweep: Sweep) -> None:
-    """A sweep is over and everything is restored. `sweep.stop_reason` says how it ended; None means with an error."""
+    """Called when a sweep has ended and everything is restored.
+
+    `sweep.stop_reason` says why it ended. It is None if an error ended it.
+    """
 
 
 @hookspec
 def lrrange_compared(run: Run, policy: Policy) -> None:
-    """A run of a comparison is over. Called where the comparison was asked for, wherever the run was made."""
+    """Called when a run of a comparison has ended, in the process that called `compare`.
+
+    The run itself may have been trained in another process or on another machine.
+    """

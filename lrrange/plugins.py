@@ -1,15 +1,15 @@
-"""Finding plug-ins, and surviving the broken ones."""
+"""The plug-ins of this process: finding them, and setting the broken ones aside."""
 
 import functools
 import importlib.metadata
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 import attrs
 import pluggy
 
 from lrrange import hookspecs
-from lrrange.advice.heuristics import HEURISTICS, Heuristic
+from lrrange.advice.heuristics import HEURISTICS
+from lrrange.advice.suggestion import Heuristic
 from lrrange.errors import BackendNotFound, LRRangeError, OptionError, PluginUnavailable
 
 GROUP = "lrrange"
@@ -17,13 +17,13 @@ GROUP = "lrrange"
 
 @attrs.frozen(kw_only=True, eq=False)
 class Plugin:
-    """A plug-in that was found.
+    """A plug-in that is installed or registered, or one that is set aside because it is broken.
 
     Args:
-        name: as its entry point or `register` calls it.
-        source: the distribution it came with and its version, or `registered`.
-        plugin: the module or object; None if it was set aside.
-        problem: why it was set aside; None if it works.
+        name: name of its entry point, or the one given to `register`.
+        source: its distribution and version, or `registered`.
+        plugin: the module or object; None if it is set aside.
+        problem: why it is set aside; None if it works.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Plugin:
 
     @property
     def hooks(self) -> tuple[str, ...]:
-        """The hooks it implements."""
+        """Names of the hooks that it implements."""
         return tuple(name for name in vars(hookspecs) if name.startswith("lrrange_") and hasattr(self.plugin, name))
 
 
@@ -45,33 +45,35 @@ def register(plugin: object, name: str | None = None) -> None:
 
     Args:
         plugin: a module or object with functions marked by `lrrange.hookimpl`.
-        name: what `backend=` calls it; by default the name it is installed under, or else the module's or class's own.
-            A second plug-in by the same name replaces the first; a second name of the same plug-in, its first.
-    Raises: PluginUnavailable if its hooks are not those of `lrrange.hookspecs`.
+        name: what `backend=` calls it. The default is the name it is installed under, or else the name of the module or
+            class. A second plug-in of the same name replaces the first. A second name for the same plug-in replaces its
+            first name.
+    Raises: PluginUnavailable if its hooks do not match those of `lrrange.hookspecs`.
     """
-    installed_as = next((found.name for found in _installed() if found.plugin is plugin), None)
-    name = name or installed_as or str(getattr(plugin, "__name__", type(plugin).__name__))
-    found = _checked(name, "registered", plugin)
-    if found.problem is not None:
-        raise found.problem
-    for other in [other for other, known in _registered.items() if known.plugin is plugin]:
-        del _registered[other]
-    _registered[name] = found
+    installed_name = next((known.name for known in _installed() if known.plugin is plugin), None)
+    name = name or installed_name or str(getattr(plugin, "__name__", type(plugin).__name__))
+    checked = _checked(name, "registered", plugin)
+    if checked.problem is not None:
+        raise checked.problem
+    for old_name in [old_name for old_name, known in _registered.items() if known.plugin is plugin]:
+        del _registered[old_name]
+    _registered[name] = checked
 
 
 def unregister(name: str) -> None:
-    """Forget a plug-in that `register` made known. Raises: BackendNotFound."""
+    """Remove a plug-in that was added with `register`. Raises: BackendNotFound if none has this name."""
     if name not in _registered:
         raise BackendNotFound(f"no plug-in {name!r} was registered.", name=name)
     del _registered[name]
 
 
 def list_plugins() -> tuple[Plugin, ...]:
-    """Every plug-in there is, those set aside too; registered ones first."""
-    known = [id(found.plugin) for found in _registered.values()]
+    """Return every plug-in, including those that are set aside. Registered ones come first."""
+    registered = tuple(_registered.values())
+    objects = [id(known.plugin) for known in registered]
     return (
-        *_registered.values(),
-        *(found for found in _installed() if found.name not in _registered and id(found.plugin) not in known),
+        *registered,
+        *(known for known in _installed() if known.name not in _registered and id(known.plugin) not in objects),
     )
 
 
@@ -97,7 +99,7 @@ def _checked(name: str, source: str, plugin: object) -> Plugin:
         manager.register(plugin, name)
         manager.check_pending()
     except Exception as error:
-        return _set_aside(name, source, "does not fit lrrange's hooks", error)
+        return _set_aside(name, source, "does not match lrrange's hooks", error)
     return Plugin(name=name, source=source, plugin=plugin)
 
 
@@ -114,10 +116,11 @@ def _empty_manager() -> pluggy.PluginManager:
 
 
 def make_manager(watchers: Iterable[object] = ()) -> pluggy.PluginManager:
-    """A manager with every plug-in that works, and these watchers. Those asked first come first.
+    """Return a manager with every plug-in that works, and these watchers.
 
-    Without watchers it is the same one each time, as long as the plug-ins are: register nothing in it.
-    Raises: OptionError for a watcher whose hooks are not those of `lrrange.hookspecs`.
+    Watchers are called first, then the plug-ins in the order of `list_plugins`. Without watchers, every call returns
+    the same manager until the plug-ins change, so register nothing in it.
+    Raises: OptionError for a watcher whose hooks do not match those of `lrrange.hookspecs`.
     """
     watchers = tuple(watchers)
     if not watchers:
@@ -127,66 +130,45 @@ def make_manager(watchers: Iterable[object] = ()) -> pluggy.PluginManager:
         try:
             manager.register(watcher)
             manager.check_pending()
-        except (pluggy.PluginValidationError, ValueError) as error:  # or it was given twice
-            raise OptionError(f"the watcher {type(watcher).__name__} does not fit lrrange's hooks: {error}") from error
+        except (pluggy.PluginValidationError, ValueError) as error:  # ValueError: the same watcher was given twice
+            raise OptionError(
+                f"the watcher {type(watcher).__name__} does not match lrrange's hooks: {error}"
+            ) from error
     return manager
 
 
 def _manager_of(plugins: Iterable[Plugin]) -> pluggy.PluginManager:
     manager = _empty_manager()
-    for found in reversed(tuple(plugins)):  # pluggy asks the last one registered first
-        if found.plugin is not None:
-            manager.register(found.plugin, found.name)
+    for known in reversed(tuple(plugins)):  # pluggy calls the last one registered first
+        if known.plugin is not None:
+            manager.register(known.plugin, known.name)
     return manager
 
 
-# Looking for hooks in every plug-in takes longer than a step of a small training.
+# Cached, because looking for hooks in every plug-in takes longer than a step of a small training.
 _manager_without_watchers = functools.lru_cache(maxsize=1)(_manager_of)
 
 
-def only(manager: pluggy.PluginManager, hook: str, name: str | None) -> pluggy.HookCaller:
-    """The hook, of the plug-in called `name` alone if one is named.
+def hook_of(manager: pluggy.PluginManager, hook: str, name: str | None) -> pluggy.HookCaller:
+    """Return the caller of a hook: of every plug-in, or only of the one called `name`.
 
-    Raises: BackendNotFound if there is no such plug-in, or the reason it was set aside.
+    Raises: BackendNotFound if there is no such plug-in; the reason if it is set aside.
     """
     if name is None:
         return getattr(manager.hook, hook)  # type: ignore[no-any-return]
-    known = {found.name: found for found in list_plugins()}
-    if name not in known:
-        raise BackendNotFound(f"no plug-in {name!r} is installed; there are {', '.join(known) or 'none'}.", name=name)
-    problem = known[name].problem
+    plugins = {known.name: known for known in list_plugins()}
+    if name not in plugins:
+        installed = ", ".join(plugins) or "none"
+        raise BackendNotFound(f"no plug-in {name!r} is installed. Installed: {installed}.", name=name)
+    problem = plugins[name].problem
     if problem is not None:
         raise problem
     return manager.subset_hook_caller(hook, [plugin for other, plugin in manager.list_name_plugin() if other != name])
 
 
 def heuristics(manager: pluggy.PluginManager) -> dict[str, Heuristic]:
-    """Lrrange's own heuristics and those that plug-ins offer, by name. Plug-ins cannot replace lrrange's own."""
+    """Return lrrange's own heuristics and those of plug-ins, by name. A plug-in cannot replace one of lrrange's own."""
     offered: dict[str, Heuristic] = {}
     for offer in manager.hook.lrrange_offer_heuristics():
         offered.update(offer)
     return {**HEURISTICS, **{name: rule for name, rule in offered.items() if name not in HEURISTICS}}
-
-
-def make_schedule(optimizer: object, bounds: Any, mode: str = "triangular2", **options: Any) -> Any:
-    """A scheduler that cycles `optimizer`'s rate over a range, made by whichever plug-in knows the optimizer.
-
-    Args:
-        optimizer: of any framework that a plug-in knows.
-        bounds: an `LRRange`, or a `RangeTestResult`, of which the range that fits the mode is taken
-            (`lrrange.cyclical.bounds_for`).
-        mode: `"triangular"`, `"triangular2"`, ..., as the plug-in offers.
-        options: the plug-in's own.
-    Raises: OptionError if no plug-in can make one.
-    """
-    from lrrange.cyclical import bounds_for
-
-    bounds = bounds_for(mode, bounds)
-    options_: Mapping[str, Any] = options
-    made = make_manager().hook.lrrange_schedule(optimizer=optimizer, bounds=bounds, mode=mode, options=options_)
-    if made is None:
-        raise OptionError(
-            f"no plug-in makes a {mode!r} scheduler for a {type(optimizer).__name__}. `lrrange plugins` lists them.",
-            mode=mode,
-        )
-    return made

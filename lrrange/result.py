@@ -1,155 +1,37 @@
-"""What a range test found, and where it came from."""
+"""The result of a range test: its advice, and what can be done with it."""
 
 import contextlib
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from lrrange.advice.heuristics import DEFAULT, HEURISTICS, Heuristic, Refusal, Suggestion, ask, known_name
-from lrrange.advice.ranges import DEFAULT_RANGE, RANGE_RULES, LRRange, range_rule
-from lrrange.advice.verdict import Verdict, judge
-from lrrange.errors import LRRangeError, RatesTooFarApart, StillFalls, TargetError, UnknownName
-from lrrange.finder.trials import Confirmation
-from lrrange.sweep.curve import Curve
-from lrrange.sweep.plan import SweepPlan
-from lrrange.sweep.sweep import StopReason
+from lrrange.advice.advice import Advice
+from lrrange.errors import LRRangeError, NoSuggestion
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-
-# Refusals that speak of the sweep and not of a heuristic.
-_UNFIT_SWEEP = (StillFalls.__name__, RatesTooFarApart.__name__)
+_KIND = "result"
 
 
 @attrs.frozen(kw_only=True)
-class Provenance:
-    """Where a result came from.
-
-    Args:
-        backend: name of the plug-in that ran the sweep.
-        versions: version by package.
-        seed: as given to `find_lr`; None if none was.
-        steps_run: steps the sweep took.
-        wall_time: seconds from the first step until everything was restored.
-        details: what the backend reports besides, such as `skipped_steps`.
-    """
-
-    backend: str
-    versions: dict[str, str] = attrs.field(factory=dict)
-    seed: int | None = None
-    steps_run: int = 0
-    wall_time: float = 0.0
-    details: dict[str, Any] = attrs.field(factory=dict)
-
-
-@attrs.frozen(kw_only=True)
-class RangeTestResult:
-    """A finished range test.
+class RangeTestResult(Advice):
+    """A finished range test, to apply, save, plot and print. Its fields are those of `Advice`.
 
     Args:
         plan: the rates that were to be swept.
-        curve: the rates that were, with raw and smoothed losses.
+        curve: the rates that were swept, with raw and smoothed losses.
         stop_reason: why the sweep ended.
-        answers: every heuristic's suggestion, or its refusal with the reason.
-        heuristic: the name of the heuristic the user asked for; None if the choice was lrrange's.
-        ranges: every range rule's range; empty if the curve has none.
-        sweeps: the single curves, if the test was repeated; `curve` is then their median.
-        confirmation: what the short runs around the answer said, if they were asked for.
-        provenance: where it came from.
+        answers: the suggestion of every heuristic, or its refusal with the reason.
+        heuristic: name of the heuristic that the user chose; None if lrrange chose.
+        ranges: the range of every range rule; empty if the curve has none.
+        sweeps: the single curves of a repeated test, whose median `curve` is; empty otherwise.
+        confirmation: result of the short runs around the answer; None without them.
+        provenance: where the result came from.
     """
-
-    plan: SweepPlan
-    curve: Curve
-    stop_reason: StopReason
-    answers: tuple[Suggestion | Refusal, ...]
-    heuristic: str | None = None
-    ranges: tuple[LRRange, ...] = ()
-    sweeps: tuple[Curve, ...] = ()
-    confirmation: Confirmation | None = None
-    provenance: Provenance
-
-    @property
-    def chosen(self) -> Suggestion | Refusal:
-        """The answer of the heuristic asked for; if none was, the first that answers, the default one before others.
-
-        A heuristic that was asked for and refuses is not replaced by another, nor is the default one where it says that
-        the sweep ended too soon or was too coarse: the others would answer, from the edge of what was measured.
-        """
-        ordered = sorted(self.answers, key=lambda answer: answer.heuristic != (self.heuristic or DEFAULT))
-        first = ordered[0]
-        if self.heuristic is not None or (isinstance(first, Refusal) and first.kind in _UNFIT_SWEEP):
-            return first
-        return next((answer for answer in ordered if isinstance(answer, Suggestion)), ordered[0])
-
-    @property
-    def lr(self) -> float:
-        """The suggested rate. Raises: the reason, a `NoSuggestion`, if the heuristic (or every heuristic) refused."""
-        return self._suggestion.lr if self.confirmation is None else self.confirmation.lr
-
-    @property
-    def low(self) -> float:
-        """Lower end of the interval in which the rate lies. Raises: as `lr` does."""
-        return self._interval[0]
-
-    @property
-    def high(self) -> float:
-        """Upper end of the interval in which the rate lies. Raises: as `lr` does."""
-        return self._interval[1]
-
-    @property
-    def verdict(self) -> Verdict:
-        """Whether the answer is confident, and if not, why. Raises: as `lr` does."""
-        chosen = self._suggestion
-        if self.confirmation is not None:
-            return self.confirmation.verdict
-        return judge(chosen, self.answers, self.curve, self.plan, self.stop_reason)
-
-    @property
-    def _suggestion(self) -> Suggestion:
-        chosen = self.chosen
-        if isinstance(chosen, Refusal):
-            raise chosen.error
-        return chosen
-
-    @property
-    def _interval(self) -> tuple[float, float]:
-        if self.confirmation is not None:
-            return self.confirmation.low, self.confirmation.high
-        chosen = self._suggestion
-        return chosen.low or chosen.lr, chosen.high or chosen.lr
-
-    @property
-    def range(self) -> LRRange:
-        """The range by the default rule. Raises: the reason, a `NoSuggestion`, if the curve has none.
-
-        Its `max_lr` is for the peak of a one-cycle; `range_by("smith")` is what the paper reads.
-        """
-        bounds = self.range_by(DEFAULT_RANGE)
-        return bounds if self.confirmation is None else self.confirmation.range(bounds.base_lr)
-
-    def range_by(self, rule: str) -> LRRange:
-        """The range by a rule of that name: `"midway"`, `"smith"`, `"max/3"`, `"max/4"`, `"max/10"` or `"max/20"`.
-
-        Raises: UnknownName, or the reason, a `NoSuggestion`, if the curve has no range.
-        """
-        read_anew = range_rule(rule)
-        for bounds in self.ranges:
-            if bounds.rule == rule:
-                return bounds
-        return read_anew(self.curve)  # raises why not: it is a pure function of the curve
-
-    def with_heuristic(
-        self, heuristic: str | Heuristic | None, heuristics: Mapping[str, Heuristic] = HEURISTICS
-    ) -> "RangeTestResult":
-        """The same test, answered anew with this heuristic as the chosen one.
-
-        A confirmation was of another answer, and is left out. Raises: UnknownName.
-        """
-        name, heuristics = choose(heuristic, heuristics)
-        return attrs.evolve(self, heuristic=name, confirmation=None, **read(self.curve, heuristics, self.sweeps))
 
     def apply(
         self, optimizer: object, *, scheduler: object | None = None, lr: float | None = None
@@ -158,29 +40,20 @@ class RangeTestResult:
 
         Args:
             optimizer: of any framework that a plug-in knows.
-            scheduler: an attached LR scheduler, whose base rates then follow and whose shape stays.
+            scheduler: an attached LR scheduler. Its base rates follow, and its shape stays.
             lr: another rate, such as `result.range.max_lr`.
         Returns: what was set, by name.
-        Raises: the reason if there is no suggestion; TargetError if no plug-in knows the optimizer.
+        Raises: the `NoSuggestion` with the reason, if there is no rate; TargetError if no plug-in knows the optimizer.
         """
-        from lrrange.plugins import make_manager
+        from lrrange.optimizers import set_rate
 
-        rate = self.lr if lr is None else lr
-        applied: Mapping[str, Any] | None = make_manager().hook.lrrange_apply(
-            optimizer=optimizer, lr=rate, scheduler=scheduler
-        )
-        if applied is None:
-            raise TargetError(
-                f"no plug-in can set the rate of a {type(optimizer).__name__}. `lrrange plugins` lists them.",
-                lr=rate,
-            )
-        return applied
+        return set_rate(optimizer, self.lr if lr is None else lr, scheduler)
 
     def save(self, path: str | Path) -> None:
         """Write the result as JSON, all of it or nothing. Raises: SaveError. `lrrange.load` reads it."""
-        from lrrange.storage.documents import save
+        from lrrange.storage.atomic import write_atomically
 
-        save(self, path)
+        write_atomically(dumps(self).encode(), path, "the result")
 
     def plot(self, ax: "Axes | None" = None) -> "Axes":
         """Draw raw and smoothed loss against the rate, with the suggestions and the range.
@@ -200,44 +73,36 @@ class RangeTestResult:
         return as_rich(self)
 
     def _repr_html_(self) -> str:
-        from lrrange.report.table import as_html
+        from lrrange.report.html import as_html
 
-        return as_html(self)
+        return as_html(self.__rich__())
 
 
-def choose(
-    heuristic: str | Heuristic | None, heuristics: Mapping[str, Heuristic]
-) -> tuple[str | None, Mapping[str, Heuristic]]:
-    """The chosen heuristic's name, and all heuristics, a function of the user's own among them.
+def dumps(result: RangeTestResult) -> str:
+    """Return `result` as the JSON document that `RangeTestResult.save` writes."""
+    from lrrange.storage.documents import to_document, to_json
 
-    Raises: UnknownName.
+    document = to_document(result, kind=_KIND, answer=to_json(_answer(result)))
+    return json.dumps(document, allow_nan=False, indent=1) + "\n"
+
+
+def load(path: str | Path) -> RangeTestResult:
+    """Read a result that `RangeTestResult.save` wrote.
+
+    Raises: LoadError if the file is no such result, or has a schema that only a later lrrange knows; OSError if it
+        cannot be read.
     """
-    if heuristic is None:
-        return None, heuristics
-    if isinstance(heuristic, str):
-        return known_name(heuristic, heuristics), heuristics
-    if not callable(heuristic):
-        raise UnknownName(
-            f"heuristic={heuristic!r} is neither a name nor a function of a curve. There are {', '.join(heuristics)}.",
-            name=heuristic,
-        )
-    name = getattr(heuristic, "__name__", type(heuristic).__name__)
-    return name, {**heuristics, name: heuristic}
+    from lrrange.storage.documents import from_document
+
+    return from_document(Path(path).read_bytes(), path, kind=_KIND, of=RangeTestResult)
 
 
-def read(curve: Curve, heuristics: Mapping[str, Heuristic], sweeps: Sequence[Curve] = ()) -> dict[str, Any]:
-    """The fields of a result that are read from its curve: `answers` and `ranges`.
-
-    Args:
-        curve: to read.
-        heuristics: to ask, by name.
-        sweeps: the single curves of a repeated test; each answer's interval spans what they say.
-    """
-    ranges = []
-    for rule in RANGE_RULES.values():
-        with contextlib.suppress(LRRangeError):  # `RangeTestResult.range_by` raises the reason
-            ranges.append(rule(curve))
-    return {
-        "answers": tuple(ask(name, heuristic, curve, sweeps) for name, heuristic in heuristics.items()),
-        "ranges": tuple(ranges),
-    }
+def _answer(result: RangeTestResult) -> dict[str, Any]:
+    """Return what most readers of the file look for. All of it follows from the rest, and `load` does not read it."""
+    try:
+        answer = {"lr": result.lr, "low": result.low, "high": result.high, "verdict": str(result.verdict)}
+    except NoSuggestion as refusal:
+        return {"refused": str(refusal)}
+    with contextlib.suppress(LRRangeError):  # some curves have a rate and no range
+        answer |= {"base_lr": result.range.base_lr, "max_lr": result.range.max_lr}
+    return answer

@@ -1,6 +1,6 @@
-"""The contract that every backend must keep: after a sweep, nothing shows that there was one.
+"""The contract for backends: after a sweep, nothing shows that it took place.
 
-A plug-in's author runs it on theirs, in any test framework:
+Run its checks on your backend, in any test framework:
 
     import pytest
     from lrrange import testing
@@ -9,8 +9,8 @@ A plug-in's author runs it on theirs, in any test framework:
     def test_the_backend_keeps_the_contract(check):
         check(make_rig)
 
-where `make_rig()` makes a small training from nothing, the same one at each call, and says how to sweep, observe and
-train it. A check that fails raises AssertionError.
+`make_rig()` returns a new `Rig`: a small training, the same at every call, and how to sweep, observe and train it. A
+check that fails raises AssertionError.
 """
 
 import math
@@ -23,21 +23,37 @@ from lrrange.errors import LRRangeError
 from lrrange.finder.range_test import find_lr
 from lrrange.hookspecs import hookimpl
 from lrrange.result import RangeTestResult
-from lrrange.sweep.sweep import Point, StopReason, Sweep
+from lrrange.sweep.planned_steps import Point, StopReason
+from lrrange.sweep.sweep import Sweep
+
+__all__ = [
+    "CHECKS",
+    "MakeRig",
+    "Rig",
+    "check_a_second_sweep_gives_the_same_curve",
+    "check_an_unknown_option_is_refused_before_the_first_step",
+    "check_backend",
+    "check_state_is_back_after_a_sweep",
+    "check_state_is_back_after_an_error",
+    "check_state_is_back_after_ctrl_c",
+    "check_state_is_back_after_training_has_begun",
+    "check_training_after_a_sweep_equals_training_without_one",
+    "check_training_changes_what_is_observed",
+]
 
 
 @attrs.frozen(kw_only=True)
 class Rig:
-    """One small training, new and always the same.
+    """A small training that the checks can sweep, observe and train.
 
     Args:
-        target: what `find_lr` is given.
-        options: the backend's options for it.
-        observe: everything a sweep could have changed, as values that compare by `==`, bit for bit (bytes, numbers,
-            containers of these): parameters, optimizer state, modes, random states.
-        train: take this many ordinary training steps and return their losses. The first ones after `make_rig()` must
-            be reproducible.
-        sweep: arguments of `find_lr` such as `start_lr` and `end_lr`, if the usual ones do not fit.
+        target: the target for `find_lr`.
+        options: options of the backend.
+        observe: returns everything that a sweep could change: parameters, optimizer state, modes, random states. The
+            values must compare by `==`, bit for bit: bytes, numbers, and containers of these.
+        train: takes this many ordinary training steps and returns their losses. After `make_rig()`, the first steps
+            must be reproducible.
+        sweep: arguments of `find_lr`, such as `start_lr` and `end_lr`, where the defaults do not fit.
     """
 
     target: object
@@ -47,7 +63,7 @@ class Rig:
     sweep: Mapping[str, Any] = attrs.field(factory=dict)
 
     def find(self, *watchers: object, **changes: Any) -> RangeTestResult:
-        """Run a sweep of 20 steps on it."""
+        """Run a range test on the target, of 20 steps by default."""
         arguments = {"num_steps": 20, **self.sweep, **changes}
         return find_lr(self.target, watchers=watchers, **arguments, **self.options)
 
@@ -56,7 +72,7 @@ MakeRig = Callable[[], Rig]
 
 
 class _Raises:
-    """A watcher that raises at one step of the sweep."""
+    """A watcher that raises an error at one step of the sweep."""
 
     def __init__(self, error: BaseException, step: int) -> None:
         self.error = error
@@ -65,26 +81,26 @@ class _Raises:
 
     @hookimpl
     def lrrange_advanced(self, point: Point) -> None:
-        """Raise."""
+        """Raise the error at its step."""
         if point.step == self.step:
             raise self.error
 
     @hookimpl
     def lrrange_finished(self, sweep: Sweep) -> None:
-        """Note how the sweep ended."""
+        """Record why the sweep ended."""
         self.reason = sweep.stop_reason
 
 
 def _check_same(before: Any, after: Any, path: str = "state") -> None:
-    """Raise AssertionError, saying where, if two observations differ."""
+    """Raise AssertionError if two observations differ. The message says where."""
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         if before.keys() != after.keys():
-            raise AssertionError(f"{path} has keys {sorted(map(str, after))}, and had {sorted(map(str, before))}")
+            raise AssertionError(f"{path} has keys {sorted(map(str, after))}; it had {sorted(map(str, before))}")
         for key in before:
             _check_same(before[key], after[key], f"{path}[{key!r}]")
     elif isinstance(before, (list, tuple)) and isinstance(after, (list, tuple)) and len(before) == len(after):
-        for index, (was, now) in enumerate(zip(before, after, strict=True)):
-            _check_same(was, now, f"{path}[{index}]")
+        for index, (item_before, item_after) in enumerate(zip(before, after, strict=True)):
+            _check_same(item_before, item_after, f"{path}[{index}]")
     elif type(before) is not type(after) or (before != after and not _both_nan(before, after)):
         raise AssertionError(f"the sweep changed {path} from {before!r:.80} to {after!r:.80}")
 
@@ -94,7 +110,7 @@ def _both_nan(before: Any, after: Any) -> bool:
 
 
 def check_training_changes_what_is_observed(make_rig: MakeRig) -> None:
-    """A contract on a rig that observes nothing would prove nothing."""
+    """Check that `observe` sees what training changes. Otherwise the other checks would prove nothing."""
     rig = make_rig()
     before = rig.observe()
     rig.train(2)
@@ -102,11 +118,11 @@ def check_training_changes_what_is_observed(make_rig: MakeRig) -> None:
         _check_same(before, rig.observe())
     except AssertionError:
         return
-    raise AssertionError("two training steps change nothing that observe() sees, so it cannot show a restore")
+    raise AssertionError("two training steps change nothing that observe() returns, so it cannot prove a restore")
 
 
 def check_state_is_back_after_a_sweep(make_rig: MakeRig) -> None:
-    """Everything is as it was, and the sweep did take its steps."""
+    """Check that a sweep takes its steps and leaves everything as it was."""
     rig = make_rig()
     before = rig.observe()
     result = rig.find()
@@ -116,7 +132,7 @@ def check_state_is_back_after_a_sweep(make_rig: MakeRig) -> None:
 
 
 def check_state_is_back_after_training_has_begun(make_rig: MakeRig) -> None:
-    """As above, with an optimizer that has state and gradients that are there."""
+    """Check the same in the middle of a training, where the optimizer has state and the parameters have gradients."""
     rig = make_rig()
     rig.train(3)
     before = rig.observe()
@@ -125,19 +141,20 @@ def check_state_is_back_after_training_has_begun(make_rig: MakeRig) -> None:
 
 
 def check_state_is_back_after_an_error(make_rig: MakeRig) -> None:
-    """An error in the middle passes through, unchanged, and everything is as it was."""
+    """Check that an error during the sweep passes through unchanged and leaves everything as it was."""
     for step in (0, 5):
-        _interrupted(make_rig, RuntimeError("raised on purpose"), step)
+        _raise_in_sweep(make_rig, RuntimeError("raised on purpose"), step)
 
 
 def check_state_is_back_after_ctrl_c(make_rig: MakeRig) -> None:
-    """Ctrl-C passes through, everything is as it was, and watchers hear that the sweep was interrupted."""
-    watcher = _interrupted(make_rig, KeyboardInterrupt(), 5)
+    """Check that Ctrl-C passes through, leaves everything as it was, and ends the sweep as INTERRUPTED."""
+    watcher = _raise_in_sweep(make_rig, KeyboardInterrupt(), 5)
     if watcher.reason is not StopReason.INTERRUPTED:
         raise AssertionError(f"after Ctrl-C the sweep's stop reason is {watcher.reason}, not INTERRUPTED")
 
 
-def _interrupted(make_rig: MakeRig, error: BaseException, step: int) -> _Raises:
+def _raise_in_sweep(make_rig: MakeRig, error: BaseException, step: int) -> _Raises:
+    """Raise this error at this step of a sweep, and check that it passes through and leaves everything as it was."""
     rig = make_rig()
     before = rig.observe()
     watcher = _Raises(error, step)
@@ -153,7 +170,7 @@ def _interrupted(make_rig: MakeRig, error: BaseException, step: int) -> _Raises:
 
 
 def check_a_second_sweep_gives_the_same_curve(make_rig: MakeRig) -> None:
-    """The first sweep leaves nothing behind that the second could see."""
+    """Check that a second sweep gives the same curve as the first."""
     rig = make_rig()
     first, second = rig.find(), rig.find()
     _check_same(first.curve.lr, second.curve.lr, "curve.lr")
@@ -161,15 +178,18 @@ def check_a_second_sweep_gives_the_same_curve(make_rig: MakeRig) -> None:
 
 
 def check_training_after_a_sweep_equals_training_without_one(make_rig: MakeRig) -> None:
-    """The strongest form: 20 steps give the same losses to the last bit, with and without a sweep before them."""
-    without = make_rig().train(20)
+    """Check that 20 training steps give the same losses, to the last bit, with and without a sweep before them.
+
+    This is the strongest check: it also sees changes that `observe` does not.
+    """
+    losses = make_rig().train(20)
     rig = make_rig()
     rig.find()
-    _check_same(without, rig.train(20), "losses")
+    _check_same(losses, rig.train(20), "losses")
 
 
 def check_an_unknown_option_is_refused_before_the_first_step(make_rig: MakeRig) -> None:
-    """A misspelt option is an error that names it, not ignored."""
+    """Check that a misspelt option raises an error that names it, before the first step."""
     rig = make_rig()
     before = rig.observe()
     try:
@@ -178,7 +198,7 @@ def check_an_unknown_option_is_refused_before_the_first_step(make_rig: MakeRig) 
         if "an_option_nobody_has" not in str(error):
             raise AssertionError(f"the error does not name the option: {error}") from error
     else:
-        raise AssertionError("the backend took an option that does not exist")
+        raise AssertionError("the backend accepted an option that does not exist")
     _check_same(before, rig.observe())
 
 
@@ -195,6 +215,6 @@ CHECKS: tuple[Callable[[MakeRig], None], ...] = (
 
 
 def check_backend(make_rig: MakeRig) -> None:
-    """Every check of the contract, one after the other."""
+    """Run every check of the contract. Raises: AssertionError at the first that fails."""
     for check in CHECKS:
         check(make_rig)

@@ -1,1 +1,1 @@
-"""Comparisons of schedules on real data, and the factory of one of them."""
+"""Comparisons of schedules on real data: their results, and the factory for one of them."""

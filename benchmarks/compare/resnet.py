@@ -1,6 +1,6 @@
 """A small ResNet with SGD, as in Smith's paper, on MNIST: a factory for `lrrange compare`.
 
-MNIST_ROOT is the folder where torchvision finds the images; the first 4,000 are trained on, shrunk to 14 by 14.
+MNIST_ROOT is the folder where torchvision finds the images. The first 4,000, shrunk to 14 by 14, are trained on.
 """
 
 import os
@@ -16,7 +16,7 @@ TRAINED_ON = 4000
 
 
 class Block(nn.Module):
-    """Two convolutions beside a shortcut: He et al., "Deep Residual Learning for Image Recognition", 2016, figure 2."""
+    """Two convolutions with a shortcut: He et al., "Deep Residual Learning for Image Recognition", 2016, figure 2."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -28,13 +28,13 @@ class Block(nn.Module):
             self.shortcut = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Add what the convolutions make of it."""
+        """Add the output of the convolutions to the shortcut."""
         inner = self.second_norm(self.second(F.relu(self.first_norm(self.first(x)))))
         return F.relu(inner + self.shortcut(x))
 
 
 def resnet() -> nn.Sequential:
-    """Three stages of one block each, after one convolution."""
+    """Return one convolution and three stages of one block each."""
     inputs = (WIDTHS[0], *WIDTHS)
     return nn.Sequential(
         nn.Conv2d(1, WIDTHS[0], 3, padding=1, bias=False),
@@ -48,7 +48,7 @@ def resnet() -> nn.Sequential:
 
 
 def images(train: bool) -> TensorDataset:
-    """All images at once."""
+    """Return all images as tensors, shrunk and standardised."""
     data = MNIST(os.environ.get("MNIST_ROOT", "data"), train=train, download=True)
     small = F.avg_pool2d(data.data.unsqueeze(1) / 255, 2)
     count = TRAINED_ON if train else len(small)
@@ -56,7 +56,7 @@ def images(train: bool) -> TensorDataset:
 
 
 def make(seed: int = 0):
-    """Momentum and weight decay are those of the paper."""
+    """Return a model and its options for `lrrange.find_lr`, with the momentum and weight decay of the paper."""
     torch.manual_seed(seed)
     model = resnet()
     order = torch.Generator().manual_seed(seed)

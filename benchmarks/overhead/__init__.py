@@ -1,1 +1,1 @@
-"""What a sweep costs on top of its training steps: time, memory, files, imports; lrrange beside its peers."""
+"""The cost of a sweep on top of its training steps: time, memory, files and imports, for lrrange and other finders."""

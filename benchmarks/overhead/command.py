@@ -1,4 +1,4 @@
-"""What a sweep costs on top of its training steps."""
+"""Measure what a sweep costs on top of its training steps."""
 
 import json
 import time
@@ -9,20 +9,21 @@ from typing import Any
 import click
 import torch
 
-from benchmarks.overhead import growth as growing
-from benchmarks.overhead import page as pages
+from benchmarks.overhead.growth import AXES, measure_growth
 from benchmarks.overhead.imports import measure_imports
 from benchmarks.overhead.many_sweeps import COUNTS, measure_together
-from benchmarks.overhead.memory import measure_memory, one_run
+from benchmarks.overhead.memory import measure_memory, measure_run
+from benchmarks.overhead.page import PAGE, write_page
 from benchmarks.overhead.records import RESULTS, write
-from benchmarks.overhead.timing import measure_time, summary
-from benchmarks.overhead.variants.registry import BASELINE, VARIANTS
+from benchmarks.overhead.timing import measure_time, medians_line
+from benchmarks.overhead.variants.registry import BASELINE, VARIANTS, VERIFYING
 from benchmarks.overhead.workloads import WORKLOADS
 
 _results = click.option(
-    "--results", type=click.Path(path_type=Path), default=RESULTS, help="Where measurements are kept."
+    "--results", type=click.Path(path_type=Path), default=RESULTS, help="The folder of measurements."
 )
 _workloads = click.option("--workload", "workloads", multiple=True, type=click.Choice(list(WORKLOADS)))
+_steps = click.option("--steps", type=click.IntRange(min=3), default=100, show_default=True)
 _variants = click.option("--variant", "variants", multiple=True, type=click.Choice(list(VARIANTS)))
 
 
@@ -32,7 +33,7 @@ def _repetitions(default: int) -> Callable[[Any], Any]:
 
 @click.group(help=__doc__)
 def main() -> None:
-    """One thread for all of it."""
+    """Run every measurement on one thread."""
     torch.set_num_threads(1)
 
 
@@ -44,15 +45,28 @@ def _with_baseline(variants: tuple[str, ...]) -> list[str]:
 @_workloads
 @_variants
 @_repetitions(15)
-@click.option("--steps", type=click.IntRange(min=3), default=100, show_default=True)
+@_steps
 @_results
 def time_(workloads: tuple[str, ...], variants: tuple[str, ...], repetitions: int, steps: int, results: Path) -> None:
-    """Wall time over the bare loop's, interleaved. Needs a quiet machine."""
+    """Measure wall time against the bare loop, in alternating order. Run it on an idle machine."""
     for workload in workloads or WORKLOADS:
         began = time.perf_counter()
         record = measure_time(workload, _with_baseline(variants), repetitions, steps)
         write(results, f"time-{workload}", record)
-        click.echo(f"{summary(workload, record)} in {time.perf_counter() - began:.0f} s")
+        click.echo(f"{medians_line(workload, record)} in {time.perf_counter() - began:.0f} s")
+
+
+@main.command()
+@_workloads
+@_repetitions(15)
+@_steps
+@_results
+def verify(workloads: tuple[str, ...], repetitions: int, steps: int, results: Path) -> None:
+    """Measure what `verify_restore=True` adds to a sweep, against the bare loop. Run it on an idle machine."""
+    for workload in workloads or WORKLOADS:
+        record = measure_time(workload, _with_baseline(VERIFYING), repetitions, steps)
+        write(results, f"verify-{workload}", record)
+        click.echo(medians_line(workload, record))
 
 
 @main.command()
@@ -61,7 +75,7 @@ def time_(workloads: tuple[str, ...], variants: tuple[str, ...], repetitions: in
 @_repetitions(3)
 @_results
 def memory(workloads: tuple[str, ...], variants: tuple[str, ...], repetitions: int, results: Path) -> None:
-    """Peak memory over the bare loop's, and bytes written. Linux only."""
+    """Measure peak memory against the bare loop, and bytes written. Linux only."""
     for workload in workloads or WORKLOADS:
         record = measure_memory(workload, _with_baseline(variants), repetitions)
         write(results, f"memory-{workload}", record)
@@ -73,7 +87,7 @@ def memory(workloads: tuple[str, ...], variants: tuple[str, ...], repetitions: i
 @_repetitions(15)
 @_results
 def imports(repetitions: int, results: Path) -> None:
-    """Import times, in units of `import torch`."""
+    """Measure import times, in units of `import torch`."""
     record = measure_imports(repetitions)
     write(results, "imports", record)
     medians = {name: round(ratio["median"], 3) for name, ratio in record["in_imports_of_torch"].items()}
@@ -81,14 +95,14 @@ def imports(repetitions: int, results: Path) -> None:
 
 
 @main.command()
-@click.option("--axis", "axes", multiple=True, type=click.Choice(list(growing.AXES)))
-@click.option("--largest", type=float, default=float("inf"), help="No larger sizes than this.")
+@click.option("--axis", "axes", multiple=True, type=click.Choice(list(AXES)))
+@click.option("--largest", type=float, default=float("inf"), help="The largest size to measure.")
 @_repetitions(7)
 @_results
 def growth(axes: tuple[str, ...], largest: float, repetitions: int, results: Path) -> None:
-    """How the cost of lrrange's sweep grows with steps, parameters and param groups."""
-    for axis in axes or growing.AXES:
-        record = growing.measure_growth(axis, repetitions, largest)
+    """Measure how the cost of a sweep grows with its steps, the parameters and the param groups."""
+    for axis in axes or AXES:
+        record = measure_growth(axis, repetitions, largest)
         write(results, f"growth-{axis}", record)
         medians = {point["size"]: round(point["ratio"]["median"], 3) for point in record["points"]}
         click.echo(f"{axis} {json.dumps(medians)}")
@@ -96,11 +110,17 @@ def growth(axes: tuple[str, ...], largest: float, repetitions: int, results: Pat
 
 @main.command()
 @_workloads
-@click.option("--count", "counts", multiple=True, type=click.IntRange(min=2), help="Of sweeps in a grid.")
+@click.option(
+    "--count",
+    "counts",
+    multiple=True,
+    type=click.IntRange(min=2),
+    help="Sweeps in a grid. May be repeated.",
+)
 @_repetitions(5)
 @_results
 def together(workloads: tuple[str, ...], counts: tuple[int, ...], repetitions: int, results: Path) -> None:
-    """Sweeps of a grid taken together over the same one after another; on a GPU where there is one."""
+    """Measure the sweeps of a grid, run together and one by one. On a GPU if there is one."""
     for workload in workloads or ("tiny", "lenet", "transformer"):
         record = measure_together(workload, counts or COUNTS, repetitions)
         name = f"together-{record['machine']['device']}-{workload}"
@@ -109,16 +129,16 @@ def together(workloads: tuple[str, ...], counts: tuple[int, ...], repetitions: i
 
 
 @main.command()
-@click.option("--page", type=click.Path(path_type=Path), default=pages.PAGE, help="The page to fill.")
+@click.option("--page", type=click.Path(path_type=Path), default=PAGE, help="The page to fill.")
 @_results
 def table(page: Path, results: Path) -> None:
     """Fill the tables and the plot of docs/overhead.md from the measurements."""
-    pages.fill(page, results)
+    write_page(results, page)
 
 
 @main.command(hidden=True)
 @click.argument("workload", type=click.Choice(list(WORKLOADS)))
 @click.argument("variant", type=click.Choice(list(VARIANTS)))
 def child(workload: str, variant: str) -> None:
-    """One run in a process of its own, for `memory`."""
-    click.echo(json.dumps(one_run(workload, variant)))
+    """Measure the memory of one run, in a process of its own. `memory` calls it."""
+    click.echo(json.dumps(measure_run(workload, variant)))

@@ -1,4 +1,4 @@
-"""What an import takes, in units of `import torch`."""
+"""Measure the time of imports, in units of `import torch`."""
 
 import subprocess
 import sys
@@ -21,7 +21,10 @@ IMPORTS = {
 
 
 def measure_imports(repetitions: int) -> Record:
-    """Each in a fresh interpreter, in turn, files in the cache; the interpreter's own start is taken off."""
+    """Time every import in a fresh interpreter, in turn, and return the ratios to `import torch`.
+
+    The files are in the cache by then. The interpreter's own start is subtracted.
+    """
     failed = {name: error for name, code in IMPORTS.items() if (error := _error_of(code)) is not None}
     names = [name for name in IMPORTS if name not in failed]
     times: dict[str, list[float]] = {name: [] for name in names}
@@ -51,10 +54,10 @@ def measure_imports(repetitions: int) -> Record:
 
 
 def _run(code: str) -> str:
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    return done.stdout.strip().rpartition("\n")[2]
+    process = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    return process.stdout.strip().rpartition("\n")[2]
 
 
 def _error_of(code: str) -> str | None:
-    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
-    return done.stderr.strip().splitlines()[-1] if done.returncode else None
+    process = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    return process.stderr.strip().splitlines()[-1] if process.returncode else None

@@ -1,4 +1,4 @@
-"""Peak memory over the bare loop's, and bytes written: a fresh process each, on Linux."""
+"""Measure peak memory, compared with the bare loop, and bytes written. Each run has a fresh process. Linux only."""
 
 import gc
 import json
@@ -8,22 +8,25 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.overhead.records import Record, machine, quiet, spread
+from benchmarks.overhead.records import Record, machine, silence, spread
 from benchmarks.overhead.variants.registry import BASELINE, VARIANTS
 from benchmarks.overhead.workloads import build
 
-# Enough to see a snapshot, the steps' own memory and a restore.
+# Enough to include a snapshot, the memory of the steps themselves, and a restore.
 STEPS = 12
 
 _MIB = 2**20
 
 
 def measure_memory(workload: str, variants: Sequence[str], repetitions: int) -> Record:
-    """The largest resident size during a sweep, over that just before, and less than that the bare loop's."""
+    """Run every variant in fresh processes, and return how much more memory each takes than the bare loop.
+
+    A run takes its peak resident memory less the resident memory just before it.
+    """
     runs: dict[str, list[Record]] = {name: [] for name in variants}
     for _ in range(repetitions):
         for name in variants:
-            runs[name].append(_in_a_process(workload, name))
+            runs[name].append(_run_in_process(workload, name))
     failed = {name: run["error"] for name, rows in runs.items() for run in rows[:1] if "error" in run}
     bare = statistics.median(run["rise"] for run in runs[BASELINE])
     size, changed = runs[BASELINE][0]["parameters"], runs[BASELINE][0]["trained"]
@@ -49,22 +52,25 @@ def measure_memory(workload: str, variants: Sequence[str], repetitions: int) -> 
     }
 
 
-def _in_a_process(workload: str, variant: str) -> Record:
+def _run_in_process(workload: str, variant: str) -> Record:
     command = [sys.executable, "-m", "benchmarks.overhead", "child", workload, variant]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        return {"error": done.stderr.strip().splitlines()[-1]}
-    return json.loads(done.stdout.strip().splitlines()[-1])
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    if process.returncode:
+        return {"error": process.stderr.strip().splitlines()[-1]}
+    return json.loads(process.stdout.strip().splitlines()[-1])
 
 
-def one_run(workload: str, variant: str, steps: int = STEPS) -> Record:
-    """What one run takes, in bytes, in a process that does nothing else."""
-    with quiet():
-        VARIANTS[variant](build("tiny", steps))()  # late imports and first-call buffers
+def measure_run(workload: str, variant: str, steps: int = STEPS) -> Record:
+    """Run a variant once, and return in bytes how far memory rose and how much was written.
+
+    The process must do nothing else.
+    """
+    with silence():
+        VARIANTS[variant](build("tiny", steps))()  # not measured: late imports and buffers of first calls
         job = build(workload, steps)
         run = VARIANTS[variant](job)
         gc.collect()
-        Path("/proc/self/clear_refs").write_text("5")  # sets the high-water mark to the present size
+        Path("/proc/self/clear_refs").write_text("5")  # resets the peak to the present size
         resident, written = _status("VmRSS"), _written()
         run()
         peak, written = _status("VmHWM"), _written() - written

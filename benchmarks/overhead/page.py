@@ -1,36 +1,32 @@
-"""`docs/overhead.md`: prose by hand, and between its markers what the records say."""
+"""Write `docs/overhead.md`: its tables between the markers, and its plot beside it."""
 
-import re
 from pathlib import Path
 
 from benchmarks.overhead.growth import AXES
 from benchmarks.overhead.records import read
 from benchmarks.overhead.tables import TABLES
+from benchmarks.pages import fill
 
 PAGE = Path(__file__).parents[2] / "docs" / "overhead.md"
 PLOT = Path("images", "overhead-growth.svg")
 
 
-def fill(page: Path, results: Path) -> None:
-    """Put every table of the page between its markers, and draw the plot beside it."""
-    text = page.read_text(encoding="utf-8")
-    for name, table in TABLES.items():
-        begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
-        new = f"{begin}\n\n{table(results)}\n\n{end}"
-        text = re.sub(f"{begin}.*?{end}", lambda _, new=new: new, text, flags=re.DOTALL)  # type: ignore[misc]
-    page.write_text(text, encoding="utf-8")
+def write_page(results: Path, page: Path = PAGE) -> None:
+    """Fill the page's tables from the records, and draw its plot. Raises: ValueError if a marker is missing."""
+    parts = {name: make(results) for name, make in TABLES.items()}
+    page.write_text(fill(page.read_text(encoding="utf-8"), parts), encoding="utf-8")
     draw_growth(results, page.parent / PLOT)
 
 
 def draw_growth(results: Path, path: Path) -> None:
-    """The sweep over the bare loop against steps, parameters and param groups."""
+    """Draw the ratio of sweep to bare loop against steps, parameters and param groups."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
     records = {axis: record for axis in AXES if (record := read(results, f"growth-{axis}")) is not None}
     if not records:
         return
-    # So that the same records give the same file.
+    # A fixed salt, so that the same records give the same file.
     with mpl.rc_context({"svg.hashsalt": "lrrange", "svg.fonttype": "none"}):
         figure = Figure(figsize=(9, 3), layout="constrained")
         for ax, (axis, record) in zip(figure.subplots(1, len(records), squeeze=False)[0], records.items(), strict=True):

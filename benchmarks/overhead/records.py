@@ -1,4 +1,4 @@
-"""What all measurements share: one job run once, in quiet; spreads; where results are kept."""
+"""Run a variant once, and keep measurements as JSON records."""
 
 import contextlib
 import gc
@@ -25,12 +25,12 @@ Record = dict[str, Any]
 
 
 def spread(values: Sequence[float]) -> Record:
-    """Median, smallest and largest."""
+    """Return median, smallest and largest value."""
     return {"median": statistics.median(values), "min": min(values), "max": max(values), "n": len(values)}
 
 
 def machine() -> Record:
-    """What was measured on."""
+    """Return the versions, threads, cores and load of the present machine."""
     return {
         "python": platform.python_version(),
         "torch": str(torch.__version__),
@@ -42,20 +42,20 @@ def machine() -> Record:
 
 
 def write(results: Path, name: str, record: Record) -> None:
-    """Keep a record as JSON."""
+    """Write a record as JSON."""
     results.mkdir(parents=True, exist_ok=True)
     results.joinpath(f"{name}.json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 def read(results: Path, name: str) -> Record | None:
-    """A record that was kept; None if there is none."""
+    """Return the record of that name; None if there is none."""
     path = results / f"{name}.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Progress bars are drawn as by default, to a terminal that nobody watches."""
+def silence() -> Iterator[None]:
+    """Discard output, logs and warnings. Progress bars are drawn as by default, but to the null device."""
     logging.disable(logging.CRITICAL)
     try:
         with (
@@ -70,13 +70,13 @@ def quiet() -> Iterator[None]:
         logging.disable(logging.NOTSET)
 
 
-def once(job: Job, variant: str) -> dict[str, float]:
-    """Run one variant of a fresh job once, the garbage collector off.
+def run_once(job: Job, variant: str) -> dict[str, float]:
+    """Run a variant on a fresh job, with the garbage collector off.
 
-    Returns: seconds in total, before the first forward pass, from the first to the last step, and after; the number of
+    Returns: seconds in total, before the first forward pass, in the steps, and after the last step; and the number of
         forward passes.
     """
-    with quiet():
+    with silence():
         run = VARIANTS[variant](job)
         gc.collect()
         gc.disable()

@@ -1,28 +1,22 @@
-"""The tables of `docs/overhead.md`, from the records."""
+"""The tables of `docs/overhead.md`, made from the records."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from benchmarks.overhead.growth import AXES
 from benchmarks.overhead.records import Record, read
-from benchmarks.overhead.variants.registry import FITS, LOOPS, OWN, PEERS
+from benchmarks.overhead.variants.registry import FITS, LOOPS, OWN, PEERS, VERIFYING
 from benchmarks.overhead.workloads import WORKLOADS
+from benchmarks.pages import table
 
 _DEVICES = ("cpu", "cuda")
 
 _ORDER = [variant.__name__ for variant in (*LOOPS, *OWN, *PEERS, *FITS)]
 
 
-def markdown_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """In Markdown, the first column to the left and the others to the right."""
-    head = list(head)
-    lines = [head, ["---", *("---:" for _ in head[1:])], *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
 def _records(results: Path, kind: str) -> dict[str, Record]:
-    found = {workload: read(results, f"{kind}-{workload}") for workload in WORKLOADS}
-    return {workload: record for workload, record in found.items() if record is not None}
+    records = {workload: read(results, f"{kind}-{workload}") for workload in WORKLOADS}
+    return {workload: record for workload, record in records.items() if record is not None}
 
 
 def _by_workload(records: Mapping[str, Record], cell: Callable[[Record], str], heads: Mapping[str, str]) -> str:
@@ -34,7 +28,7 @@ def _by_workload(records: Mapping[str, Record], cell: Callable[[Record], str], h
         for name in _ORDER
         if any(name in record["variants"] for record in records.values())
     ]
-    return markdown_table(["", *(heads[workload] for workload in records)], rows)
+    return table(["", *(heads[workload] for workload in records)], rows, numbers=True)
 
 
 def _spread(values: Record, digits: int) -> str:
@@ -50,6 +44,15 @@ def _time(results: Path, key: str, digits: int) -> str:
     )
 
 
+def _verify(results: Path) -> str:
+    records = _records(results, "verify")
+    rows = [
+        [f"`{name}`", *(_spread(record["variants"][name]["total"], 2) for record in records.values())]
+        for name in VERIFYING
+    ]
+    return table(["", *records], rows, numbers=True)
+
+
 def _lightning(results: Path) -> str:
     records = _records(results, "time")
     rows = [
@@ -57,7 +60,7 @@ def _lightning(results: Path) -> str:
         for name in ("lrrange_lightning", "lightning")
         if all("a_step_of_fit" in record["variants"].get(name, {}) for record in records.values())
     ]
-    return markdown_table(["", *records], rows)
+    return table(["", *records], rows, numbers=True)
 
 
 def _memory(results: Path, key: str, digits: int) -> str:
@@ -82,7 +85,7 @@ def _imports(results: Path) -> str:
         [f"`{record['code'][name]}`", _spread(ratio, 2), str(record["modules"][name])]
         for name, ratio in record["in_imports_of_torch"].items()
     ]
-    return markdown_table(["", "in imports of torch", "modules loaded"], rows)
+    return table(["", "in imports of torch", "modules loaded"], rows, numbers=True)
 
 
 def _growth(results: Path) -> str:
@@ -99,7 +102,8 @@ def _growth(results: Path) -> str:
                 ]
                 for point in record["points"]
             ]
-            parts.append(markdown_table([axis, "ms a bare step", "sweep / bare loop", "extra, in bare steps"], rows))
+            header = [axis, "ms a bare step", "sweep / bare loop", "extra, in bare steps"]
+            parts.append(table(header, rows, numbers=True))
     return "\n\n".join(parts)
 
 
@@ -118,15 +122,22 @@ def _together(results: Path) -> str:
         if (record := read(results, f"together-{device}-{workload}")) is not None
         for point in record["points"]
     ]
-    head = ["", "sweeps", "one by one / together", "auto / one by one", "auto decides", "largest difference of a loss"]
-    return markdown_table(head, rows)
+    header = [
+        "",
+        "sweeps",
+        "one by one / together",
+        "auto / one by one",
+        "auto decides",
+        "largest difference of a loss",
+    ]
+    return table(header, rows, numbers=True)
 
 
 def _machines(results: Path) -> str:
-    names = [f"time-{workload}" for workload in WORKLOADS] + [f"memory-{workload}" for workload in WORKLOADS]
+    names = [f"{kind}-{workload}" for kind in ("time", "verify", "memory") for workload in WORKLOADS]
     names += ["imports", *(f"growth-{axis}" for axis in AXES)]
     names += [f"together-{device}-{workload}" for device in _DEVICES for workload in WORKLOADS]
-    found = [(name, record) for name in names if (record := read(results, name)) is not None]
+    records = [(name, record) for name in names if (record := read(results, name)) is not None]
     rows = [
         [
             f"`{name}`",
@@ -137,9 +148,10 @@ def _machines(results: Path) -> str:
             f"{record['machine']['load']:.1f}",
             str(record["repetitions"]),
         ]
-        for name, record in found
+        for name, record in records
     ]
-    return markdown_table(["record", "torch", "python", "threads", "cores", "load at the end", "repetitions"], rows)
+    header = ["record", "torch", "python", "threads", "cores", "load at the end", "repetitions"]
+    return table(header, rows, numbers=True)
 
 
 def _failed(results: Path) -> str:
@@ -157,6 +169,7 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "a-step": lambda results: _time(results, "a_step", 2),
     "before": lambda results: _time(results, "before_in_steps", 1),
     "after": lambda results: _time(results, "after_in_steps", 1),
+    "verify": _verify,
     "lightning": _lightning,
     "memory": lambda results: _memory(results, "over_bare_mib", 1),
     "memory-in-parameters": lambda results: _memory(results, "over_bare_in_parameters", 2),

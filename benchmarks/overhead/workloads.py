@@ -1,7 +1,7 @@
-"""Small trainings, from one whose steps are all interpreter to one whose copy is dearer than its steps.
+"""Small trainings, from one whose steps are mostly Python to one whose copy costs more than its steps.
 
-Every model notes when each of its forward passes begins, in every variant alike. That splits a sweep into what comes
-before the steps, the steps, and what comes after, without touching the finder.
+Every model records when each of its forward passes begins, in all variants alike. This splits a sweep into the time
+before the steps, the steps, and the time after them, without touching the finder.
 """
 
 import functools
@@ -15,19 +15,20 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from benchmarks.quality.tasks import models
+from benchmarks.quality.tasks.data import mnist
 
 Batches = list[tuple[torch.Tensor, torch.Tensor]]
 
 
 class Clock:
-    """When something began, each time. No container, or a sweep would put it back."""
+    """The times at which forward passes began. No tensor and no container, because a sweep would restore those."""
 
     def __init__(self) -> None:
         self.starts: list[float] = []
 
 
-class Timed(nn.Module):
-    """A model, and a clock that its forward passes are noted on."""
+class TimedModel(nn.Module):
+    """A model, and a clock that records its forward passes."""
 
     def __init__(self, body: nn.Module) -> None:
         super().__init__()
@@ -35,7 +36,7 @@ class Timed(nn.Module):
         self.clock = Clock()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """The body's output."""
+        """Return the output of the body."""
         self.clock.starts.append(time.perf_counter())
         return self.body(x)
 
@@ -45,12 +46,12 @@ class Job:
     """One fresh training.
 
     Args:
-        model, criterion, loader: what they are.
-        make_optimizer: of some parameters.
-        steps: that a variant takes.
+        model, criterion, loader: as in any PyTorch training.
+        make_optimizer: builds an optimizer of the parameters that it is given.
+        steps: number of steps that a variant takes.
     """
 
-    model: Timed
+    model: TimedModel
     criterion: Callable[..., torch.Tensor]
     make_optimizer: Callable[[Iterable[Any]], torch.optim.Optimizer]
     loader: DataLoader[Any]
@@ -58,26 +59,26 @@ class Job:
 
     @property
     def trained(self) -> list[nn.Parameter]:
-        """What the optimizer is given."""
+        """The parameters that are not frozen."""
         return [parameter for parameter in self.model.parameters() if parameter.requires_grad]
 
     def optimizer(self) -> torch.optim.Optimizer:
-        """Of what is trained."""
+        """Return a new optimizer of the trained parameters."""
         return self.make_optimizer(self.trained)
 
 
 def sgd(momentum: float = 0.9) -> Callable[[Iterable[Any]], torch.optim.Optimizer]:
-    """Of any parameters."""
+    """Return a function that makes an SGD optimizer of any parameters."""
     return lambda parameters: torch.optim.SGD(parameters, lr=1e-7, momentum=momentum)
 
 
-def from_memory(batches: Batches, steps: int) -> DataLoader[Any]:
-    """A loader that hands out ready batches, more of them than a sweep takes."""
+def repeated(batches: Batches, steps: int) -> DataLoader[Any]:
+    """Return a loader of these batches, repeated so often that `steps` steps do not reach its end."""
     return DataLoader(batches * (steps // len(batches) + 1), batch_size=None)  # type: ignore[arg-type]
 
 
 def mlp(inputs: int, hidden: int, outputs: int = 10) -> nn.Sequential:
-    """Three linear layers, the second a third as wide."""
+    """Return three linear layers. The second hidden layer is a third as wide as the first."""
     narrow = max(hidden // 3, 1)
     return nn.Sequential(
         nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, narrow), nn.ReLU(), nn.Linear(narrow, outputs)
@@ -85,8 +86,8 @@ def mlp(inputs: int, hidden: int, outputs: int = 10) -> nn.Sequential:
 
 
 @functools.cache
-def classified(inputs: int, batch: int) -> Batches:
-    """Normal inputs with random classes."""
+def random_batches(inputs: int, batch: int) -> Batches:
+    """Return 32 batches of normally distributed inputs with random classes."""
     generator = torch.Generator().manual_seed(1)
     return [
         (torch.randn(batch, inputs, generator=generator), torch.randint(10, (batch,), generator=generator))
@@ -95,28 +96,30 @@ def classified(inputs: int, batch: int) -> Batches:
 
 
 def tiny(steps: int) -> Job:
-    """An MLP of 10,000 parameters: a step is mostly Python."""
+    """Train an MLP of 10,000 parameters. A step is mostly Python."""
     return Job(
-        model=Timed(mlp(64, 96)),
+        model=TimedModel(mlp(64, 96)),
         criterion=nn.CrossEntropyLoss(),
         make_optimizer=sgd(),
-        loader=from_memory(classified(64, 32), steps),
+        loader=repeated(random_batches(64, 32), steps),
         steps=steps,
     )
 
 
 @functools.cache
 def _digits() -> TensorDataset:
-    from benchmarks.quality.tasks.data import mnist
-
     return TensorDataset(*mnist()[0])
 
 
 def lenet(steps: int) -> Job:
-    """LeNet on images of digits, 64 at a time, from an ordinary shuffling DataLoader."""
+    """Train LeNet on images of digits in batches of 64, from an ordinary shuffling DataLoader."""
     loader = DataLoader(_digits(), batch_size=64, shuffle=True, drop_last=True)
     return Job(
-        model=Timed(models.lenet()), criterion=nn.CrossEntropyLoss(), make_optimizer=sgd(), loader=loader, steps=steps
+        model=TimedModel(models.lenet()),
+        criterion=nn.CrossEntropyLoss(),
+        make_optimizer=sgd(),
+        loader=loader,
+        steps=steps,
     )
 
 
@@ -124,13 +127,13 @@ class _Transformer(nn.Module):
     def __init__(self, vocabulary: int = 256, width: int = 128, layers: int = 2, length: int = 64) -> None:
         super().__init__()
         self.embed = nn.Embedding(vocabulary, width)
-        self.place = nn.Parameter(torch.randn(length, width) * 0.02)
+        self.position = nn.Parameter(torch.randn(length, width) * 0.02)
         layer = nn.TransformerEncoderLayer(width, 4, 4 * width, dropout=0.0, batch_first=True, norm_first=True)
         self.encoder = nn.TransformerEncoder(layer, layers, enable_nested_tensor=False)
         self.head = nn.Linear(width, vocabulary)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.head(self.encoder(self.embed(x) + self.place)).flatten(0, 1)
+        return self.head(self.encoder(self.embed(x) + self.position)).flatten(0, 1)
 
 
 @functools.cache
@@ -143,12 +146,12 @@ def _text() -> Batches:
 
 
 def transformer(steps: int) -> Job:
-    """Two layers of width 128, AdamW."""
+    """Train a transformer of two layers of width 128 with AdamW."""
     return Job(
-        model=Timed(_Transformer()),
+        model=TimedModel(_Transformer()),
         criterion=nn.CrossEntropyLoss(),
         make_optimizer=lambda parameters: torch.optim.AdamW(parameters, lr=1e-7),
-        loader=from_memory(_text(), steps),
+        loader=repeated(_text(), steps),
         steps=steps,
     )
 
@@ -159,18 +162,18 @@ def _wide(width: int = 3072) -> nn.Sequential:
 
 
 def wide(steps: int) -> Job:
-    """An MLP of 20 million parameters with batches of 4: a step is mostly memory."""
+    """Train an MLP of 20 million parameters in batches of 4. A step mostly moves memory."""
     return Job(
-        model=Timed(_wide()),
+        model=TimedModel(_wide()),
         criterion=nn.CrossEntropyLoss(),
         make_optimizer=sgd(),
-        loader=from_memory(classified(256, 4), steps),
+        loader=repeated(random_batches(256, 4), steps),
         steps=steps,
     )
 
 
 def frozen(steps: int) -> Job:
-    """As `wide`, all frozen but the last layer."""
+    """Train the last layer of `wide`, with all others frozen."""
     job = wide(steps)
     job.model.requires_grad_(False)
     job.model.body[-1].requires_grad_(True)  # type: ignore[index]
@@ -200,12 +203,12 @@ def _clicks() -> Batches:
 
 
 def embedding(steps: int) -> Job:
-    """A table of 100 million parameters with sparse gradients: a step is cheap, a copy of the table is not."""
+    """Train an embedding of 100 million parameters with sparse gradients. A step is cheap, a copy is not."""
     return Job(
-        model=Timed(_Recommender(_ROWS)),
+        model=TimedModel(_Recommender(_ROWS)),
         criterion=nn.BCEWithLogitsLoss(),
         make_optimizer=sgd(momentum=0.0),
-        loader=from_memory(_clicks(), steps),
+        loader=repeated(_clicks(), steps),
         steps=steps,
     )
 
@@ -216,6 +219,6 @@ WORKLOADS: dict[str, Callable[[int], Job]] = {
 
 
 def build(workload: str, steps: int) -> Job:
-    """A fresh job, the same one each time."""
+    """Return a fresh job of this workload. Its weights are the same at every call."""
     torch.manual_seed(0)
     return WORKLOADS[workload](steps)

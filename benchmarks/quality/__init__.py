@@ -1,1 +1,1 @@
-"""What a suggested learning rate is worth: suggestions judged by grids of complete training runs."""
+"""The quality of suggested learning rates, judged by grids of complete training runs."""

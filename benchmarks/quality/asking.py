@@ -1,4 +1,4 @@
-"""Run finders on tasks, and keep what they suggest and what it cost."""
+"""Ask finders for learning rates, and keep what they suggest and what it cost."""
 
 import contextlib
 import io
@@ -13,29 +13,29 @@ from benchmarks.quality.finders import FINDERS, PACKAGES, Answer, MeteredTask
 from benchmarks.quality.store import Row, Store
 from benchmarks.quality.tasks.registry import TASKS
 
-# None of the seeds that the ground truth was measured with.
+# The ground truth was measured with other seeds.
 SEEDS = (10, 11, 12, 13, 14)
 
 
-def run(name: str, tasks: Iterable[str], store: Store, seeds: Iterable[int] = SEEDS) -> list[Row]:
-    """Ask a finder about each task and seed, and keep the rows."""
-    package = PACKAGES.get(name)
-    known = f"{package} {version(package)}" if package else None
-    rows = [_ask(name, task, seed) | {"version": known} for task in tasks for seed in seeds]
-    store.save_suggestions(name, rows)
+def ask(finder: str, tasks: Iterable[str], store: Store, seeds: Iterable[int] = SEEDS) -> list[Row]:
+    """Run a finder on each task with each seed, and store one row for each."""
+    package = PACKAGES.get(finder)
+    package_version = f"{package} {version(package)}" if package else None
+    rows = [_row(finder, task, seed) | {"version": package_version} for task in tasks for seed in seeds]
+    store.save_suggestions(finder, rows)
     return rows
 
 
-def _ask(name: str, task_name: str, seed: int) -> Row:
+def _row(finder: str, task_name: str, seed: int) -> Row:
     task, began = MeteredTask(TASKS[task_name]), time.perf_counter()
     answer, error = Answer.one_rate(None), None
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            answer = FINDERS[name](task, seed)
+            answer = FINDERS[finder](task, seed)
         if not (_usable(answer.lr) and _usable(answer.max_lr)):
             error = f"suggested lr={answer.lr}, max_lr={answer.max_lr}"
-    except Exception as raised:
-        error = f"{type(raised).__name__}: {raised}"[:200]
+    except Exception as failure:
+        error = f"{type(failure).__name__}: {failure}"[:200]
     rates = {key: float(value) if _usable(value) else None for key, value in attrs.asdict(answer).items()}
     seconds = round(time.perf_counter() - began, 3)
     return {"task": task_name, "seed": seed, **rates, "error": error, **attrs.asdict(task.cost), "seconds": seconds}

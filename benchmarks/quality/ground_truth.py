@@ -1,14 +1,14 @@
-"""Ground truth: what each learning rate is really worth, from a grid of complete training runs.
+"""Ground truth: the validation loss that each learning rate leads to, from a grid of complete training runs.
 
-For each task a grid of rates, four a decade, three seeds, and two protocols:
+Each task is trained at a grid of rates, four per decade, with three seeds and two protocols:
 
-- `constant`: the whole budget at that rate; the validation loss is the mean of the last three checkpoints, ten steps
+- `constant`: the whole budget at that rate. The validation loss is the mean of the last three checkpoints, ten steps
   apart.
-- `onecycle`: torch's `OneCycleLR` with that `max_lr` and its defaults; the validation loss is that at the end.
+- `onecycle`: torch's `OneCycleLR` with that `max_lr` and its defaults. The validation loss is that of the last step.
 
-The grid starts at the task's default rate and grows both ways until nothing is learnt any more (under 5 % of the best
-improvement: one point downwards, three in a row upwards), or 1e-6 or 1e2 is reached. A run whose loss stops being
-finite, or passes a million times its start, counts as infinite.
+The grid starts at the task's default rate and grows in both directions, until a rate improves the loss by less than 5 %
+of the best improvement (downwards one such rate, upwards three in a row), or until 1e-6 or 1e2. A run whose loss is no
+longer finite, or exceeds a million times its start, has an infinite loss.
 """
 
 import math
@@ -31,7 +31,7 @@ SEEDS = (0, 1, 2)
 _PER_DECADE = 4
 _LOWEST, _HIGHEST = -6 * _PER_DECADE, 2 * _PER_DECADE
 
-# What is learnt is negligible under this part of the best improvement; so many such rates in a row end the grid.
+# An improvement below this fraction of the best one is negligible. This many such rates in a row end the grid upwards.
 _NEGLIGIBLE = 0.05
 _IDLE_RATES = 3
 
@@ -39,7 +39,7 @@ _BLOWN_UP = 1e6
 
 
 def measure(name: str, store: Store) -> str:
-    """Measure a task's ground truth and keep it; a line about it."""
+    """Measure a task's ground truth, store it, and return a line about it for the terminal."""
     task, began = TASKS[name], time.perf_counter()
     grid = _Grid(task)
     start = round(_PER_DECADE * math.log10(task.default_lr))
@@ -63,7 +63,7 @@ def measure(name: str, store: Store) -> str:
 
 
 class _Grid:
-    """The runs of one task; rates are numbered in quarters of a decade."""
+    """The runs of one task. Rate number `k` is `10 ** (k / 4)`."""
 
     def __init__(self, task: Task) -> None:
         self._task = task
@@ -72,7 +72,7 @@ class _Grid:
         self._initial: list[float] = []
 
     def visit(self, k: int) -> float:
-        """Train at rate number `k`; the larger of the two protocols' improvements."""
+        """Train at rate number `k` with both protocols, and return the larger improvement of the validation loss."""
         self._final[k] = {}
         for protocol in PROTOCOLS:
             runs = [train(self._task, 10 ** (k / _PER_DECADE), seed, protocol) for seed in SEEDS]
@@ -84,7 +84,7 @@ class _Grid:
         return max(start - clipped_mean(self._final[k][protocol], self._initial) for protocol in PROTOCOLS)
 
     def as_json(self) -> dict[str, Any]:
-        """All that is known of the task, in order of rates; None for infinite."""
+        """Return the task and its losses by rate, as plain values. None stands for an infinite loss."""
         task, order = self._task, sorted(self._final)
         losses = {
             protocol: [[loss if math.isfinite(loss) else None for loss in self._final[k][protocol]] for k in order]
@@ -102,12 +102,12 @@ class _Grid:
         }
 
     def trajectories(self) -> np.ndarray:
-        """Training losses of the constant runs, of shape (rates, seeds, steps)."""
+        """Return the training losses of the constant runs, of shape (rates, seeds, steps)."""
         return np.array([self._curves[k] for k in sorted(self._curves)], np.float32)
 
 
 def train(task: Task, lr: float, seed: int, protocol: Protocol) -> tuple[float, float, np.ndarray]:
-    """One complete run: validation loss before it and after it, and the training loss of each step."""
+    """Run one complete training, and return the validation loss before and after it, and each step's training loss."""
     problem = task.build(seed)
     first = problem.val_loss()
     optimizer = problem.optimizer(lr)
@@ -136,17 +136,17 @@ def _one_cycle(optimizer: Optimizer, lr: float, steps: int) -> torch.optim.lr_sc
 
 
 def clipped_mean(final: list[float], initial: list[float]) -> float:
-    """Mean over the seeds, where a run that ends worse than it began counts as its own beginning."""
+    """Return the mean over the seeds. A run that ends worse than it began counts with its initial loss."""
     return float(np.mean([min(f, s) if math.isfinite(f) else s for f, s in zip(final, initial, strict=True)]))
 
 
 def constant_answer(task: Task) -> float:
-    """Validation loss of the best output that ignores the input: what a dead network can still reach."""
+    """Return the validation loss of the best output that ignores the input, which a dead network can still reach."""
     problem = task.build(0)
     x, y = problem.train[torch.arange(min(4000, len(problem.train)))]
     with torch.no_grad():
         shape = problem.model(x[:8]).shape
-    # A little of it random, because a normalised output has no gradient at zero.
+    # Not exactly zero, because a normalised output has no gradient there.
     answer = (1e-3 * torch.randn(shape[-1:] if len(shape) > 1 else ())).requires_grad_()
     optimizer = torch.optim.LBFGS([answer], max_iter=300, line_search_fn="strong_wolfe")
 

@@ -1,4 +1,4 @@
-"""Sweeps and runs recorded raw, so that heuristics and confirmation can be studied without training anything."""
+"""Record raw sweeps and runs, to study heuristics and confirmation without training anything."""
 
 import itertools
 import math
@@ -14,19 +14,19 @@ from lrrange import Curve, Sweep, SweepPlan
 
 START_LR, END_LR = 1e-7, 10.0
 
-# So many sweeps of each length from the same weights, with other batch orders.
+# The number of sweeps of each length. They start from the same weights and differ in the order of their batches.
 REPEATS = {50: 3, 100: 5, 200: 3, 400: 1}
 
-# The held-out part is looked at before the first step and after every 25th.
+# The held-out part is evaluated before the first step and after every 25th.
 EVERY = 25
 _HELD_OUT_SEEDS = SEEDS[:3]
 _HELD_OUT_STEPS = 400
 
 
 def record_sweeps(task: str, store: Store) -> None:
-    """Record the raw batch loss before each update, as a finder sees it.
+    """Record the batch losses of a task's sweeps, not smoothed, each before its update, as a finder sees them.
 
-    A sweep ends where its loss stops being finite; nothing else stops it, nothing is smoothed.
+    A sweep ends at the first loss that is not finite. Nothing else stops it.
     """
     sweeps = {
         str(steps): {
@@ -51,12 +51,12 @@ def _sweep(problem: Problem, steps: int, repeat: int) -> list[float]:
 
 
 def replay(recorded: dict[str, Any], seed: int, steps: int, repeat: int = 0, **settings: Any) -> Curve:
-    """The curve that a sweep would have, had `find_lr` run it: early stop and smoothing included.
+    """Return the curve that `find_lr` would have measured in a recorded sweep, with its early stop and smoothing.
 
     Args:
-        recorded: what `Store.sweeps(task)` returns.
-        seed, steps, repeat: of the recorded sweep.
-        settings: of the sweep, such as `smoothing=` or `divergence=`.
+        recorded: the return value of `Store.sweeps(task)`.
+        seed, steps, repeat: which of the recorded sweeps.
+        settings: options of the sweep, such as `smoothing=` or `divergence=`.
     """
     plan = SweepPlan(start_lr=recorded["start_lr"], end_lr=recorded["end_lr"], num_steps=steps)
     sweep = Sweep(plan, **settings)
@@ -67,9 +67,10 @@ def replay(recorded: dict[str, Any], seed: int, steps: int, repeat: int = 0, **s
 
 
 def record_held_out(task: str, store: Store) -> None:
-    """Record constant runs at the rates of the ground truth on the training set less its held-out part.
+    """Record a run at each constant rate of the ground truth, on the training set without its held-out part.
 
-    Keeps `lrs`; `loss`, the training loss by rate, seed and step; and `held_out`, by rate, seed and every 25th step.
+    The stored arrays are `lrs`, `seeds`, `loss` (training loss by rate, seed and step), and `held_out` (loss on the
+    held-out part by rate, seed and every 25th step).
     """
     lrs = store.ground_truth(task)["lr"]
     runs = [[_run(task, lr, seed) for seed in _HELD_OUT_SEEDS] for lr in lrs]
@@ -79,15 +80,15 @@ def record_held_out(task: str, store: Store) -> None:
 
 
 def _run(task: str, lr: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    problem, held = TASKS[task].build(seed).hold_out()
+    problem, held_out_batch = TASKS[task].build(seed).hold_out()
     steps = min(TASKS[task].steps, _HELD_OUT_STEPS)
     loss, held_out = np.full(steps, np.nan), np.full(steps // EVERY + 1, np.nan)
-    held_out[0] = problem.evaluate(*held)
+    held_out[0] = problem.evaluate(*held_out_batch)
     optimizer = problem.optimizer(lr)
     for step, batch in zip(range(steps), problem.batches(), strict=False):
         loss[step] = problem.update(optimizer, batch)
         if not math.isfinite(loss[step]):
             break
         if (step + 1) % EVERY == 0:
-            held_out[(step + 1) // EVERY] = problem.evaluate(*held)
+            held_out[(step + 1) // EVERY] = problem.evaluate(*held_out_batch)
     return loss, held_out

@@ -1,4 +1,4 @@
-"""Regret: how much worse a rate is than the best of the measured ones."""
+"""Regret: how much worse a learning rate is than the best rate of the ground truth."""
 
 import math
 
@@ -8,18 +8,18 @@ from benchmarks.quality.ground_truth import PROTOCOLS, Protocol, clipped_mean
 from benchmarks.quality.store import Store
 
 
-class Truth:
-    """A task's measured losses, and the regret of any rate on them.
+class TaskRegret:
+    """The regret of any learning rate on one task, from its ground truth.
 
     Args:
-        name: of the task.
-        store: where its ground truth is.
+        task: name of the task.
+        store: the store with its ground truth.
     """
 
-    def __init__(self, name: str, store: Store) -> None:
-        measured = store.ground_truth(name)
-        self.name = name
-        self.constant_answer = store.constant_answer(name)
+    def __init__(self, task: str, store: Store) -> None:
+        measured = store.ground_truth(task)
+        self.task = task
+        self.constant_answer = store.constant_answer(task)
         self.initial = float(np.mean(measured["initial"]))
         self.lr = np.array(measured["lr"])
         self.loss = {
@@ -30,23 +30,24 @@ class Truth:
             for protocol in PROTOCOLS
         }  # fmt: skip
 
-    def best(self, protocol: Protocol) -> float:
-        """The best rate of the grid."""
+    def best_lr(self, protocol: Protocol) -> float:
+        """Return the rate of the grid with the lowest loss."""
         return float(self.lr[self.loss[protocol].argmin()])
 
-    def regret(self, lr: float | None, protocol: Protocol, *, strict: bool = True) -> float:
-        """0 at the best rate of the grid, 1 for having learnt nothing, and for no answer at all.
+    def at(self, lr: float | None, protocol: Protocol, *, strict: bool = True) -> float:
+        """Return the regret of a rate: 0 at the best rate of the grid, 1 if nothing is learnt or there is no answer.
 
         Args:
-            lr: the rate; the loss between two rates of the grid is linear in its logarithm.
-            protocol: how it is used.
-            strict: 1 already for no more than the best output that ignores the input, where that beats the start.
+            lr: the rate. Between two rates of the grid, the loss is taken as linear in the logarithm of the rate.
+            protocol: how the rate is used.
+            strict: count a loss no lower than the best output that ignores the input as nothing learnt, if that output
+                is better than the untrained model.
         """
         if lr is None or not math.isfinite(lr) or lr <= 0 or lr > self.lr[-1] * 1.0001:
             return 1.0
         loss = self.loss[protocol]
         lowest = loss.min()
-        if lr < self.lr[0]:  # to first order, what is learnt shrinks with the rate
+        if lr < self.lr[0]:  # to first order, the improvement is proportional to the rate
             value = self.initial - (self.initial - loss[0]) * lr / self.lr[0]
         else:
             value = np.interp(math.log(lr), np.log(self.lr), loss)

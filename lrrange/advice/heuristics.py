@@ -1,134 +1,73 @@
 """Heuristics: which learning rate a curve suggests.
 
-A heuristic is a function of a `Curve` that returns a `Suggestion`, or just a rate, or raises why it cannot
-(`NoSuggestion` or a subclass). Plug-ins offer more of them through the hook `lrrange_offer_heuristics`.
+A heuristic is a function of a `Curve`. It returns a `Suggestion` or just a rate. If it has no answer, it raises
+`NoSuggestion` or a subclass with the reason. Plug-ins offer more heuristics through the hook
+`lrrange_offer_heuristics`.
 """
 
 import contextlib
 import math
-import operator
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import attrs
 
-from lrrange import errors
-from lrrange.advice.midway import readings
+from lrrange.advice.midway import find_fall_and_blow_up
 from lrrange.advice.preconditions import check_descent
-from lrrange.errors import LRRangeError, NoSuggestion, UnknownName
+from lrrange.advice.suggestion import Heuristic, Refusal, Suggestion
+from lrrange.errors import NoSuggestion, UnknownName
 from lrrange.sweep.curve import Curve
 
-
-def _finite_and_positive(suggestion: "Suggestion", _: object, lr: float) -> None:
-    if not 0 < lr < math.inf:
-        raise NoSuggestion(
-            f'the "{suggestion.heuristic}" heuristic suggests lr={lr!r}, which is not a positive, finite rate.', lr=lr
-        )
-
-
-def _end(suggestion: "Suggestion", field: "attrs.Attribute[Any]", lr: float | None) -> None:
-    if lr is not None:
-        _finite_and_positive(suggestion, field, lr)
-
-
-@attrs.frozen(kw_only=True)
-class Suggestion:
-    """The rate a heuristic suggests.
-
-    Args:
-        heuristic: its name.
-        lr: the rate.
-        index: of the point of the curve it was read from, counting gaps too; None if it lies between points.
-        slope: of the smoothed loss there, in loss units per decade; None if the heuristic does not use it.
-        low, high: the interval in which the rate lies. For `midway` that of the best rate, as measured on tasks where
-            it is known; for the others that of their own reading, by asking every other point of the curve alone.
-    """
-
-    heuristic: str
-    lr: float = attrs.field(converter=float, validator=_finite_and_positive)
-    index: int | None = attrs.field(default=None, converter=attrs.converters.optional(operator.index))
-    slope: float | None = attrs.field(default=None, converter=attrs.converters.optional(float))
-    low: float | None = attrs.field(default=None, converter=attrs.converters.optional(float), validator=_end)
-    high: float | None = attrs.field(default=None, converter=attrs.converters.optional(float), validator=_end)
-
-
-@attrs.frozen(kw_only=True)
-class Refusal:
-    """Why a heuristic does not answer.
-
-    Args:
-        heuristic: its name.
-        kind: name of the error class in `lrrange.errors`.
-        reason: the message.
-        numbers: its numbers, by name.
-    """
-
-    heuristic: str
-    kind: str
-    reason: str
-    numbers: dict[str, float] = attrs.field(factory=dict)
-
-    @property
-    def error(self) -> LRRangeError:
-        """The refusal as the error it was, to raise."""
-        kind = getattr(errors, self.kind, NoSuggestion)
-        return kind(self.reason, heuristic=self.heuristic, **self.numbers)
-
-
-Heuristic = Callable[[Curve], "Suggestion | float"]
-
-
-# The loss has begun to fall once it has made this part of its drop.
-_BEGUN = 0.1
+# The fall begins where the loss has made this part of its drop.
+_FALL_BEGINS = 0.1
 
 
 def steepest(curve: Curve) -> Suggestion:
-    """The rate where the smoothed loss falls fastest per decade of learning rate.
+    """Return the rate where the smoothed loss falls fastest per decade of learning rate.
 
     Args:
         curve: n points in sweep order. `lr` and `loss` have shape (n,); `lr` is positive and rising, `loss` is in the
             user's own unit.
-    Returns: a rate from `curve.lr` at or below that of the lowest loss, its index, and the slope there.
+    Returns: a rate from `curve.lr`, no higher than the rate of the lowest loss, with its index and the slope there.
     Raises: TooFewPoints, FlatCurve, OnlyRises.
     Source: fastai's "steep" rule; the test itself is Smith, "Cyclical Learning Rates for Training Neural Networks",
-        WACV 2017, section 3.3. The slope is taken against log10(lr): against the raw rate, the small distances at the
-        low end turn noise there into the steepest slopes of all.
+        WACV 2017, section 3.3. The slope is taken against log10(lr). Against the raw rate, points at the low end lie so
+        close together that noise there would make the steepest slopes of all.
     """
     finite = check_descent(curve, "steepest")
     slopes = _slopes(finite)[: finite.lowest + 1]
-    best = min(range(len(slopes)), key=slopes.__getitem__)
-    return _at(curve, finite.lr[best], "steepest", slope=slopes[best])
+    steepest_at = min(range(len(slopes)), key=slopes.__getitem__)
+    return _suggest_point(curve, finite.lr[steepest_at], "steepest", slope=slopes[steepest_at])
 
 
 def valley(curve: Curve) -> Suggestion:
-    """Halfway, in log rate, along the longest stretch over which the smoothed loss keeps falling.
+    """Return the rate halfway, in log rate, along the longest stretch over which the smoothed loss keeps falling.
 
     Args:
         curve: n points in sweep order.
-    Returns: the rate of the point nearest to the middle of the longest decreasing subsequence, from where a tenth of
-        the drop is made.
+    Returns: the rate of the point nearest to the middle of the longest decreasing subsequence, which starts where a
+        tenth of the drop is made.
     Raises: TooFewPoints, FlatCurve, OnlyRises.
     Cost: O(n log n).
-    Source: fastai's "valley" rule, after ESRI's learning-rate finder; fastai too takes the point halfway.
+    Source: fastai's "valley" rule, after ESRI's learning-rate finder. Like fastai, it takes the point halfway.
     """
     finite = check_descent(curve, "valley", needed=12)
-    # The noise of the level stretch before the fall has long decreasing subsequences of its own, so all of it counts as
-    # one point.
-    begun = finite.start - _BEGUN * finite.drop
-    falling = _longest_decreasing([min(value, begun) for value in finite.smoothed])
+    # The noise of the level stretch before the fall has long decreasing subsequences of its own, so the whole stretch
+    # counts as one point.
+    fall_begins = finite.start - _FALL_BEGINS * finite.drop
+    falling = _longest_decreasing([min(value, fall_begins) for value in finite.smoothed])
     first, last = finite.lr[falling[0]], finite.lr[falling[-1]]
     middle = (math.log(first) + math.log(last)) / 2
     nearest = min(range(len(finite)), key=lambda i: abs(math.log(finite.lr[i]) - middle))
-    return _at(curve, finite.lr[nearest], "valley")
+    return _suggest_point(curve, finite.lr[nearest], "valley")
 
 
 def tenth_of_minimum(curve: Curve) -> Suggestion:
-    """A tenth of the rate at which the smoothed loss is lowest.
+    """Return a tenth of the rate at which the smoothed loss is lowest.
 
     Args:
         curve: n points in sweep order.
-    Returns: the rate, which may lie between two points or below the first, and the index of the lowest loss.
+    Returns: the rate, which may lie between two points or below the first, with the index of the lowest loss.
     Raises: TooFewPoints, FlatCurve, OnlyRises.
     Source: fastai's "minimum" rule (its course's "one order of magnitude below the minimum").
     """
@@ -137,22 +76,23 @@ def tenth_of_minimum(curve: Curve) -> Suggestion:
     return Suggestion(heuristic="min/10", lr=lowest / 10, index=curve.lr.index(lowest))
 
 
-# The sliding interval's width in decades, and the part of the largest slope by which its ends must differ. The width is
-# what fastai's 15 steps are in its default sweep of 100 steps over 8 decades.
+# Width of the sliding interval in decades, and the part of the largest slope by which the slopes at its ends must
+# differ. fastai's interval of 15 steps is this wide in its default sweep of 100 steps over 8 decades.
 _SLIDE_DECADES = 1.2
 _SLIDE_THRESHOLD = 0.05
 
 
 def slide(curve: Curve) -> Suggestion:
-    """The lower end of an interval that slides down from the highest rate until the slope stops changing across it.
+    """Return the lower end of an interval that slides down from the highest rate until the slope stops changing.
 
     Args:
         curve: n points in sweep order.
-    Returns: the rate at the interval's lower end at the last position, going down from the end of the curve, where the
-        slopes (per decade) at its two ends differ by more than a twentieth of the largest slope of the curve.
-    Raises: TooFewPoints, FlatCurve, OnlyRises.
-    Source: the interval slide rule, as in fastai's "slide" after novetta/adaptnlp. Theirs compares with a fixed
-        threshold in loss units; this one scales with the curve.
+    Returns: the rate at the lower end of the interval. The interval moves down from the end of the curve, past the
+        first positions where the slopes (per decade) at its two ends differ by more than a twentieth of the largest
+        slope of the curve, and stops at the last position where they still do.
+    Raises: TooFewPoints, FlatCurve, OnlyRises; NoSuggestion if the slopes differ at no position.
+    Source: the interval slide rule, as in fastai's "slide" after novetta/adaptnlp. Their threshold is fixed, in loss
+        units; this one scales with the curve.
     """
     finite = check_descent(curve, "slide")
     slopes = _slopes(finite)
@@ -174,22 +114,23 @@ def slide(curve: Curve) -> Suggestion:
             f"between lr={finite.lr[0]:.2g} and {finite.lr[-1]:.2g}. Sweep over more decades.",
             decades=math.log10(finite.lr[-1] / finite.lr[0]),
         )
-    return _at(curve, finite.lr[answer], "slide", slope=slopes[answer])
+    return _suggest_point(curve, finite.lr[answer], "slide", slope=slopes[answer])
 
 
 def midway(curve: Curve) -> Suggestion:
-    """A sixth of the rate about midway between where the loss has fallen and where it blows up.
+    """Return a sixth of the rate about midway between where the loss has fallen and where it blows up.
 
     Args:
-        curve: n points in sweep order, best some 25 a decade.
-    Returns: the rate for training at it throughout, and the interval in which the best such rate probably lies. Where
-        noise hides the fall, the blow-up alone is read, and the interval is wider; so it is if nothing blows up.
+        curve: n points in sweep order; about 25 per decade are best.
+    Returns: the rate for training at one constant rate, and the interval in which the best such rate probably lies. If
+        noise hides the fall, the answer follows from the blow-up alone and the interval is wider. It is also wider if
+        the loss does not blow up.
     Raises: TooFewPoints, RatesTooFarApart, FlatCurve, OnlyRises, StillFalls.
-    Source: lrrange's own, and its default; `docs/quality.md` has the measurements.
+    Source: lrrange's own rule, and its default; `docs/quality.md` has the measurements.
     """
-    found = readings(curve)
-    low, high = found.interval
-    return Suggestion(heuristic="midway", lr=found.lr, low=low, high=high)
+    rates = find_fall_and_blow_up(curve)
+    low, high = rates.interval
+    return Suggestion(heuristic="midway", lr=rates.lr, low=low, high=high)
 
 
 HEURISTICS: dict[str, Heuristic] = {
@@ -200,64 +141,64 @@ HEURISTICS: dict[str, Heuristic] = {
     "slide": slide,
 }
 
-# fastai's names for rules that have a clearer one.
+# fastai's names for heuristics that have a clearer name here.
 ALIASES = {"steep": "steepest", "minimum": "min/10"}
 
 DEFAULT = "midway"
 
 
 def known_name(name: str, heuristics: Mapping[str, Heuristic]) -> str:
-    """The name under which `heuristics` has what the user calls `name`. Raises: UnknownName."""
-    found = name if name in heuristics else ALIASES.get(name, name)
-    if found not in heuristics:
+    """Return `name`, or the name in `heuristics` for which it is an alias. Raises: UnknownName."""
+    known = name if name in heuristics else ALIASES.get(name, name)
+    if known not in heuristics:
         raise UnknownName(f"heuristic {name!r} is not one of {', '.join(heuristics)}.", name=name)
-    return found
+    return known
 
 
-def ask(name: str, heuristic: Heuristic, curve: Curve, sweeps: Sequence[Curve] = ()) -> Suggestion | Refusal:
-    """What one heuristic answers. One that fails refuses; it takes no other answer with it.
+def ask_heuristic(name: str, heuristic: Heuristic, curve: Curve, sweeps: Sequence[Curve] = ()) -> Suggestion | Refusal:
+    """Return the answer of one heuristic. Any error that it raises becomes a refusal, so other answers are not lost.
 
     Args:
-        name: what to call it.
-        heuristic: to ask.
-        curve: to ask it about.
-        sweeps: single curves, if `curve` is their median; the interval then spans the answers to them too.
+        name: name for the answer.
+        heuristic: the heuristic.
+        curve: the curve to read.
+        sweeps: the single curves, if `curve` is their median. The interval then spans the answers to them too.
     """
     try:
         answer = heuristic(curve)
         if not isinstance(answer, Suggestion):
             answer = Suggestion(heuristic=name, lr=answer)
-        read_again = list(sweeps)
+        others = list(sweeps)
         if answer.low is None or answer.high is None:
-            read_again += curve.halves
-        answers = [answer.lr, *_answers(heuristic, read_again)]
-        low = min(answers if answer.low is None else [answer.low, *answers])
-        high = max(answers if answer.high is None else [answer.high, *answers])
+            others += curve.halves
+        rates = [answer.lr, *_rates(heuristic, others)]
+        low = min(rates if answer.low is None else [answer.low, *rates])
+        high = max(rates if answer.high is None else [answer.high, *rates])
         return attrs.evolve(answer, heuristic=name, low=low, high=high)
     except NoSuggestion as error:
-        numbers = {key: float(value) for key, value in vars(error).items() if isinstance(value, (int, float))}
+        numbers = {key: float(value) for key, value in error.numbers.items() if isinstance(value, (int, float))}
         return Refusal(heuristic=name, kind=type(error).__name__, reason=str(error), numbers=numbers)
     except Exception as error:
         reason = f'the "{name}" heuristic failed with {type(error).__name__}: {error}'
         return Refusal(heuristic=name, kind=NoSuggestion.__name__, reason=reason)
 
 
-def _answers(heuristic: Heuristic, curves: Sequence[Curve]) -> list[float]:
-    """What the heuristic answers to those of the curves it does not refuse."""
+def _rates(heuristic: Heuristic, curves: Sequence[Curve]) -> list[float]:
+    """Return the rates that the heuristic suggests for these curves, without the curves that it refuses."""
     rates = []
     for curve in curves:
-        with contextlib.suppress(NoSuggestion):  # half the points, or one noisy sweep, may be too little
+        with contextlib.suppress(NoSuggestion):  # half the points or one noisy sweep may not be enough
             answer = heuristic(curve)
             rates.append(answer.lr if isinstance(answer, Suggestion) else float(answer))
     return rates
 
 
-def _at(curve: Curve, lr: float, heuristic: str, slope: float | None = None) -> Suggestion:
+def _suggest_point(curve: Curve, lr: float, heuristic: str, slope: float | None = None) -> Suggestion:
     return Suggestion(heuristic=heuristic, lr=lr, index=curve.lr.index(lr), slope=slope)
 
 
 def _slopes(finite: Curve) -> list[float]:
-    """Slope of the smoothed loss at each point, in loss units per decade; one-sided at the ends."""
+    """Return the slope of the smoothed loss at each point, in loss units per decade; one-sided at the ends."""
     x, y = [math.log10(lr) for lr in finite.lr], finite.smoothed
     last = len(x) - 1
     return [
@@ -266,7 +207,7 @@ def _slopes(finite: Curve) -> list[float]:
 
 
 def _longest_decreasing(values: list[float]) -> list[int]:
-    """Indices of the longest strictly decreasing subsequence, by patience sorting."""
+    """Return the indices of the longest strictly decreasing subsequence, by patience sorting."""
     tails: list[float] = []  # negated last value of the best subsequence of each length
     ends: list[int] = []
     previous: list[int] = []

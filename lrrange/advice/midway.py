@@ -14,7 +14,13 @@ from itertools import pairwise
 
 import attrs
 
-from lrrange.advice.preconditions import enough_points, flat, only_rises, rates_too_far_apart, still_falls
+from lrrange.advice.preconditions import (
+    check_length,
+    flat_curve_error,
+    only_rises_error,
+    rates_too_far_apart_error,
+    still_falls_error,
+)
 from lrrange.sweep.curve import Curve
 from lrrange.sweep.noise import median_of_three, noise_level, rounding_of
 from lrrange.sweep.smoothing import smooth
@@ -22,60 +28,62 @@ from lrrange.sweep.smoothing import smooth
 # Part of the way, in log rate, from the fall to the blow-up: a little nearer to the fall.
 _MIDWAY = 0.4
 
-# How far below that, in decades, the best rate lies: for training at that rate throughout, and as the peak of a
-# one-cycle. A sweep trains a few steps near each rate, and what survives those may not survive a thousand.
+# How far below that, in decades, the best rate lies: for training at one constant rate, and as the peak of a one-cycle.
+# A sweep trains only a few steps near each rate, and a training that survives those may not survive a thousand.
 _DOWN_CONSTANT = 0.75
 _DOWN_ONE_CYCLE = 0.45
 
 # The best constant rate lay within this many decades below and above the answer on three of four tasks, and within half
-# a decade more on nine of ten. Where one of the two rates is missing, so much more, in the direction it is missing in.
+# a decade more on nine of ten. Without a fall the interval reaches `_MISSING` further down, and without a blow-up as
+# much further up.
 _BELOW = 0.3
 _ABOVE = 0.5
 _MISSING = 0.7
 
 # The peak of a cycle is at least this many times its base.
-_NARROWEST = 4.0
+NARROWEST_CYCLE = 4.0
 
-# The fall is where this part of the drop is made: early enough to be seen in noise, late enough not to be noise itself.
+# The fall is where this part of the drop is made: early enough to show in noise, late enough not to be noise itself.
 _FALLEN = 0.8
 
-# Where the loss never climbs over its start, it has blown up once this part of the drop is lost again; the noise there
-# is that of so many readings on either side of the lowest.
+# A loss that never climbs over its start has blown up once it has climbed this part of its drop again, and by more than
+# the noise of this many losses on either side of the lowest.
 _REGAINED = 0.25
 _NEAR = 12
 
-# Without a blow-up, a fall this near to the last rate, in decades, is no fall yet: the loss may fall much further.
+# Without a blow-up, a fall within this many decades of the last rate is not over: the loss may fall much further.
 _UNFINISHED = 0.5
 
-# With fewer readings a decade than this, the fall and the blow-up may both lie between two of them.
+# With fewer losses per decade than this, the fall and the blow-up may both lie between two of them.
 _FEWEST_PER_DECADE = 3.0
 
-# A sweep with fewer steps per decade trains less before each rate, so its loss falls later. What counts is the sum of
-# the rates so far, which is proportional to the steps per decade; the constants are for this many.
+# A sweep with fewer steps per decade trains less before each rate, so its loss falls at a higher rate. What counts is
+# the sum of the rates so far, which is proportional to the steps per decade. The constants hold for this many.
 _STEPS_PER_DECADE = 25.0
 
-# Standard deviations of the noise by which the median of three readings passes the starting level at the blow-up, and
-# by which a smoothed loss must lie below it to be a fall.
-_BLOWN_UP = 3.0
-_FALL = 4.0
+# In standard deviations of the noise: how far above the starting level the median of three losses is at the blow-up,
+# and how far below it a smoothed loss must lie to be a fall.
+_BLOW_UP_NOISE = 3.0
+_FALL_NOISE = 4.0
 
-# From its fall on, a loss lies lower than before by this part of the drop, on average.
-_DOWN = 0.25
+# From its fall on, the mean loss is lower than before by at least this part of the drop.
+_LASTING = 0.25
 
-# Widths, in decades, at which a fall is looked for; the first at which it stands out of the noise is taken.
+# Smoothing widths, in decades, at which a fall is looked for. The first at which it stands out of the noise is taken.
 _WIDTHS = (0.0625, 0.125, 0.25)
 
 
 @attrs.frozen(kw_only=True)
-class Readings:
-    """What the advice is made from; rates are in log10.
+class FallAndBlowUp:
+    """The rates at which the loss falls and blows up, in log10, and the advice that follows from them.
 
     Args:
         begin: where the loss begins to fall.
-        fall: where four fifths of the drop are made; None if no fall stands out of the noise.
-        blow_up: where the loss climbs over its starting level; if it never does, where it is back by a quarter of its
-            drop; if not even that, the last rate.
-        blown_up: whether it does either.
+        fall: where it has made four fifths of its drop, corrected to 25 steps per decade; None if no fall stands out of
+            the noise.
+        blow_up: where it climbs over its starting level. If it never does, where it has climbed a quarter of its drop
+            again; if it does not do that either, the last rate.
+        blown_up: whether the loss blows up, in one of these two ways.
     """
 
     begin: float
@@ -85,111 +93,116 @@ class Readings:
 
     @property
     def _middle(self) -> float:
-        """Between the two rates; half a decade under the blow-up if there is no fall."""
+        """log10 of the rate between the two; half a decade below the blow-up if there is no fall."""
         return self.blow_up - 0.5 if self.fall is None else self.fall + _MIDWAY * (self.blow_up - self.fall)
 
     @property
     def lr(self) -> float:
-        """The rate for training at one rate throughout."""
+        """The rate for training at one constant rate."""
         return 10 ** (self._middle - _DOWN_CONSTANT)
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Where the best such rate probably lies."""
+        """The interval in which the best constant rate probably lies."""
         below = _BELOW + (_MISSING if self.fall is None else 0.0)
         above = _ABOVE + (0.0 if self.blown_up else _MISSING)
         return self.lr / 10**below, self.lr * 10**above
 
     @property
     def max_lr(self) -> float:
-        """The peak rate for a one-cycle."""
+        """The peak rate of a one-cycle."""
         return 10 ** (self._middle - _DOWN_ONE_CYCLE)
 
     @property
     def base_lr(self) -> float:
-        """Where a cycle starts: where the loss begins to fall, well under the peak."""
-        return min(10**self.begin, self.max_lr / _NARROWEST)
+        """The rate at which a cycle starts: where the loss begins to fall, and well below the peak."""
+        return min(10**self.begin, self.max_lr / NARROWEST_CYCLE)
 
 
-@functools.lru_cache(maxsize=4)  # the heuristic and the range are read from the same ones
-def readings(curve: Curve) -> Readings:
-    """Where the loss begins to fall, has fallen, and blows up.
+@functools.lru_cache(maxsize=4)  # the heuristic and the range rule read the same curve
+def find_fall_and_blow_up(curve: Curve) -> FallAndBlowUp:
+    """Find where the loss begins to fall, has fallen, and blows up.
 
     Args:
         curve: n points in sweep order.
     Raises: TooFewPoints; RatesTooFarApart; OnlyRises if the loss blows up within the first decade; FlatCurve if it
         neither falls nor blows up; StillFalls if it has not stopped falling at the last rate.
     """
-    finite = enough_points(curve, "midway", 12)
+    finite = check_length(curve, "midway", 12)
     x = [math.log10(lr) for lr in finite.lr]
     per_decade = (len(x) - 1) / (x[-1] - x[0])
     if per_decade < _FEWEST_PER_DECADE:
-        raise rates_too_far_apart(finite, per_decade, _FEWEST_PER_DECADE)
+        raise rates_too_far_apart_error(finite, per_decade, _FEWEST_PER_DECADE)
     head = max(5, round(0.1 * len(x)))
     level = statistics.median(finite.loss[:head])
     noise = _early_noise(finite.loss) + rounding_of(finite.loss)
-    calm = _medians_of_three(finite.loss)
-    from_here = max(head, round(per_decade))
-    blown_up = [i for i in range(from_here, len(x)) if calm[i] > level + _BLOWN_UP * noise]
+    medians = _medians_of_three(finite.loss)
+    first = max(head, round(per_decade))  # no blow-up is looked for in the first decade
+    blown_up = [i for i in range(first, len(x)) if medians[i] > level + _BLOW_UP_NOISE * noise]
     end = blown_up[0] if blown_up else len(x)
     blow_up = x[min(end, len(x) - 1)]
     if not finite.falls and not finite.rises:
-        raise flat(finite)
-    if not finite.falls and (not blown_up or end <= from_here + 1):
-        raise only_rises(finite)
+        raise flat_curve_error(finite)
+    if not finite.falls and (not blown_up or end <= first + 1):
+        raise only_rises_error(finite)
     for width in _WIDTHS:
-        smoothed = smooth(finite.lr[:end], calm[:end], "ema", width)
+        smoothed = smooth(finite.lr[:end], medians[:end], "ema", width)
         lowest = min(range(end), key=smoothed.__getitem__)
         drop = level - smoothed[lowest]
         error = 1.25 * noise * math.sqrt(1 / max(1.0, 4 * width * per_decade) + 1 / head)
-        if drop > _FALL * error and _stays_down(calm[:end], smoothed, level, drop):
+        if drop > _FALL_NOISE * error and _stays_down(medians[:end], smoothed, level, drop):
             fall = _crossing(x, smoothed, level - _FALLEN * drop)
-            back = None if blown_up else _rebound(finite.loss, smoothed, lowest, drop)
-            if not blown_up and back is None and x[-1] - fall < _UNFINISHED:
-                raise still_falls(finite, 10**fall)
-            return Readings(
-                begin=_crossing(x, smoothed, level - max(0.1 * drop, _FALL * error)),
+            rebound = None if blown_up else _rebound(finite.loss, smoothed, lowest, drop)
+            if not blown_up and rebound is None and x[-1] - fall < _UNFINISHED:
+                raise still_falls_error(finite, 10**fall)
+            return FallAndBlowUp(
+                begin=_crossing(x, smoothed, level - max(0.1 * drop, _FALL_NOISE * error)),
                 fall=fall + math.log10(per_decade / _STEPS_PER_DECADE),
-                blow_up=blow_up if back is None else x[back],
-                blown_up=bool(blown_up) or back is not None,
+                blow_up=blow_up if rebound is None else x[rebound],
+                blown_up=bool(blown_up) or rebound is not None,
             )
     if not blown_up:
-        raise flat(finite)
-    return Readings(begin=blow_up - 1, fall=None, blow_up=blow_up, blown_up=True)
+        raise flat_curve_error(finite)
+    return FallAndBlowUp(begin=blow_up - 1, fall=None, blow_up=blow_up, blown_up=True)
 
 
-def _stays_down(calm: Sequence[float], smoothed: Sequence[float], level: float, drop: float) -> bool:
-    """Whether the loss is lower, on the whole, from where it has fallen on. After one dip of noise it is not."""
+def _stays_down(loss: Sequence[float], smoothed: Sequence[float], level: float, drop: float) -> bool:
+    """Return whether the mean loss is lower after the fall than before it. After a mere dip in the noise it is not."""
     fallen = next(i for i, value in enumerate(smoothed) if value <= level - _FALLEN * drop)
-    before = statistics.fmean(calm[:fallen]) if fallen else level
-    return statistics.fmean(calm[fallen:]) < before - _DOWN * drop
+    before = statistics.fmean(loss[:fallen]) if fallen else level
+    return statistics.fmean(loss[fallen:]) < before - _LASTING * drop
 
 
 def _rebound(loss: Sequence[float], smoothed: Sequence[float], lowest: int, drop: float) -> int | None:
-    """Where the loss has climbed back a quarter of its drop, and by more than the noise about its lowest point.
+    """Return the index at which the loss has climbed a quarter of its drop again; None if it never does.
 
-    A network that knew something before, and forgets it, may never lose more than it had at the start.
+    The climb must also stand out of the noise around the lowest point. A pretrained network that forgets what it knew
+    blows up in this way: its loss may never climb over where it started.
     """
     noise = noise_level(loss[max(0, lowest - _NEAR) : lowest + _NEAR])
-    climb = max(_REGAINED * drop, _BLOWN_UP * noise)
+    climb = max(_REGAINED * drop, _BLOW_UP_NOISE * noise)
     return next((i for i in range(lowest, len(smoothed)) if smoothed[i] - smoothed[lowest] > climb), None)
 
 
 def _medians_of_three(loss: Sequence[float]) -> list[float]:
-    """Each reading's median with its two neighbours; at the ends, with the nearest two."""
+    """Return the median of each loss and its two neighbours. Both ends repeat the value next to them."""
     inner = list(map(median_of_three, loss, loss[1:], loss[2:]))
     return [inner[0], *inner, inner[-1]]
 
 
 def _early_noise(loss: Sequence[float]) -> float:
-    """Standard deviation of one reading before anything is learnt, or of its heavy tails if these are worse."""
+    """Return the standard deviation of a single loss in the first half of the curve, where little is learnt.
+
+    If the 95th percentile of the steps between losses implies a larger one, because the noise has heavy tails, that one
+    is returned.
+    """
     half = loss[: max(9, len(loss) // 2 + 1)]
     steps = sorted(abs(after - before) for before, after in pairwise(half))
     return max(1.4826 * statistics.median(steps), steps[int(0.95 * (len(steps) - 1))] / 1.96) / math.sqrt(2)
 
 
 def _crossing(x: Sequence[float], smoothed: Sequence[float], level: float) -> float:
-    """Where the smoothed loss first comes down to `level`, between points."""
+    """Return where the smoothed loss first comes down to `level`, interpolated between two points."""
     i = next(i for i, value in enumerate(smoothed) if value <= level)
     if i == 0:
         return x[0]

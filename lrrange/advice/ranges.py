@@ -1,20 +1,21 @@
-"""The learning-rate range for a cyclical schedule, read from the same curve as the rate."""
+"""Range rules: the bounds of a cyclical schedule, read from the same curve as the rate."""
 
 import math
 from collections.abc import Callable
 
 import attrs
 
-from lrrange.advice.midway import readings
+from lrrange.advice.midway import find_fall_and_blow_up
 from lrrange.advice.preconditions import check_descent
 from lrrange.errors import CurveError, NoDescent, UnknownName
 from lrrange.sweep.curve import Curve
 
-# The loss "starts to fall" once it has made this part of its whole drop, and "stops falling" when this part is left.
+# The loss "starts to fall" where it has made this part of its drop, and "stops falling" where this part is left.
 _EDGE = 0.1
 
-# Readings this far above the smoothed curve, twice within three, are ragged: in standard deviations of the noise, which
-# is small before anything is learnt and grows with the rate, and at least in parts of the drop.
+# A curve is ragged where two of three losses lie this far above the smoothed curve. The distance is in standard
+# deviations of the noise; but noise is small before anything is learnt and grows with the rate, so it is also at least
+# this part of the drop.
 _RAGGED_NOISE = 4.0
 _RAGGED_DROP = 0.25
 
@@ -25,9 +26,9 @@ class LRRange:
 
     Args:
         base_lr: lower bound, where the cycle starts and ends.
-        max_lr: upper bound, at its middle.
-        rule: name of the rule that read it.
-        source: paper and section the rule comes from.
+        max_lr: upper bound, which it reaches in the middle.
+        rule: name of the range rule.
+        source: paper and section that the rule comes from.
     """
 
     base_lr: float
@@ -45,24 +46,25 @@ class LRRange:
 
 
 def smith(curve: Curve) -> LRRange:
-    """From where the loss starts to fall to where it stops falling or gets ragged.
+    """Return the range from where the loss starts to fall to where it stops falling or gets ragged.
 
     Args:
         curve: n points in sweep order.
     Returns: `base_lr`, the first rate from which the smoothed loss stays a tenth of its drop below the start;
-        `max_lr`, the first rate by which nine tenths of the drop are made or, if earlier, two of three readings lie
-        above the smoothed curve by a quarter of the drop (and four standard deviations of the noise).
-    Raises: TooFewPoints, FlatCurve, OnlyRises as the heuristics do.
+        `max_lr`, the first rate by which nine tenths of the drop are made or, if earlier, from which two of three
+        losses lie above the smoothed curve by a quarter of the drop (and four standard deviations of the noise).
+    Raises: TooFewPoints, FlatCurve, OnlyRises as the heuristics do; NoDescent if the loss falls only at the last rate.
     Source: Smith, "Cyclical Learning Rates for Training Neural Networks", WACV 2017, section 3.3: "Note the learning
         rate value when the accuracy starts to increase and when the accuracy slows, becomes ragged, or starts to
-        fall. These two learning rates are good choices for bounds." (Read for a falling loss instead.)
+        fall. These two learning rates are good choices for bounds." (Here for a loss that falls, instead of an accuracy
+        that increases.)
     """
-    finite = check_descent(curve, "smith range")
+    finite = check_descent(curve, "smith")
     smoothed, lowest = finite.smoothed, finite.lowest
-    begun = finite.start - _EDGE * finite.drop
-    made = finite.start - (1 - _EDGE) * finite.drop
-    base = next(i for i in range(lowest, -1, -1) if i == 0 or smoothed[i - 1] >= begun)
-    top = next(i for i in range(base, lowest + 1) if smoothed[i] <= made)
+    fall_begins = finite.start - _EDGE * finite.drop
+    fall_ends = finite.start - (1 - _EDGE) * finite.drop
+    base = next(i for i in range(lowest, -1, -1) if i == 0 or smoothed[i - 1] >= fall_begins)
+    top = next(i for i in range(base, lowest + 1) if smoothed[i] <= fall_ends)
     top = max(min(top, _first_ragged(finite, base)), base + 1)
     if top >= len(finite):
         raise NoDescent(
@@ -73,12 +75,15 @@ def smith(curve: Curve) -> LRRange:
 
 
 def _first_ragged(finite: Curve, base: int) -> int:
-    ragged = max(_RAGGED_NOISE * finite.noise, _RAGGED_DROP * finite.drop)
-    off = [raw - calm > ragged for raw, calm in zip(finite.loss, finite.smoothed, strict=True)]
-    return next((i for i in range(base, len(off)) if off[i] and sum(off[i : i + 3]) >= 2), len(off))
+    """Return the index, from `base` on, at which the curve gets ragged; its length if it does not."""
+    distance = max(_RAGGED_NOISE * finite.noise, _RAGGED_DROP * finite.drop)
+    far = [raw - smoothed > distance for raw, smoothed in zip(finite.loss, finite.smoothed, strict=True)]
+    return next((i for i in range(base, len(far)) if far[i] and sum(far[i : i + 3]) >= 2), len(far))
 
 
-def _fraction(divisor: int, source: str) -> Callable[[Curve], LRRange]:
+def _fraction_of_max(divisor: int, source: str) -> Callable[[Curve], LRRange]:
+    """Return the rule that takes `max_lr` from `smith`, and this fraction of it as `base_lr`."""
+
     def rule(curve: Curve) -> LRRange:
         bounds = smith(curve)
         return LRRange(base_lr=bounds.max_lr / divisor, max_lr=bounds.max_lr, rule=f"max/{divisor}", source=source)
@@ -96,26 +101,27 @@ _SMITH_2018 = (
 
 
 def midway(curve: Curve) -> LRRange:
-    """From where the loss begins to fall to the best peak of a one-cycle.
+    """Return the range from where the loss begins to fall to the best peak of a one-cycle.
 
     Args:
-        curve: n points in sweep order, best some 25 a decade.
-    Returns: `base_lr`, where the smoothed loss has left its starting level by more than its noise, and under a quarter
-        of the peak; `max_lr`, a third of the rate about midway between where the loss has fallen and where it blows up.
+        curve: n points in sweep order; about 25 per decade are best.
+    Returns: `base_lr`, where the smoothed loss has fallen below its starting level by more than its noise, but at most
+        a quarter of the peak; `max_lr`, a third of the rate about midway between where the loss has fallen and where it
+        blows up.
     Raises: TooFewPoints, RatesTooFarApart, FlatCurve, OnlyRises, StillFalls.
-    Source: lrrange's own, and its default; `docs/quality.md` has the measurements.
+    Source: lrrange's own rule, and its default; `docs/quality.md` has the measurements.
     """
-    found = readings(curve)
-    return LRRange(base_lr=found.base_lr, max_lr=found.max_lr, rule="midway", source="lrrange, docs/quality.md")
+    rates = find_fall_and_blow_up(curve)
+    return LRRange(base_lr=rates.base_lr, max_lr=rates.max_lr, rule="midway", source="lrrange, docs/quality.md")
 
 
 RANGE_RULES: dict[str, Callable[[Curve], LRRange]] = {
     "midway": midway,
     "smith": smith,
-    "max/3": _fraction(3, _SMITH_2017),
-    "max/4": _fraction(4, _SMITH_2017),
-    "max/10": _fraction(10, _SMITH_2018),
-    "max/20": _fraction(20, _SMITH_2018),
+    "max/3": _fraction_of_max(3, _SMITH_2017),
+    "max/4": _fraction_of_max(4, _SMITH_2017),
+    "max/10": _fraction_of_max(10, _SMITH_2018),
+    "max/20": _fraction_of_max(20, _SMITH_2018),
 }
 
 
@@ -123,7 +129,7 @@ DEFAULT_RANGE = "midway"
 
 
 def range_rule(name: str) -> Callable[[Curve], LRRange]:
-    """The range rule of that name. Raises: UnknownName."""
+    """Return the range rule of this name. Raises: UnknownName."""
     if name not in RANGE_RULES:
         raise UnknownName(f"range rule {name!r} is not one of {', '.join(RANGE_RULES)}.", name=name)
     return RANGE_RULES[name]

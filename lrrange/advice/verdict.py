@@ -1,42 +1,45 @@
-"""How far an answer can be trusted, and why not further."""
+"""Whether an answer can be trusted, and the reasons if it cannot."""
 
 import math
 from collections.abc import Sequence
 
 import attrs
 
-from lrrange.advice.heuristics import Refusal, Suggestion
+from lrrange.advice.suggestion import Refusal, Suggestion
 from lrrange.sweep.curve import Curve
 from lrrange.sweep.plan import SweepPlan
-from lrrange.sweep.sweep import StopReason
+from lrrange.sweep.planned_steps import StopReason
 
-# In decades: an interval wider than this, or other heuristics further off than this, make an answer uncertain.
+# An interval wider than this makes an answer uncertain, and so do other heuristics further away than this; in decades.
 _WIDE = 1.0
 
-# The lowest loss this close to the last rate, in decades, is no valley: the curve still falls.
+# If the lowest loss is this close to the last rate, in decades, the curve has no valley: it still falls.
 _AT_THE_END = 0.4
 
-# Fewer steps a decade than this leave too few readings at the rates that matter.
+# With fewer steps per decade than this, too few losses are measured at the rates that matter.
 _SPARSE = 6.0
 
 
 @attrs.frozen(kw_only=True)
 class Verdict:
-    """`confident`, or not and the `reasons` why."""
+    """The trust in an answer: `confident`, or uncertain for these `reasons`."""
 
     reasons: tuple[str, ...] = ()
 
     @property
     def confident(self) -> bool:
-        """Whether nothing speaks against the answer."""
+        """Whether there is no reason to doubt the answer."""
         return not self.reasons
 
     def __str__(self) -> str:
         return "confident" if self.confident else f"uncertain: {'; '.join(self.reasons)}"
 
 
-def still_falls(curve: Curve) -> bool:
-    """Whether a sweep that came to its last rate ended before the loss stopped falling: it should go further up."""
+def falls_to_the_end(curve: Curve) -> bool:
+    """Return whether the loss falls up to the last rate, so that the sweep should go on to higher rates.
+
+    For a sweep that came to the end of its plan.
+    """
     finite = curve.finite
     if len(finite) < 2 or not finite.falls:
         return False
@@ -50,12 +53,12 @@ def judge(
     plan: SweepPlan,
     stop_reason: StopReason,
 ) -> Verdict:
-    """What speaks against `chosen`.
+    """Return the verdict on `chosen`, with every reason to doubt it.
 
     Args:
-        chosen: the answer.
-        answers: of every heuristic.
-        curve, plan, stop_reason: of the sweep.
+        chosen: the answer to judge.
+        answers: the answers of all heuristics.
+        curve, plan, stop_reason: the sweep that they were read from.
     """
     reasons = []
     if chosen.low and chosen.high and math.log10(chosen.high / chosen.low) > _WIDE:
@@ -64,9 +67,9 @@ def judge(
     others = [answer for answer in answers if isinstance(answer, Suggestion) and answer != chosen]
     far = [other for other in others if abs(math.log10(other.lr / chosen.lr)) > _WIDE]
     if far and 2 * len(far) >= len(others):
-        named = ", ".join(f"{other.heuristic} ({other.lr:.2g})" for other in far)
-        reasons.append(f"{named} lie more than a decade away")
-    if stop_reason is StopReason.COMPLETED and still_falls(curve):
+        names = ", ".join(f"{other.heuristic} ({other.lr:.2g})" for other in far)
+        reasons.append(f"{names} lie more than a decade away")
+    if stop_reason is StopReason.COMPLETED and falls_to_the_end(curve):
         reasons.append(f"the loss still falls at end_lr={plan.end_lr:.2g}: raise it")
     if len(curve) > 1 and (density := (len(curve) - 1) / math.log10(curve.lr[-1] / curve.lr[0])) < _SPARSE:
         reasons.append(f"{density:.1f} steps a decade are few: raise num_steps")

@@ -1,4 +1,4 @@
-"""The command line."""
+"""The command `lrrange`."""
 
 from lrrange.cli.commands import main
 

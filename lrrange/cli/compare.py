@@ -11,14 +11,22 @@ import click
 from rich.console import Console
 
 from lrrange.cli.factory import errors_in_one_line, find_factory
-from lrrange.cli.output import check_writable, json_option, stdout_for_the_answer, warn, write_all
+from lrrange.cli.output import (
+    check_writable,
+    json_option,
+    stdout_for_the_answer,
+    traceback_option,
+    warn,
+    write_all,
+)
 from lrrange.comparison.compare import compare as compare_runs
-from lrrange.comparison.comparison import Comparison, NoWinner, Run
-from lrrange.comparison.journal import dumps, save
+from lrrange.comparison.comparison import Comparison, dumps
 from lrrange.comparison.plot import save_plot
 from lrrange.comparison.policies import FROM_RANGE_TEST
+from lrrange.errors import NoWinner
 from lrrange.hookspecs import hookimpl
-from lrrange.storage.documents import load as load_result
+from lrrange.policy import Run
+from lrrange.result import load as load_result
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -30,20 +38,23 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
     "policies",
     multiple=True,
     metavar="P",
-    help=f"A rate, or one of {', '.join(FROM_RANGE_TEST)}; give several.  [default: found, clr, one-cycle]",
+    help=f"A learning rate, or one of {', '.join(FROM_RANGE_TEST)}. Repeat the option for each policy.  "
+    "[default: found, clr, one-cycle]",
 )
-@click.option("--steps", type=int, default=1000, metavar="N", show_default=True, help="Of each run.")
-@click.option("--repeats", type=int, default=3, metavar="N", show_default=True, help="Runs under each policy.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Of the first repeat.")
-@click.option("--evaluate-every", type=int, metavar="N", help="Steps between held-out losses.  [default: at the end]")
-@click.option("--jobs", type=int, default=1, metavar="N", show_default=True, help="Processes to run in.")
-@click.option("--retries", type=int, default=1, metavar="N", show_default=True, help="Of a run that fails.")
-@click.option("--result", type=click.Path(exists=True, dir_okay=False), help="Of a range test that was saved.")
-@click.option("--resume", type=_FILE, help="Write each run here when it is over, and go on from what is here.")
-@click.option("--save", "save_to", type=_FILE, help="Write the comparison here, as JSON.")
-@click.option("--plot", "plot_to", type=_FILE, help="Draw losses and rates here.")
-@click.option("--no-progress", is_flag=True, help="No line for each run.")
-@click.option("--traceback", "full", is_flag=True, help="Show where an error in your code came from.")
+@click.option("--steps", type=int, default=1000, metavar="N", show_default=True, help="Training steps per run.")
+@click.option("--repeats", type=int, default=3, metavar="N", show_default=True, help="Runs per policy.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the first repeat.")
+@click.option("--evaluate-every", type=int, metavar="N", help="Steps between held-out losses.  [default: end only]")
+@click.option("--jobs", type=int, default=1, metavar="N", show_default=True, help="Number of processes.")
+@click.option("--retries", type=int, default=1, metavar="N", show_default=True, help="Retries of a run that fails.")
+@click.option(
+    "--result", type=click.Path(exists=True, dir_okay=False), help="Saved range test to use.  [default: run one]"
+)
+@click.option("--resume", type=_FILE, help="Write each finished run to this file, and continue from the runs in it.")
+@click.option("--save", "save_to", type=_FILE, help="Write the comparison to this file, as JSON.")
+@click.option("--plot", "plot_to", type=_FILE, help="Plot losses and learning rates to this file.")
+@click.option("--no-progress", is_flag=True, help="Print no line per finished run.")
+@traceback_option
 @json_option
 def compare(
     factory: str,
@@ -54,21 +65,21 @@ def compare(
     save_to: Path | None,
     plot_to: Path | None,
     no_progress: bool,
-    full: bool,
+    traceback: bool,
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Train what FACTORY(seed=...) in MODULE returns under several policies, and say which ends lowest.
+    """Train under several learning-rate policies, and show which one reaches the lowest loss.
 
-    FACTORY is as for `lrrange find`, and takes the seed of its weights and of the order of its data. With held-out data
-    among its options (val_loader for PyTorch), runs are judged by the loss on them.
+    FACTORY(seed=...) in MODULE returns what it returns for `lrrange find`, with weights and batch order drawn from the
+    seed. If its options include held-out data (val_loader for PyTorch), runs are judged by their held-out loss.
     """
     check_writable(plot=plot_to, save=save_to)
     if jobs < 1:
-        raise click.BadParameter(f"{jobs} is under 1.", param_hint="--jobs")
-    with stdout_for_the_answer(as_json), errors_in_one_line(full=full):
+        raise click.BadParameter(f"{jobs} is less than 1.", param_hint="--jobs")
+    with stdout_for_the_answer(as_json), errors_in_one_line(traceback=traceback):
         make_run = find_factory(factory)
-        # Not forked: a framework that has started its threads may not survive it.
+        # Spawned, because a framework that has started its threads may not survive a fork.
         pool = nullcontext() if jobs == 1 else ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
         with pool as executor:
             comparison = compare_runs(
@@ -86,7 +97,7 @@ def compare(
         Console().print(comparison)
     writers = {
         path: lambda path, write=write: write(comparison, path)
-        for path, write in ((save_to, save), (plot_to, save_plot))
+        for path, write in ((save_to, Comparison.save), (plot_to, save_plot))
         if path is not None
     }
     complete = write_all(writers, quiet=as_json)
@@ -94,7 +105,7 @@ def compare(
 
 
 def _end(comparison: Comparison, complete: bool) -> None:
-    """Exit as the comparison deserves: one without a winner, or with runs that failed, is shown, and is a failure."""
+    """Exit with code 1, with the reason, if there is no winner, a run failed, or a file could not be written."""
     try:
         if comparison.winner and comparison.failed:
             warn(f"{len(comparison.failed)} of {len(comparison.runs)} runs failed: {comparison.failed[0].error}")
@@ -106,10 +117,10 @@ def _end(comparison: Comparison, complete: bool) -> None:
 
 
 class _RunLines:
-    """A line for each run that is over, on standard error."""
+    """A watcher that prints one line per finished run to standard error."""
 
     @hookimpl
     def lrrange_compared(self, run: Run) -> None:
-        """Say how it ended."""
-        how = run.error or ("diverged" if run.diverged else f"{run.final:.4g}")
-        click.echo(f"{run.policy}, seed {run.seed}: {how} ({run.wall_time:.3g} s)", err=True)
+        """Print the final loss of a run, or why it has none."""
+        outcome = run.error or ("diverged" if run.diverged else f"{run.final:.4g}")
+        click.echo(f"{run.policy}, seed {run.seed}: {outcome} ({run.wall_time:.3g} s)", err=True)

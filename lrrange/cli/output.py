@@ -1,4 +1,4 @@
-"""Where a command's answer goes: standard output, for people or as JSON, and files."""
+"""Options and output that the commands share: JSON, errors in one line, and the files they write."""
 
 import contextlib
 import sys
@@ -9,40 +9,48 @@ from typing import Any, TypeVar
 import click
 
 from lrrange.errors import LRRangeError, SaveError
-from lrrange.report.plot import check_plottable
+from lrrange.report.figures import check_plottable
 
-# Where a click context remembers that --json was given: errors are reported by the group, which never sees the option.
+# Key in the context's `meta` that records --json: the group reports the errors, and it does not see the option.
 JSON = "lrrange.json"
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 def json_option(command: Command) -> Command:
-    """The option --json."""
+    """Add the option --json to a command."""
     return click.option(
-        "--json", "as_json", is_flag=True, callback=_remember, help="One JSON document on standard output, alone."
+        "--json", "as_json", is_flag=True, callback=_record, help="Print only a JSON document to standard output."
     )(command)
 
 
-def _remember(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
+def traceback_option(command: Command) -> Command:
+    """Add the option --traceback to a command."""
+    return click.option("--traceback", is_flag=True, help="Print the traceback of an error in your code too.")(command)
+
+
+def _record(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
     ctx.meta[JSON] = value
     return value
 
 
 def warn(message: str) -> None:
-    """One line on standard error."""
+    """Print an error to standard error, in one line."""
     click.echo(f"Error: {' '.join(message.split())}", err=True)
 
 
 @contextlib.contextmanager
-def stdout_for_the_answer(alone: bool) -> Iterator[None]:
-    """Training code prints where it likes; with --json, to standard error."""
-    with contextlib.redirect_stdout(sys.stderr) if alone else contextlib.nullcontext():
+def stdout_for_the_answer(as_json: bool) -> Iterator[None]:
+    """With --json, send what the training prints to standard error, so that standard output holds only the answer."""
+    with contextlib.redirect_stdout(sys.stderr) if as_json else contextlib.nullcontext():
         yield
 
 
 def check_writable(*, plot: Path | None, save: Path | None) -> None:
-    """Raise what is certain to fail after the training, before it."""
+    """Check, before the training, that the files can be written after it.
+
+    Raises: SaveError if a folder does not exist; OptionError or MissingExtra if the plot cannot be drawn.
+    """
     for path in (plot, save):
         if path is not None and not path.parent.is_dir():
             raise SaveError(f"{path} cannot be written: there is no folder {path.parent}.", path=str(path))
@@ -51,7 +59,12 @@ def check_writable(*, plot: Path | None, save: Path | None) -> None:
 
 
 def write_all(writers: Mapping[Path, Callable[[Path], object]], quiet: bool) -> bool:
-    """Write what can be written, and say so; return whether that was everything."""
+    """Write every file that can be written, print its path, and return whether all were written.
+
+    Args:
+        writers: the function that writes each path.
+        quiet: print the paths to standard error, because standard output holds a JSON document.
+    """
     failures = 0
     for path, write in writers.items():
         try:

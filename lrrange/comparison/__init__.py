@@ -1,1 +1,1 @@
-"""`compare`: the same training under several policies, and which of them wins."""
+"""`compare`: train the same thing under several policies, and show which one wins."""

@@ -1,5 +1,6 @@
-"""Training the same thing under several policies, from the same starts, wherever there are hands to do it."""
+"""`compare`: train the same thing under several policies, from the same seeds."""
 
+import functools
 import inspect
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
@@ -9,17 +10,18 @@ from typing import Any
 
 import attrs
 
-from lrrange.comparison.comparison import Comparison, Run
-from lrrange.comparison.job import Job, adapted_by, failure, run_job
+from lrrange.comparison.comparison import Comparison
+from lrrange.comparison.job import Job, make_failed_run, make_training, run_job
 from lrrange.comparison.journal import Journal
-from lrrange.comparison.policies import Policies, by_name, needs_range_test, write_out
-from lrrange.errors import OptionError, SaveError, TargetError
+from lrrange.comparison.policies import Policies, name_policies, needs_range_test, write_out
+from lrrange.errors import OptionError, TargetError
 from lrrange.finder.executors import check_sendable
 from lrrange.finder.range_test import find_lr
 from lrrange.plugins import make_manager
-from lrrange.protocol.training_step import split_made
+from lrrange.policy import Run
+from lrrange.protocol.factories import split_made
 from lrrange.result import RangeTestResult
-from lrrange.sweep.plan import whole_number
+from lrrange.validators import checked_numbers, whole_number
 
 
 def compare(
@@ -36,99 +38,128 @@ def compare(
     path: str | Path | None = None,
     watchers: Sequence[object] = (),
 ) -> Comparison:
-    """Train the same thing under each policy from the same starts, and say which ends lowest.
+    """Train the same thing under each policy, from the same seeds, and find the policy that ends with the lowest loss.
 
     Args:
-        make_run: called as `make_run(seed=0)`; makes the training anew, with weights and order of data from the seed,
-            and returns the target, or `(target, options)`, as the factory of `lrrange find` does. With held-out data
-            among the options (`val_loader=` for PyTorch) runs are judged by the loss on them, and else by the training
-            loss of their last tenth.
-        policies: rates (`1e-3` or `"1e-3"`) and names, or a mapping of names of your own to these, to schedules (with
-            `lr_at(step)`, such as `lrrange.cyclical.OneCycle`) or to functions of the step. The names are `"found"`,
-            the rate of a range test; `"triangular"` and `"triangular2"` (also `"clr"`), three cycles over its range;
-            and `"one-cycle"`.
-        steps: of each run.
-        repeats: runs under each policy, the first from `seed`, the others from the numbers after it.
-        executor: any `concurrent.futures.Executor`: threads, processes, Dask's `Client.get_executor()`, loky's. None
-            runs one after another, here. Runs that share a process wait for each other, because frameworks keep one
-            random state for all threads; so threads give the same numbers, and no speed.
-        seed: of the first repeat.
-        result: of a range test, if you have one; otherwise, where a policy needs one, `find_lr` runs on
-            `make_run(seed=seed)`, with those of its options that are `find_lr`'s own.
-        evaluate_every: also read the held-out loss every so many steps.
-        retries: how often a run that raises, or whose worker dies, is tried again before it is reported as failed.
-        path: a file that each run is written to when it is over. A comparison that was interrupted goes on from it;
-            only failed runs are made again.
-        watchers: objects with the hook `lrrange_compared`, told of each run that is over; and with those of a sweep,
-            for the range test.
-    Returns: every run, those that diverged or failed too, and who wins.
-    Raises: before the first run, an `LRRangeError` for what is wrong with the arguments, or the reason why the range
-        test found no rate; whatever `make_run` raises for the range test. What a run raises is kept with it.
+        make_run: called as `make_run(seed=0)`. It makes a new training, whose weights and order of data depend on the
+            seed, and returns the target or `(target, options)`, as the factory of `lrrange find` does. With held-out
+            data among the options (`val_loader=` for PyTorch), runs are judged by their held-out loss; otherwise by the
+            training loss of their last tenth.
+        policies: a list of rates (`1e-3` or `"1e-3"`) and names; or a mapping from names of your own to rates, names,
+            schedules (with `lr_at(step)`, such as `lrrange.cyclical.OneCycle`) and functions of the step. The names
+            are `"found"`, the rate of a range test; `"triangular"` and `"triangular2"` (also `"clr"`), three cycles
+            over its range; and `"one-cycle"`.
+        steps: number of steps of each run.
+        repeats: number of runs under each policy. The first uses `seed`, the others the numbers after it.
+        executor: any `concurrent.futures.Executor`: threads, processes, Dask's `Client.get_executor()`, loky's. With
+            None, runs follow one another in this process. Runs that share a process wait for each other, because
+            frameworks keep one random state for all threads. Threads therefore give the same numbers, but no speed.
+        seed: seed of the first repeat.
+        result: result of a range test, if you have one. Otherwise, if a policy needs a range test, `find_lr` runs on
+            `make_run(seed=seed)` with the returned options.
+        evaluate_every: number of steps between held-out losses; None to measure one only at the end.
+        retries: number of times that a run is tried again if it raises or its worker dies. After that it is reported as
+            failed.
+        path: file to which each run is written when it is over. An interrupted comparison continues from it; of the
+            runs in it, only failed ones are made again.
+        watchers: objects with the hook `lrrange_compared`, which is called for each run that is over. Their hooks for
+            sweeps are called in the range test.
+    Returns: every run, including those that diverged or failed, and the winner.
+    Raises: before the first run, an `LRRangeError` if an argument cannot be used, the reason if the range test found no
+        rate, and whatever `make_run` raises for the range test. An exception in a run is kept with that run.
     Cost: `steps * repeats * len(policies)` training steps, the held-out passes, and one range test.
     Source: Smith, "Cyclical Learning Rates for Training Neural Networks", WACV 2017, section 3.3: compare a fixed rate
-        with a cycle over the range, both from one range test, and keep what wins.
+        with a cycle over the range, both from one range test, and keep the one that wins.
     """
-    asked = by_name(policies)
-    steps, repeats = whole_number("steps", steps, least=2), whole_number("repeats", repeats)
-    retries, seed = whole_number("retries", retries, least=0), whole_number("seed", seed, least=0)
-    if evaluate_every is not None:
-        evaluate_every = whole_number("evaluate_every", evaluate_every)
-    _check_callable(make_run, executor, seed)
-    journal = _journal(path)
-    if journal is not None and journal.begun is not None and result is None:
-        result = journal.begun.range_test
-    if needs_range_test(asked):
-        result = result or _range_test(make_run, seed, watchers)
+    named = name_policies(policies)
+    settings = Settings(
+        steps=steps, repeats=repeats, seed=seed, evaluate_every=evaluate_every, retries=retries, watchers=watchers
+    )
+    _check_callable(make_run, executor, settings.seed)
+    journal = None if path is None else Journal(path)
+    if journal is not None and journal.comparison is not None and result is None:
+        result = journal.comparison.range_test
+    if result is None and needs_range_test(named):
+        result = _run_range_test(make_run, settings)
     comparison = Comparison(
         make_run=_name_of(make_run),
-        policies=write_out(asked, steps, result),
-        steps=steps,
-        seeds=tuple(range(seed, seed + repeats)),
-        evaluate_every=evaluate_every,
-        range_test=result if needs_range_test(asked) else None,
+        policies=write_out(named, settings.steps, result),
+        steps=settings.steps,
+        seeds=settings.seeds,
+        evaluate_every=settings.evaluate_every,
+        range_test=result if needs_range_test(named) else None,
     )
     if journal is not None:
         journal.begin(comparison)
-    runs = _wanted(journal.runs if journal is not None else (), comparison)
+    runs = _take_finished_runs(comparison, journal)
     jobs = [
-        Job(make_run=make_run, policy=policy, seed=one, evaluate_every=evaluate_every)
-        for one in comparison.seeds  # the seed outside, so that what an interruption leaves can be compared
+        Job(make_run=make_run, policy=policy, seed=seed, evaluate_every=settings.evaluate_every)
+        for seed in comparison.seeds  # the outer loop, so that an interrupted comparison has all policies on some seeds
         for policy in comparison.policies
-        if (policy.name, one) not in runs
+        if (policy.name, seed) not in runs
     ]
-    told = make_manager(watchers).hook
-    with closing(_finished(jobs, executor, retries)) as over:
-        for run in over:
+    hook = make_manager(settings.watchers).hook
+    with closing(_run_jobs(jobs, executor, settings.retries)) as new_runs:
+        for run in new_runs:
             if journal is not None:
                 journal.add(run)
             runs[run.policy, run.seed] = run
-            told.lrrange_compared(run=run, policy=comparison.policy(run.policy))
-    ordered = [runs[policy.name, one] for policy in comparison.policies for one in comparison.seeds]
+            hook.lrrange_compared(run=run, policy=comparison.policy(run.policy))
+    ordered = [runs[policy.name, seed] for policy in comparison.policies for seed in comparison.seeds]
     return attrs.evolve(comparison, runs=tuple(ordered))
 
 
-def _wanted(runs: Sequence[Run], comparison: Comparison) -> dict[tuple[str, int], Run]:
-    """Those finished runs that are part of this comparison."""
+@attrs.frozen(kw_only=True, field_transformer=checked_numbers)
+class Settings:
+    """The options of a comparison. For what each means, see `compare`.
+
+    Raises: PlanError for a number that cannot be used.
+    """
+
+    steps: int
+    repeats: int
+    retries: int
+    seed: int
+    evaluate_every: int | None
+    watchers: Sequence[object]
+
+    def __attrs_post_init__(self) -> None:
+        whole_number("steps", self.steps, least=2)
+        whole_number("repeats", self.repeats)
+        whole_number("retries", self.retries, least=0)
+        whole_number("seed", self.seed, least=0)
+        if self.evaluate_every is not None:
+            whole_number("evaluate_every", self.evaluate_every)
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The seed of each repeat."""
+        return tuple(range(self.seed, self.seed + self.repeats))
+
+
+def _take_finished_runs(comparison: Comparison, journal: Journal | None) -> dict[tuple[str, int], Run]:
+    """Return the finished runs of this comparison that are in the journal, by policy and seed."""
+    runs = () if journal is None else journal.runs
     return {(run.policy, run.seed): run for run in runs if run.finished and run.seed in comparison.seeds}
 
 
-def _finished(jobs: Sequence[Job], executor: Executor | None, retries: int) -> Generator[Run, None, None]:
-    """Each job's run, as it is over for good."""
+def _run_jobs(jobs: Sequence[Job], executor: Executor | None, retries: int) -> Generator[Run, None, None]:
+    """Yield the run of each job, once it has finished or failed for good."""
     if executor is None:
         for job in jobs:
             while (run := run_job(job)).error is not None and job.attempt <= retries:
-                job = job.again
+                job = job.next_attempt
             yield run
         return
     running = {_submit(executor, job): job for job in jobs}
     try:
         while running:
-            over, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in over:
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
                 job = running.pop(future)
-                run = _run_of(future, job)
+                run = _collect_run(future, job)
                 if run.error is not None and job.attempt <= retries:
-                    running[_submit(executor, job.again)] = job.again
+                    running[_submit(executor, job.next_attempt)] = job.next_attempt
                 else:
                     yield run
     finally:
@@ -139,52 +170,44 @@ def _finished(jobs: Sequence[Job], executor: Executor | None, retries: int) -> G
 def _submit(executor: Executor, job: Job) -> "Future[Run]":
     try:
         return executor.submit(run_job, job)
-    except Exception as error:  # a pool that is broken takes no more work; the runs it did are kept
+    except Exception as error:  # a broken pool accepts no more jobs, but the runs that it finished are kept
         refused: Future[Run] = Future()
         refused.set_exception(error)
         return refused
 
 
-def _run_of(future: "Future[Run]", job: Job) -> Run:
+def _collect_run(future: "Future[Run]", job: Job) -> Run:
     try:
-        return attrs.evolve(future.result())  # made anew, because a NaN that was pickled is another object
-    except Exception as error:  # the job keeps what the training raises: this came from the executor
-        return failure(job, f"no answer from the worker: {type(error).__name__}: {error}")
+        return attrs.evolve(future.result())  # pickle makes new NaN objects; `Run` replaces them by one
+    except Exception as error:  # `run_job` catches the training's exceptions, so this one came from the executor
+        return make_failed_run(job, f"no answer from the worker: {type(error).__name__}: {error}")
 
 
-def _range_test(make_run: Callable[..., Any], seed: int, watchers: Sequence[object]) -> RangeTestResult:
-    target, options = split_made(make_run(seed=seed), _name_of(make_run))
-    options = {"watchers": watchers, **options}
-    if hasattr(adapted_by(target, options), "seed"):
-        options = {"seed": seed, **options}
+def _run_range_test(make_run: Callable[..., Any], settings: Settings) -> RangeTestResult:
+    target, options = split_made(make_run(seed=settings.seed), _name_of(make_run))
+    options = {"watchers": settings.watchers, **options}
+    if make_training(target, options).seed is not None:
+        options = {"seed": settings.seed, **options}
     return find_lr(target, **options)
 
 
-def _journal(path: str | Path | None) -> Journal | None:
-    if path is None:
-        return None
-    if not (folder := Path(path).parent).is_dir():
-        raise SaveError(f"{path} cannot be written: there is no folder {folder}.", path=str(path))
-    return Journal(path)
-
-
 def _check_callable(make_run: Callable[..., Any], executor: Executor | None, seed: int) -> None:
-    """Raise what would otherwise be raised in every run."""
+    """Raise now what would otherwise be raised in every run: TargetError or OptionError."""
     if not callable(make_run):
         raise TargetError(
-            f"make_run is a {type(make_run).__name__}. Give a function that makes the training anew for each run, "
-            f"called as make_run(seed={seed}).",
+            f"make_run is a {type(make_run).__name__}. Give a function that makes the training for each run, called as "
+            f"make_run(seed={seed}).",
         )
     try:
         inspect.signature(make_run).bind(seed=seed)
     except TypeError as error:
         raise OptionError(f"make_run(seed={seed}) does not work: {error}. Let it take seed and nothing else.") from None
-    except ValueError:  # a callable written in C may have no signature to look at
+    except ValueError:  # a callable written in C may have no signature to check
         pass
     check_sendable(make_run, executor, _name_of(make_run))
 
 
 def _name_of(make_run: Callable[..., Any]) -> str:
-    function = getattr(make_run, "func", make_run)  # of a functools.partial
+    function = make_run.func if isinstance(make_run, functools.partial) else make_run
     name = getattr(function, "__qualname__", type(function).__qualname__)
     return f"{function.__module__}:{name}"

@@ -1,293 +1,56 @@
-"""What a comparison found: every run, the table, who wins, and whether the seeds' spread allows saying so."""
+"""The result of `compare`: standings that can be saved, plotted and printed."""
 
-import math
-import statistics
-from collections.abc import Iterable
-from functools import cached_property
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from lrrange.advice.verdict import Verdict
-from lrrange.comparison.paired_t import Difference
-from lrrange.comparison.policies import Policy
-from lrrange.errors import LRRangeError, UnknownName
-from lrrange.result import RangeTestResult
+from lrrange.comparison.standings import Standings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-
-# First losses of one seed that differ by more than this part were not read from the same weights and batch.
-_SAME_START = 1e-3
-
-
-class NoWinner(LRRangeError, ValueError):
-    """No policy finished a run on seeds that the others finished too."""
-
-
-def _losses(values: Iterable[float]) -> tuple[float, ...]:
-    # One NaN object for all, so that equal runs compare equal.
-    return tuple(math.nan if math.isnan(value) else value for value in values)
+_KIND = "comparison"
 
 
 @attrs.frozen(kw_only=True)
-class Checkpoint:
-    """The held-out loss after so many steps."""
-
-    step: int
-    loss: float
-
-
-@attrs.frozen(kw_only=True)
-class Run:
-    """One training under one policy from one start.
+class Comparison(Standings):
+    """The same training under several policies, from the same seeds: to read, save, plot and print.
 
     Args:
-        policy: its name.
-        seed: what `make_run` was called with.
-        losses: training loss of each step taken; their rates are the policy's.
-        held_out: held-out losses along the way, the last one at the end; empty without held-out data.
-        final: what the run is judged by: the last held-out loss, or without one the mean training loss of the last
-            tenth of its steps; infinite if it diverged or failed.
-        momentum: whether the policy's momentum was set too.
-        wall_time: seconds of training.
-        details: what the backend reports, such as `versions`.
-        attempts: how many times it was tried.
-        error: why it failed; None if it finished.
+        make_run: name of the function that made the runs.
+        policies: written out step by step, in the order in which they were given.
+        steps: number of steps of each run.
+        seeds: one for each repeat. Every policy trains from each of them.
+        evaluate_every: number of steps between held-out losses; None to measure only at the end.
+        range_test: the result that policies were read from; None if none needed it.
+        runs: the runs that are over.
     """
-
-    policy: str
-    seed: int
-    losses: tuple[float, ...] = attrs.field(default=(), converter=_losses)
-    held_out: tuple[Checkpoint, ...] = ()
-    final: float = math.inf
-    momentum: bool = False
-    wall_time: float = 0.0
-    details: dict[str, Any] = attrs.field(factory=dict)
-    attempts: int = 1
-    error: str | None = None
-
-    @property
-    def finished(self) -> bool:
-        """Whether it ran to its end, or to the point where it diverged."""
-        return self.error is None
-
-    @property
-    def diverged(self) -> bool:
-        """Whether its loss became infinite or NaN for good."""
-        return self.finished and not math.isfinite(self.final)
-
-
-@attrs.frozen(kw_only=True)
-class Standing:
-    """One policy's row of the table.
-
-    Args:
-        policy: its name.
-        finals: its final losses, in the order of the seeds that are compared; infinite where it diverged.
-        failed: runs that failed.
-        behind: how far it ends above the winner; None for the winner itself.
-        momentum: whether its momentum was cycled.
-    """
-
-    policy: str
-    finals: tuple[float, ...]
-    failed: int = 0
-    behind: Difference | None = None
-    momentum: bool = False
-
-    @property
-    def mean(self) -> float:
-        """Mean final loss; infinite if a run diverged, NaN without runs."""
-        return statistics.fmean(self.finals) if self.finals else math.nan
-
-    @property
-    def spread(self) -> float:
-        """Standard deviation of the final losses over the seeds; NaN for under two, or if one diverged."""
-        return statistics.stdev(self.finals) if len(self.finals) > 1 and math.isfinite(self.mean) else math.nan
-
-    @property
-    def diverged(self) -> int:
-        """How many of its runs diverged."""
-        return sum(not math.isfinite(final) for final in self.finals)
-
-    @property
-    def rank(self) -> tuple[int, float]:
-        """What standings are sorted by: runs that diverged, then the mean of those that did not."""
-        finite = [final for final in self.finals if math.isfinite(final)]
-        return self.diverged, statistics.fmean(finite) if finite else math.inf
-
-
-@attrs.frozen(kw_only=True)
-class Comparison:
-    """The same training under several policies, from the same starts.
-
-    Args:
-        make_run: name of what made the runs.
-        policies: written out step by step, in the order they were given.
-        steps: of each run.
-        seeds: one for each repeat; every policy trains from each.
-        evaluate_every: steps between held-out losses; None for the end alone.
-        range_test: what the policies were read from; None if none needed it.
-        runs: those that are over.
-    """
-
-    make_run: str
-    policies: tuple[Policy, ...]
-    steps: int
-    seeds: tuple[int, ...]
-    evaluate_every: int | None = None
-    range_test: RangeTestResult | None = None
-    runs: tuple[Run, ...] = ()
-
-    def policy(self, name: str) -> Policy:
-        """The policy of that name. Raises: UnknownName."""
-        for policy in self.policies:
-            if policy.name == name:
-                return policy
-        known = ", ".join(policy.name for policy in self.policies)
-        raise UnknownName(f"policy {name!r} is not one of {known}.", name=name)
-
-    def of(self, policy: str) -> tuple[Run, ...]:
-        """The finished runs under one policy, in the order of their seeds. Raises: UnknownName."""
-        name = self.policy(policy).name
-        return tuple(sorted((run for run in self.finished if run.policy == name), key=lambda run: run.seed))
-
-    @property
-    def finished(self) -> tuple[Run, ...]:
-        """The runs that did not fail."""
-        return tuple(run for run in self.runs if run.finished)
-
-    @property
-    def failed(self) -> tuple[Run, ...]:
-        """The runs that failed, with the reason in `error`."""
-        return tuple(run for run in self.runs if not run.finished)
-
-    @property
-    def judged_by(self) -> str:
-        """What `final` is, in words."""
-        if any(run.held_out for run in self.finished):
-            return "held-out loss"
-        return "mean training loss of the last tenth, for want of held-out data"
-
-    @cached_property
-    def table(self) -> tuple[Standing, ...]:
-        """The policies, best first; policies without a finished run last.
-
-        The seeds compared are those that finished under every policy that finished at all.
-        """
-        shared = self._shared_seeds
-        standings = [
-            Standing(
-                policy=policy.name,
-                finals=tuple(run.final for run in self.of(policy.name) if run.seed in shared),
-                failed=sum(run.policy == policy.name for run in self.failed),
-                momentum=any(run.momentum for run in self.of(policy.name)),
-            )
-            for policy in self.policies
-        ]
-        standings.sort(key=lambda standing: (not standing.finals, standing.rank))
-        best = standings[0].policy
-        return tuple(
-            standing
-            if standing.policy == best
-            else attrs.evolve(standing, behind=self.difference(best, standing.policy))
-            for standing in standings
-        )
-
-    @property
-    def winner(self) -> str:
-        """The policy with the lowest mean final loss; one with fewer diverged runs goes before. See `verdict`.
-
-        Raises: NoWinner if there are no finished runs to compare.
-        """
-        first = self.table[0]
-        if not first.finals:
-            reasons = sorted({f"{run.policy}, seed {run.seed}: {run.error}" for run in self.failed})
-            raise NoWinner(
-                f"no seed finished under every policy, so there is nothing to compare. {'; '.join(reasons[:2])}",
-                failed=len(self.failed),
-            )
-        if not math.isfinite(first.rank[1]):
-            raise NoWinner("every run under every policy diverged. Lower the rates.", diverged=first.diverged)
-        return first.policy
-
-    def difference(self, better: str, other: str) -> Difference:
-        """How far `other` ends above `better`, paired by seed, over the seeds that finished under both.
-
-        Raises: UnknownName.
-        """
-        ends = {run.seed: run.final for run in self.of(better)}
-        gaps = [_gap(ends[run.seed], run.final) for run in self.of(other) if run.seed in ends]
-        return Difference(better=better, other=other, gaps=tuple(gaps))
-
-    @property
-    def verdict(self) -> Verdict:
-        """Whether the winner beats the runner-up by more than the seeds' spread, and if that is not so, why.
-
-        Raises: NoWinner.
-        """
-        winner = self.winner
-        reasons: list[str | None] = []
-        rivals = [standing for standing in self.table if standing.finals and standing.policy != winner]
-        if not rivals:
-            reasons.append("no other policy finished a run")
-        else:
-            reasons.append(self.difference(winner, rivals[0].policy).reason)
-        if (missing := len(self.policies) * len(self.seeds) - len(self.finished)) > 0:
-            reasons.append(f"{missing} of {len(self.policies) * len(self.seeds)} runs did not finish")
-        reasons.append(self._unlike_starts())
-        return Verdict(reasons=tuple(reason for reason in reasons if reason))
-
-    @property
-    def headline(self) -> str:
-        """Who wins and by how much, in one line. Raises: NoWinner."""
-        winner = self.winner
-        behind = next((standing.behind for standing in self.table if standing.behind is not None), None)
-        return f"{winner} wins" if behind is None or not behind.gaps else f"{winner} wins: {behind.amount}"
-
-    @property
-    def _shared_seeds(self) -> set[int]:
-        """Seeds that finished under every policy that has any finished run."""
-        finished = [{run.seed for run in self.of(policy.name)} for policy in self.policies]
-        return set.intersection(*filter(None, finished)) if any(finished) else set()
-
-    def _unlike_starts(self) -> str | None:
-        """A seed whose runs cannot be paired: their first losses, which no rate has touched yet, differ."""
-        for seed in self.seeds:
-            first = [run.losses[0] for run in self.finished if run.seed == seed and run.losses]
-            if len(first) > 1 and max(first) - min(first) > _SAME_START * abs(max(first, key=abs)):
-                return (
-                    f"the first losses of seed {seed} differ ({min(first):.4g} to {max(first):.4g}): if they are read "
-                    f"before the update, make_run(seed) does not seed the weights or the order of the data"
-                )
-        return None
 
     def save(self, path: str | Path) -> None:
         """Write the comparison as JSON, all of it or nothing. Raises: SaveError."""
-        from lrrange.comparison.journal import save
+        from lrrange.storage.atomic import write_atomically
 
-        save(self, path)
+        write_atomically(dumps(self).encode(), path, "the comparison")
 
     @classmethod
     def load(cls, path: str | Path) -> "Comparison":
         """Read a comparison that `save` wrote.
 
-        Raises: LoadError if the file is not one, or its schema is unknown; OSError if it cannot be read.
+        Raises: LoadError if the file is not such a comparison, or has an unknown schema; OSError if it cannot be read.
         """
-        from lrrange.comparison.journal import load
+        from lrrange.storage.documents import from_document
 
-        return load(path)
+        return from_document(Path(path).read_bytes(), path, kind=_KIND, of=Comparison)
 
     def plot(self, axes: "tuple[Axes, Axes] | None" = None) -> "tuple[Axes, Axes]":
         """Draw loss and rate against steps: the median over the seeds, and the band they span.
 
         Args:
-            axes: where to draw the two; a new figure if None.
-        Returns: the axes.
-        Raises: MissingExtra if matplotlib is not installed.
+            axes: axes to draw loss and rate on; those of a new figure if None.
+        Returns: the axes of the loss and those of the rate.
+        Raises: MissingExtra if matplotlib is not installed; NoWinner if no run finished.
         """
         from lrrange.comparison.plot import plot
 
@@ -299,11 +62,13 @@ class Comparison:
         return as_rich(self)
 
     def _repr_html_(self) -> str:
-        from lrrange.report.table import as_html
+        from lrrange.report.html import as_html
 
-        return as_html(self)  # type: ignore[arg-type]  # it needs a __rich__ and no more
+        return as_html(self.__rich__())
 
 
-def _gap(better: float, other: float) -> float:
-    """`other - better`, where two that diverged are equally bad."""
-    return 0.0 if better == other else other - better
+def dumps(comparison: Comparison) -> str:
+    """Return `comparison` as the JSON document that `Comparison.save` writes."""
+    from lrrange.storage.documents import to_document
+
+    return json.dumps(to_document(comparison, kind=_KIND), allow_nan=False, indent=1) + "\n"

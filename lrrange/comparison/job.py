@@ -1,6 +1,5 @@
-"""One run under one policy: to a `TrainingStep` or a `Driver`, a sweep whose plan is the policy."""
+"""One run of a comparison: a job that a worker can run, and the steps of its policy."""
 
-import inspect
 import math
 import statistics
 import time
@@ -10,30 +9,31 @@ from typing import Any
 
 import attrs
 
-from lrrange.comparison.comparison import Checkpoint, Run
-from lrrange.comparison.policies import Policy
 from lrrange.errors import NoData, OptionError, TargetError
 from lrrange.finder.executors import one_at_a_time
-from lrrange.finder.range_test import find_lr
-from lrrange.finder.training import adapt, seeded
+from lrrange.finder.settings import split_options
+from lrrange.finder.training import Training, adapt
 from lrrange.plugins import make_manager
-from lrrange.protocol.training_step import Driver, TrainingStep, split_made
-from lrrange.sweep.curve import Curve
-from lrrange.sweep.sweep import Point, StopReason, Sweep
+from lrrange.policy import Checkpoint, Policy, Run
+from lrrange.protocol.factories import split_made
+from lrrange.protocol.step_driver import StepDriver
+from lrrange.protocol.training_step import TrainingStep
+from lrrange.sweep.planned_steps import PlannedSteps, StopReason
 
-# Part of a run, at its end, whose mean training loss it is judged by where there are no held-out data.
-_LAST = 0.1
+# A run without held-out data is judged by the mean training loss of this part of its steps, at its end.
+_JUDGED_PART = 0.1
 
 
 @attrs.frozen(kw_only=True)
 class Job:
-    """What a worker needs to know to make one run.
+    """Everything that a worker needs to make one run.
 
     Args:
         make_run, evaluate_every: see `lrrange.compare`.
-        policy: to train under.
-        seed: for `make_run`.
-        attempt: counted from 1. Part of the job, so that an executor that remembers answers does not repeat a failure.
+        policy: policy to train under.
+        seed: seed to call `make_run` with.
+        attempt: counted from 1. It is part of the job so that an executor that caches results does not return an
+            earlier failure.
     """
 
     make_run: Callable[..., Any]
@@ -43,154 +43,184 @@ class Job:
     attempt: int = 1
 
     @property
-    def again(self) -> "Job":
-        """The next attempt."""
+    def next_attempt(self) -> "Job":
+        """The same job as its next attempt."""
         return attrs.evolve(self, attempt=self.attempt + 1)
 
 
 def run_job(job: Job) -> Run:
-    """Make the run, wherever this is called. What it raises becomes its `error`."""
+    """Train the run of a job, in whatever process this is called. An exception becomes the `error` of the run."""
     with one_at_a_time:
         try:
-            return _trained(job)
+            return _train(job)
         except Exception as error:
-            place = traceback.extract_tb(error.__traceback__)[-1]
+            frame = traceback.extract_tb(error.__traceback__)[-1]
             text = " ".join(f"{type(error).__name__}: {error}".split())
-            return failure(job, f"{text} ({place.filename}:{place.lineno})")
+            return make_failed_run(job, f"{text} ({frame.filename}:{frame.lineno})")
 
 
-def failure(job: Job, error: str) -> Run:
-    """The run that did not finish."""
+def make_failed_run(job: Job, error: str) -> Run:
+    """Return the run of a job that failed, with the reason."""
     return Run(policy=job.policy.name, seed=job.seed, error=error, attempts=job.attempt)
 
 
-def adapted_by(target: object, options: Mapping[str, Any]) -> TrainingStep | Driver:
-    """What a plug-in makes of a target, given also those options that are `find_lr`'s own."""
-    own = inspect.signature(find_lr).parameters
-    training = {name: value for name, value in options.items() if name not in own}
-    return adapt(make_manager(), target, options.get("backend"), training)[1]
+def make_training(target: object, options: Mapping[str, Any]) -> Training:
+    """Return the training that a plug-in makes of a target. Settings of `find_lr` are ignored, except for `backend`."""
+    settings, backend_options = split_options(options)
+    return adapt(make_manager(), target, settings.get("backend"), backend_options)
 
 
-class PolicyRun(Sweep):
-    """A run as a driver sees it: a sweep that goes through a policy's rates and does not stop for a high loss.
+class PolicySteps(PlannedSteps):
+    """The steps of a run, at the rates of a policy. A high loss does not end them.
 
     Args:
-        policy: to train under.
-        on_advance: as for `Sweep`.
+        policy: policy to train under.
+        on_advance: see `PlannedSteps`.
     """
 
-    def __init__(self, policy: Policy, on_advance: Callable[[Point], object] | None = None) -> None:
-        super().__init__(policy, divergence=None, on_advance=on_advance)  # type: ignore[arg-type]  # a plan of its own
-        self.policy = policy
-
-    @property
-    def curve(self) -> Curve:
-        """Empty: the rates of a policy need not rise."""
-        return Curve(lr=(), loss=())
+    plan: Policy
 
     @property
     def momentum(self) -> float | None:
-        """The momentum to train the next step at, for a driver that can set it; None to leave it."""
+        """The momentum of the next step, for a driver that can set it; None to leave momentum as it is."""
         self._check_running("read the next momentum of")
-        return None if self.policy.momentum is None else self.policy.momentum[len(self.points)]
+        return None if self.plan.momentum is None else self.plan.momentum[len(self.points)]
 
 
 @attrs.define
-class _HeldOut:
-    """Held-out losses, read after some of the steps and after the last one."""
+class _HeldOutLosses:
+    """The held-out losses of a run, measured after some of its steps and after the last one.
 
-    evaluate: Callable[[], float] | None
-    every: int | None
-    num_steps: int
-    read: list[Checkpoint] = attrs.field(factory=list)
-
-    def after(self, taken: int) -> None:
-        """Read one if it is due after so many steps. The training is still as the last of them left it."""
-        due = taken == self.num_steps or (self.every is not None and taken % self.every == 0)
-        if self.evaluate is not None and due:
-            self.read.append(Checkpoint(step=taken, loss=float(self.evaluate())))
-
-
-@attrs.define
-class _PolicySteps:
-    """A `TrainingStep` with the policy's momentum before each step and the held-out losses after it.
-
-    It counts its own steps, because the run hears of them late where a device has yet to compute their losses.
+    Args:
+        evaluate: returns the held-out loss, or None without held-out data; None if the backend cannot evaluate.
+        every: number of steps between held-out losses; None to measure only at the end.
+        num_steps: number of steps of the run.
+        checkpoints: the losses so far.
     """
 
-    adapted: Any
-    policy: Policy
-    held_out: _HeldOut
-    taken: int = 0
-    momentum_set: bool = False
+    evaluate: Callable[[], float | None] | None
+    every: int | None
+    num_steps: int
+    checkpoints: list[Checkpoint] = attrs.field(factory=list)
+
+    def measure_after(self, steps_taken: int) -> None:
+        """Measure the loss if it is due after this many steps. The training must be as the last of them left it."""
+        due = steps_taken == self.num_steps or (self.every is not None and steps_taken % self.every == 0)
+        if self.evaluate is None or not due:
+            return
+        loss = self.evaluate()
+        if loss is not None:
+            self.checkpoints.append(Checkpoint(step=steps_taken, loss=float(loss)))
+        elif self.every is not None:
+            raise _held_out_data_error(self.every)
+
+
+def _held_out_data_error(evaluate_every: int) -> OptionError:
+    return OptionError(
+        f"evaluate_every={evaluate_every} needs held-out data, and the training has none. Give a val_loader= (PyTorch) "
+        f"or an evaluate() method, or leave evaluate_every out.",
+    )
+
+
+class _PolicyStep:
+    """A `TrainingStep` that sets the policy's momentum before each step, and measures the held-out loss after it.
+
+    It counts its own steps, because `PolicySteps` gets a loss several steps late if a device is still computing it.
+
+    Args:
+        step: the step of the target.
+        training: the training of the target.
+        policy: policy to train under.
+        held_out: collects the held-out losses of the run.
+
+    Attributes:
+        momentum_set: whether the optimizer has a momentum, and it was set.
+    """
+
+    def __init__(self, step: TrainingStep, training: Training, policy: Policy, held_out: _HeldOutLosses) -> None:
+        self.momentum_set = False
+        self._step = step
+        self._momentum = None if training.set_momentum is None else policy.momentum
+        self._set_momentum = training.set_momentum
+        self._seed = training.seed
+        self._held_out = held_out
+        self._steps_taken = 0
 
     def step(self, lr: float) -> Any:
-        """One step at this rate."""
-        if self.policy.momentum is not None and hasattr(self.adapted, "set_momentum"):
-            self.momentum_set = bool(self.adapted.set_momentum(self.policy.momentum[self.taken]))
-        loss = self.adapted.step(lr)
-        self.taken += 1
-        self.held_out.after(self.taken)
+        """Take one step at this rate, and return its loss."""
+        if self._momentum is not None and self._set_momentum is not None:
+            self.momentum_set = bool(self._set_momentum(self._momentum[self._steps_taken]))
+        loss = self._step.step(lr)
+        self._steps_taken += 1
+        self._held_out.measure_after(self._steps_taken)
         return loss
 
     def snapshot(self) -> Any:
-        """The adapter's own."""
-        return self.adapted.snapshot()
+        """Return a snapshot of the target."""
+        return self._step.snapshot()
 
     def restore(self, state: Any) -> None:
-        """The adapter's own."""
-        self.adapted.restore(state)
+        """Restore the target from a snapshot."""
+        self._step.restore(state)
 
     def seed(self, value: int) -> None:
-        """The adapter's own."""
-        self.adapted.seed(value)
+        """Seed the training, if its backend takes a seed."""
+        if self._seed is not None:
+            self._seed(value)
 
 
-def _trained(job: Job) -> Run:
+def _train(job: Job) -> Run:
     policy = job.policy
-    adapted = adapted_by(*split_made(job.make_run(seed=job.seed), getattr(job.make_run, "__name__", "make_run")))
-    held_out = _HeldOut(getattr(adapted, "evaluate", None), job.evaluate_every, policy.num_steps)
-    if job.evaluate_every is not None and held_out.evaluate is None:
-        raise OptionError(
-            f"evaluate_every={job.evaluate_every} needs held-out data, and there are none: a val_loader= for "
-            f"PyTorch, or an evaluate() method.",
-        )
-    seed = job.seed if hasattr(adapted, "seed") else None
-    steps = _PolicySteps(adapted, policy, held_out) if isinstance(adapted, TrainingStep) else None
-    run = PolicyRun(policy, on_advance=None if steps else lambda point: held_out.after(point.step + 1))
-    began = time.perf_counter()
-    seeded(steps or adapted, seed).run(run)
-    wall_time = time.perf_counter() - began
-    _check_ended(run)
+    training = make_training(*split_made(job.make_run(seed=job.seed), getattr(job.make_run, "__name__", "make_run")))
+    if job.evaluate_every is not None and training.evaluate is None:
+        raise _held_out_data_error(job.evaluate_every)
+    held_out = _HeldOutLosses(training.evaluate, job.evaluate_every, policy.num_steps)
+    seed = None if training.seed is None else job.seed
+    step: _PolicyStep | None = None
+    start = time.perf_counter()
+    if isinstance(training.target, TrainingStep):
+        step = _PolicyStep(training.target, training, policy, held_out)
+        steps = PolicySteps(policy)
+        StepDriver(step, seed).run(steps)
+    else:
+        steps = PolicySteps(policy, on_advance=lambda point: held_out.measure_after(point.step + 1))
+        training.run(steps, seed)
+    wall_time = time.perf_counter() - start
+    _check_ended(steps)
     return Run(
         policy=policy.name,
         seed=job.seed,
-        losses=tuple(point.loss for point in run.points),
-        held_out=tuple(held_out.read),
-        final=_final(run, held_out.read),
-        momentum=steps is not None and steps.momentum_set,
+        losses=tuple(point.loss for point in steps.points),
+        held_out=tuple(held_out.checkpoints),
+        final=_judge(steps, held_out.checkpoints),
+        momentum=step is not None and step.momentum_set,
         wall_time=wall_time,
-        details=dict(getattr(adapted, "report", dict)()),
+        details={} if training.report is None else dict(training.report()),
         attempts=job.attempt,
     )
 
 
-def _final(run: PolicyRun, held_out: Sequence[Checkpoint]) -> float:
-    """What the run is judged by; infinite if it diverged."""
-    if run.stop_reason is not StopReason.COMPLETED:
+def _judge(steps: PolicySteps, held_out: Sequence[Checkpoint]) -> float:
+    """Return the loss that the run is judged by; infinite if it diverged."""
+    if steps.stop_reason is not StopReason.COMPLETED:
         return math.inf
     if held_out:
         return held_out[-1].loss if math.isfinite(held_out[-1].loss) else math.inf
-    last = [point.loss for point in run.points[-math.ceil(_LAST * len(run.points)) :]]
+    last = [point.loss for point in steps.points[-math.ceil(_JUDGED_PART * len(steps.points)) :]]
     finite = [loss for loss in last if math.isfinite(loss)]
     return statistics.fmean(finite) if finite else math.inf
 
 
-def _check_ended(run: PolicyRun) -> None:
-    taken, planned = len(run.points), run.policy.num_steps
-    if run.running:
-        raise TargetError(f"the training ended after {taken} of {planned} steps without saying why.", steps_run=taken)
-    if run.stop_reason is StopReason.DATA_EXHAUSTED:
+def _check_ended(steps: PolicySteps) -> None:
+    """Raise TargetError or NoData unless the run took all its steps or diverged."""
+    taken, planned = len(steps.points), steps.plan.num_steps
+    if steps.running:
+        raise TargetError(
+            f"the training ended after {taken} of {planned} steps without saying why. It should call "
+            f"sweep.close(reason).",
+            steps_run=taken,
+        )
+    if steps.stop_reason is StopReason.DATA_EXHAUSTED:
         raise NoData(
             f"the data ran out after {taken} of {planned} steps. Give a loader that starts again, not a generator.",
             steps_run=taken,

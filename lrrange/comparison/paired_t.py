@@ -1,4 +1,4 @@
-"""Whether one policy beats another by more than the seeds' spread: paired differences and their t interval."""
+"""The paired t interval, which shows whether one policy beats another by more than the spread over the seeds."""
 
 import math
 import statistics
@@ -10,21 +10,21 @@ _CONFIDENCE = 0.95
 
 @attrs.frozen(kw_only=True)
 class Difference:
-    """How far one policy ends above another, seed by seed.
+    """The gaps between the final losses of two policies, seed by seed.
 
-    The seed fixes the initial weights and the order of the data, so the two runs of a seed share most of their luck,
-    and their difference varies less than either.
+    The seed fixes the initial weights and the order of the data. The two runs of a seed therefore share most of their
+    luck, and their difference varies less than either loss.
 
     Args:
         better: the policy that is expected to end lower.
-        other: the one it is compared with.
-        gaps: final loss of `other` minus that of `better`, for each seed that finished under both; shape (n,). Infinite
-            where only one of them diverged, 0 where both did.
+        other: the policy that it is compared with.
+        gaps: final loss of `other` minus final loss of `better`, for each seed that finished under both; shape (n,). A
+            gap is infinite where only one of them diverged, and 0 where both did.
 
-    Source: Student's paired t interval, "The probable error of a mean", Biometrika 1908. Where `better` was picked as
-        the best of several and `other` is the runner-up, the same two-sided interval is still valid, with no correction
-        for having picked: Gutmann & Maymin, "Is the selected population the best?", Annals of Statistics 1987; Hung &
-        Fithian, "Rank verification for exponential families", Annals of Statistics 2019.
+    Source: Student's paired t interval, "The probable error of a mean", Biometrika 1908. If `better` was picked as the
+        best of several policies and `other` is the runner-up, the same two-sided interval is still valid, and needs no
+        correction for the choice: Gutmann & Maymin, "Is the selected population the best?", Annals of Statistics 1987;
+        Hung & Fithian, "Rank verification for exponential families", Annals of Statistics 2019.
     """
 
     better: str
@@ -33,19 +33,19 @@ class Difference:
 
     @property
     def wins(self) -> int:
-        """Seeds on which `better` ended lower."""
+        """Number of seeds on which `better` ended lower."""
         return sum(gap > 0 for gap in self.gaps)
 
     @property
     def mean(self) -> float:
-        """The mean gap; infinite, or NaN if each diverged on some seed, where it cannot be told; NaN without seeds."""
+        """The mean gap. It is NaN without seeds, and if infinite gaps of both signs leave it undefined."""
         if not self.gaps or {math.inf, -math.inf} <= set(self.gaps):
             return math.nan
         return statistics.fmean(self.gaps)
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """The 95 % confidence interval of the mean gap; None for under two seeds, or if a run diverged."""
+        """The 95 % confidence interval of the mean gap; None with fewer than two seeds, or if a gap is infinite."""
         if len(self.gaps) < 2 or not math.isfinite(self.mean):
             return None
         error = statistics.stdev(self.gaps) / math.sqrt(len(self.gaps))
@@ -57,7 +57,11 @@ class Difference:
         """Why these seeds do not show that `better` is better; None if they do."""
         count = len(self.gaps)
         if count < 2:
-            return f"{count} seed is not enough to know the spread: raise repeats" if count else "no seed finished both"
+            return (
+                f"{count} seed is not enough to know the spread: raise repeats"
+                if count
+                else "no seed finished under both"
+            )
         if all(gap == math.inf for gap in self.gaps):
             return None
         if self.interval is None:
@@ -70,8 +74,8 @@ class Difference:
         if low > 0:
             return None
         return (
-            f"{self.better} and {self.other} differ by less than the seeds' spread shows "
-            f"({low:.2g} to {high:.2g}): raise repeats"
+            f"the seeds' spread is too wide to tell {self.better} from {self.other} "
+            f"(95 % interval {low:.2g} to {high:.2g}): raise repeats"
         )
 
     def __str__(self) -> str:
@@ -81,7 +85,7 @@ class Difference:
 
     @property
     def amount(self) -> str:
-        """By how much, in words."""
+        """How far `better` ends below `other`, in words, with the interval and the wins."""
         text = f"{self.mean:.3g} below {self.other}" if math.isfinite(self.mean) else f"ahead of {self.other}"
         if self.interval is not None:
             low, high = self.interval
@@ -90,7 +94,10 @@ class Difference:
 
 
 def t_critical(degrees: int) -> float:
-    """The value that a t variable of so many degrees of freedom stays within, either side, 95 times in 100.
+    """Return the critical value of a two-sided 95 % t interval.
+
+    Args:
+        degrees: degrees of freedom.
 
     >>> round(t_critical(2), 3)
     4.303
@@ -98,12 +105,12 @@ def t_critical(degrees: int) -> float:
     low, high = 1.0, 16.0
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (middle, high) if _within(middle, degrees) < _CONFIDENCE else (low, middle)
+        low, high = (middle, high) if _probability_within(middle, degrees) < _CONFIDENCE else (low, middle)
     return high
 
 
-def _within(t: float, degrees: int) -> float:
-    """The probability that a t variable lies between -t and t: Abramowitz & Stegun, 26.7.3 and 26.7.4."""
+def _probability_within(t: float, degrees: int) -> float:
+    """Return the probability that a t variable lies between -t and t: Abramowitz & Stegun, 26.7.3 and 26.7.4."""
     angle = math.atan(t / math.sqrt(degrees))
     odd = degrees % 2
     term, total = (math.cos(angle) if odd else 1.0), 0.0

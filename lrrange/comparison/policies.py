@@ -1,149 +1,128 @@
-"""Policies that a comparison trains under: each a name, and the rate (and perhaps the momentum) of every step."""
+"""The policies of a comparison: what users give, parsed, named and written out step by step."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
-
-import attrs
+from typing import Any, Protocol, cast, runtime_checkable
 
 from lrrange.cyclical import Cycle, OneCycle, Schedule, bounds_for, one_cycle, triangular, triangular2
 from lrrange.errors import PlanError, UnknownName
+from lrrange.policy import Policy
 from lrrange.result import RangeTestResult
 
-PolicyLike = float | str | Schedule | Callable[[int], float]
+
+@runtime_checkable
+class RateSchedule(Protocol):
+    """A learning rate for every step. A `Schedule` has a momentum too."""
+
+    def lr_at(self, step: int) -> float:
+        """Return the rate of step `step`, counted from 0."""
+
+
+PolicyLike = float | str | RateSchedule | Callable[[int], float]
 Policies = Sequence[float | str] | Mapping[str, PolicyLike]
 
 # Smith 2017, section 3.2: at least three cycles, and stop at the end of one.
 _CYCLES = 3
 
 
-@attrs.frozen(kw_only=True)
-class Policy:
-    """A schedule written out, so that any process, file or framework can hold it.
-
-    Args:
-        name: what tables and pictures call it.
-        lr: the rate of each step; shape (steps,).
-        momentum: the momentum of each step; None to leave it as it is.
-        about: how it came about.
-
-    Raises: PlanError if a rate is not a finite number, zero or above.
-    """
-
-    name: str
-    lr: tuple[float, ...]
-    momentum: tuple[float, ...] | None = None
-    about: str = ""
-
-    def __attrs_post_init__(self) -> None:
-        for step, lr in enumerate(self.lr):
-            if not (isinstance(lr, (int, float)) and 0 <= lr < math.inf):
-                raise PlanError(
-                    f"the policy {self.name!r} gives the rate {lr!r} at step {step}. A rate is a finite number, 0 or "
-                    f"above.",
-                    name=self.name,
-                    step=step,
-                )
-
-    @property
-    def num_steps(self) -> int:
-        """How many steps it is written out for."""
-        return len(self.lr)
-
-    def lr_at(self, step: int) -> float:
-        """The rate of step `step`, counted from 0."""
-        return self.lr[step]
+# Reads a policy from a range test, for runs of this many steps. Returns it with its description for the table.
+Rule = Callable[[RangeTestResult, int], tuple[PolicyLike, str]]
 
 
-def _found(result: RangeTestResult, steps: int) -> tuple[PolicyLike, str]:  # noqa: ARG001  the signature of a rule
+def _read_rate(result: RangeTestResult, steps: int) -> tuple[PolicyLike, str]:  # noqa: ARG001  the signature of a Rule
     return result.lr, f"the range test's rate ({result.verdict})"
 
 
-def _cycles(make: Callable[..., Cycle]) -> Callable[[RangeTestResult, int], tuple[PolicyLike, str]]:
-    def rule(result: RangeTestResult, steps: int) -> tuple[PolicyLike, str]:
+def _cycle_rule(make_cycle: Callable[..., Cycle]) -> Rule:
+    def read_cycles(result: RangeTestResult, steps: int) -> tuple[PolicyLike, str]:
         half = math.ceil(steps / (2 * _CYCLES))
-        # Smith 2017 cycles the rate alone.
-        cycle = make(result, steps_per_half_cycle=half, base_momentum=None, max_momentum=None)
+        # Without momentum, because Smith 2017 cycles only the rate.
+        cycle = make_cycle(result, steps_per_half_cycle=half, base_momentum=None, max_momentum=None)
         bounds = bounds_for(cycle.mode, result)
-        return cycle, f"{_CYCLES} cycles of {2 * half} steps over {_shown(cycle)}, the {bounds.rule} range"
+        return cycle, f"{_CYCLES} cycles of {2 * half} steps over {_format_range(cycle)}, the {bounds.rule} range"
 
-    return rule
+    return read_cycles
 
 
-def _one_cycle(result: RangeTestResult, steps: int) -> tuple[PolicyLike, str]:
+def _read_one_cycle(result: RangeTestResult, steps: int) -> tuple[PolicyLike, str]:
     cycle = one_cycle(result, total_steps=steps)
-    return cycle, f"one cycle over {_shown(cycle)}, the {bounds_for('one_cycle', result).rule} range"
+    return cycle, f"one cycle over {_format_range(cycle)}, the {bounds_for('one_cycle', result).rule} range"
 
 
-def _shown(cycle: Cycle | OneCycle) -> str:
+def _format_range(cycle: Cycle | OneCycle) -> str:
     return f"{cycle.base_lr:.2e} to {cycle.max_lr:.2e}"
 
 
-# What each name makes of a range test.
-FROM_RANGE_TEST: dict[str, Callable[[RangeTestResult, int], tuple[PolicyLike, str]]] = {
-    "found": _found,
-    "clr": _cycles(triangular2),
-    "triangular": _cycles(triangular),
-    "triangular2": _cycles(triangular2),
-    "one-cycle": _one_cycle,
+# The rule of each name that stands for a policy from a range test.
+FROM_RANGE_TEST: dict[str, Rule] = {
+    "found": _read_rate,
+    "clr": _cycle_rule(triangular2),
+    "triangular": _cycle_rule(triangular),
+    "triangular2": _cycle_rule(triangular2),
+    "one-cycle": _read_one_cycle,
 }
 
 
-def by_name(policies: Policies) -> dict[str, PolicyLike]:
-    """The policies asked for, by name, with fixed rates as numbers.
+def name_policies(policies: Policies) -> dict[str, PolicyLike]:
+    """Return the user's policies by name, with fixed rates as numbers.
 
-    Raises: PlanError if there is none or two have one name; UnknownName for a text that is neither a rate nor a rule.
+    Raises: PlanError if there is none, two have the same name, or one is not a policy; UnknownName for a string that is
+        neither a rate nor the name of a rule.
     """
     if isinstance(policies, str):
-        raise PlanError(f"policies={policies!r} is one text. Give a list, such as [{policies!r}, 'one-cycle'].")
-    named = list(policies.items()) if isinstance(policies, Mapping) else [(_name(one), one) for one in policies]
-    if not named:
+        raise PlanError(f"policies={policies!r} is a string. Give a list, such as [{policies!r}, 'one-cycle'].")
+    if isinstance(policies, Mapping):
+        pairs = list(policies.items())
+    else:
+        pairs = [(_make_name(policy), policy) for policy in policies]
+    if not pairs:
         raise PlanError(
             "there is no policy to train under. Give rates and names, such as [1e-3, 'found', 'one-cycle']."
         )
-    asked: dict[str, PolicyLike] = {}
-    for name, policy in named:
-        if name in asked:
+    named: dict[str, PolicyLike] = {}
+    for name, policy in pairs:
+        if name in named:
             raise PlanError(f"two policies are called {name!r}. Leave one out, or give a mapping with other names.")
-        asked[name] = _recognised(policy)
-    return asked
+        named[name] = _parse(policy)
+    return named
 
 
-def needs_range_test(asked: Mapping[str, PolicyLike]) -> bool:
-    """Whether any of them is read from a range test."""
-    return any(isinstance(policy, str) for policy in asked.values())
+def needs_range_test(named: Mapping[str, PolicyLike]) -> bool:
+    """Return whether any of these policies is read from a range test."""
+    return any(isinstance(policy, str) for policy in named.values())
 
 
-def write_out(asked: Mapping[str, PolicyLike], steps: int, result: RangeTestResult | None) -> tuple[Policy, ...]:
-    """The policies, step by step.
+def write_out(named: Mapping[str, PolicyLike], steps: int, result: RangeTestResult | None) -> tuple[Policy, ...]:
+    """Return the policies with the rate of every step.
 
     Args:
-        asked: as `by_name` returns them.
-        steps: how many.
-        result: of the range test, where `needs_range_test`.
-    Raises: the reason, a `NoSuggestion`, if the test found no rate or no range; PlanError.
+        named: policies by name, as `name_policies` returns them.
+        steps: number of steps to write out.
+        result: result of the range test; it may be None unless `needs_range_test`.
+    Raises: the `NoSuggestion` with the reason, if the test found no rate or no range; PlanError.
     """
     written = []
-    for name, policy in asked.items():
+    for name, policy in named.items():
         about = "given"
         if isinstance(policy, str):
             assert result is not None
             policy, about = FROM_RANGE_TEST[policy](result, steps)
-        written.append(_written(name, policy, about, steps))
+        written.append(_write_out_policy(name, policy, about, steps))
     return tuple(written)
 
 
-def _written(name: str, policy: Any, about: str, steps: int) -> Policy:
+def _write_out_policy(name: str, policy: Any, about: str, steps: int) -> Policy:
     if isinstance(policy, float):
         return Policy(name=name, lr=(policy,) * steps, about=f"{policy:.2e} throughout, {about}")
-    if not hasattr(policy, "lr_at"):
+    if not isinstance(policy, RateSchedule):
         return Policy(name=name, lr=tuple(map(policy, range(steps))), about=about)
-    cycles_momentum = hasattr(policy, "momentum_at") and policy.momentum_at(0) is not None
-    momentum = tuple(map(policy.momentum_at, range(steps))) if cycles_momentum else None
+    momentum = None
+    if isinstance(policy, Schedule) and policy.momentum_at(0) is not None:
+        momentum = cast(tuple[float, ...], tuple(map(policy.momentum_at, range(steps))))  # None at no step or at all
     return Policy(name=name, lr=tuple(map(policy.lr_at, range(steps))), momentum=momentum, about=about)
 
 
-def _name(policy: object) -> str:
+def _make_name(policy: object) -> str:
     if isinstance(policy, str):
         return policy
     if isinstance(policy, (int, float)):
@@ -154,8 +133,8 @@ def _name(policy: object) -> str:
     )
 
 
-def _recognised(policy: PolicyLike) -> PolicyLike:
-    """A rate as a float, the name of a rule, or the schedule itself."""
+def _parse(policy: PolicyLike) -> PolicyLike:
+    """Return a rate as a float; the name of a rule, a schedule or a function as it is."""
     if isinstance(policy, str) and policy in FROM_RANGE_TEST:
         return policy
     if isinstance(policy, (str, int, float)):
@@ -164,8 +143,8 @@ def _recognised(policy: PolicyLike) -> PolicyLike:
         except ValueError:
             known = ", ".join(FROM_RANGE_TEST)
             raise UnknownName(f"policy {policy!r} is neither a rate nor one of {known}.", name=policy) from None
-    if not hasattr(policy, "lr_at") and not callable(policy):
+    if not isinstance(policy, RateSchedule) and not callable(policy):
         raise PlanError(
-            f"a {type(policy).__name__} is no policy. Give a rate, a name, a schedule or a function of the step."
+            f"a {type(policy).__name__} is not a policy. Give a rate, a name, a schedule or a function of the step."
         )
     return policy

@@ -1,47 +1,44 @@
-"""A comparison as a table, for terminals and notebooks."""
+"""The table of a comparison, for terminals and notebooks."""
 
 import math
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Group
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from lrrange.comparison.comparison import Comparison, NoWinner, Standing
+from lrrange.comparison.standings import Standing, Standings
+from lrrange.errors import NoWinner
+from lrrange.report.table import facts_below, new_table
 
 
-def as_rich(comparison: Comparison) -> Group:
-    """The policies, best first, with what each ended at and how far behind the winner; the verdict; what failed.
+def as_rich(comparison: Standings) -> Group:
+    """Return the table of a comparison: the policies, best first, then the verdict, the failed runs and other facts.
 
-    Returns: something that `rich.print` shows.
+    Each policy is shown with its final loss and how far behind the winner that is.
+
+    Returns: a group that `rich.print` shows.
     """
-    facts = Table.grid(padding=(0, 2))
-    facts.add_column(style="dim", no_wrap=True)
-    facts.add_column(overflow="fold")
-    for name, text in _facts(comparison):
-        facts.add_row(name, text)
-    return Group(_standings(comparison), Padding(facts, (0, 0, 1, 1)))
+    return Group(_draw_standings(comparison), facts_below(_list_facts(comparison)))
 
 
-def _standings(comparison: Comparison) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=True)
+def _draw_standings(comparison: Standings) -> Table:
+    table = new_table()
     table.add_column("policy", no_wrap=True)
     for name in ("ends at", "spread", "behind by", "95 % interval", "on seeds"):
         table.add_column(name, no_wrap=True, justify="right")
-    for place, standing in enumerate(comparison.table):
-        cells = (standing.policy, *_numbers(standing))
-        style = "bold green" if place == 0 and standing.finals else "" if standing.finals else "dim"
+    for rank, standing in enumerate(comparison.table):
+        cells = (standing.policy, *_format_numbers(standing))
+        style = "dim" if not standing.finals else "bold green" if rank == 0 else ""
         table.add_row(*map(Text, cells), style=style)
     return table
 
 
-def _numbers(standing: Standing) -> list[str]:
+def _format_numbers(standing: Standing) -> list[str]:
     behind = standing.behind
-    ends = "failed" if not standing.finals else "diverged" if standing.diverged else f"{standing.mean:.4g}"
+    final = "failed" if not standing.finals else "diverged" if standing.diverged else f"{standing.mean:.4g}"
     if 0 < standing.diverged < len(standing.finals):
-        ends = f"{standing.diverged} of {len(standing.finals)} diverged"
-    cells = [ends, "" if math.isnan(standing.spread) else f"{standing.spread:.2g}"]
+        final = f"{standing.diverged} of {len(standing.finals)} diverged"
+    cells = [final, "" if math.isnan(standing.spread) else f"{standing.spread:.2g}"]
     if behind is None or not behind.gaps:
         return [*cells, "", "", ""]
     mean = f"{behind.mean:.3g}" if math.isfinite(behind.mean) else ""
@@ -49,7 +46,7 @@ def _numbers(standing: Standing) -> list[str]:
     return [*cells, mean, interval, f"{behind.wins} of {len(behind.gaps)}"]
 
 
-def _facts(comparison: Comparison) -> list[tuple[str, Text]]:
+def _list_facts(comparison: Standings) -> list[tuple[str, Text]]:
     facts = []
     try:
         verdict = comparison.verdict
@@ -57,7 +54,7 @@ def _facts(comparison: Comparison) -> list[tuple[str, Text]]:
         facts.append(("verdict", Text(str(verdict), style="" if verdict.confident else "yellow")))
     except NoWinner as reason:
         facts.append(("winner", Text(f"none: {reason}", style="bold red")))
-    facts += [(standing.policy, Text(_about(comparison, standing))) for standing in comparison.table]
+    facts += [(standing.policy, Text(_describe_policy(comparison, standing))) for standing in comparison.table]
     facts.append(("judged by", Text(comparison.judged_by)))
     seeds = (
         f"{comparison.seeds[0]} to {comparison.seeds[-1]}" if len(comparison.seeds) > 1 else f"{comparison.seeds[0]}"
@@ -75,6 +72,6 @@ def _facts(comparison: Comparison) -> list[tuple[str, Text]]:
     return facts
 
 
-def _about(comparison: Comparison, standing: Standing) -> str:
+def _describe_policy(comparison: Standings, standing: Standing) -> str:
     about = comparison.policy(standing.policy).about
     return f"{about}, and momentum the other way" if standing.momentum else about

@@ -1,13 +1,7 @@
 """`find_lr` and `grid`: run range tests on whatever a plug-in can train."""
 
-from typing import Any
+from lrrange.finder.range_test import RangeTest, find_lr
+from lrrange.finder.settings import Settings
+from lrrange.finder.together import Parallel
 
-__all__ = ["find_lr"]
-
-
-def __getattr__(name: str) -> Any:
-    if name != "find_lr":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from lrrange.finder.range_test import find_lr
-
-    return find_lr
+__all__ = ["Parallel", "RangeTest", "Settings", "find_lr"]

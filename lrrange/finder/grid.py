@@ -11,9 +11,10 @@ import attrs
 from lrrange.errors import LRRangeError, PlanError
 from lrrange.finder.executors import check_sendable, one_at_a_time
 from lrrange.finder.range_test import RangeTest
-from lrrange.finder.runner import take_together
-from lrrange.finder.together import Parallel, check_parallel
-from lrrange.protocol.training_step import split_made
+from lrrange.finder.settings import Settings, split_options
+from lrrange.finder.together import Parallel, check_parallel, replica_of, run_together, why_alone
+from lrrange.protocol.factories import split_made
+from lrrange.protocol.optional import Replica
 from lrrange.result import RangeTestResult
 
 if TYPE_CHECKING:
@@ -56,72 +57,80 @@ class Grid:
 
     @property
     def max_lr(self) -> tuple[float, ...]:
-        """The range's `max_lr` for each setting, NaN where the curve has no range; shape (cells,)."""
+        """The range's `max_lr` for each setting, shape (cells,); NaN where the curve has no range."""
         return tuple(map(_max_lr, self.cells))
 
     def plot(self) -> "Figure":
-        """One small picture for each setting, on common axes. Raises: MissingExtra if matplotlib is not installed."""
+        """Draw one small plot for each setting, on common axes. Raises: MissingExtra if matplotlib is not installed."""
         from lrrange.report.plot import plot_grid
 
-        return plot_grid(self)
+        return plot_grid([(cell.label, cell.result) for cell in self.cells])
 
     def __rich__(self) -> Any:
         from lrrange.report.table import grid_as_rich
 
-        return grid_as_rich(self)
+        return grid_as_rich([(cell.setting, cell.result) for cell in self.cells])
 
 
 def grid(
     make: Callable[..., Any],
     settings: Mapping[str, Sequence[Any]],
     *,
-    parallel: Parallel = "auto",
+    parallel: Parallel = "off",
     executor: Executor | None = None,
     **options: Any,
 ) -> Grid:
-    """A range test for every combination of settings.
+    """Run a range test for every combination of settings.
 
     Args:
-        make: called with one value for each name in `settings`; returns a new target, or `(target, options)`, as the
-            factory of `lrrange find` does. It should make the same training each time but for the setting: the same
+        make: called with one value for each name in `settings`. It returns a new target, or `(target, options)`, as the
+            factory of `lrrange find` does. Apart from the setting it should make the same training each time: the same
             seed, the same weights.
         settings: the values to try, by name, such as `{"batch_size": [16, 64, 256], "weight_decay": [0, 1e-4]}`.
-        parallel: whether the first sweeps of all cells are taken together, and the runs within a cell; see `find_lr`.
-            Batches of one shape and models of one kind can be: a grid of weight decays, say, and not one of batch
-            sizes.
-        executor: a `concurrent.futures.Executor` that the cells are sent to instead, one job each. To other processes
-            `make`, `options` and the results travel by pickle.
-        options: for `find_lr`, over those that `make` returns.
-    Returns: a cell for each combination. One whose curve allows no answer says so; it does not end the others.
+        parallel: whether the first sweeps of all cells, and then the runs within each cell, are taken side by side; see
+            `find_lr`. That needs models of one kind and batches of one shape: it works for a grid of weight decays, and
+            not for one of batch sizes.
+        executor: a `concurrent.futures.Executor` that runs the cells instead, one job each. `make`, `options` and the
+            results are pickled for other processes.
+        options: for `find_lr`. They override those that `make` returns.
+    Returns: a cell for each combination. A cell whose curve allows no answer holds the reason; the others go on.
     Raises: PlanError if there is nothing to try, and whatever `make` and `find_lr` raise.
     Cost: that of `find_lr`, times the number of combinations.
     Source: Smith, "A disciplined approach to neural network hyper-parameters" (arXiv:1803.09820), sections 4.2 to 4.4:
-        range tests at several batch sizes, momenta and weight decays, of which the one that allows the largest rate, or
-        keeps the loss lowest, shows which to take.
+        range tests at several batch sizes, momenta and weight decays. The setting to take is the one that allows the
+        largest rate, or keeps the loss lowest.
     """
     if not settings or not all(len(values) for values in settings.values()):
         raise PlanError(f"settings={dict(settings)!r} leaves nothing to try. Give one or more values for each name.")
     check_parallel(parallel)
-    cells = [dict(zip(settings, values, strict=True)) for values in itertools.product(*settings.values())]
+    combinations = [dict(zip(settings, values, strict=True)) for values in itertools.product(*settings.values())]
     options = {**options, "parallel": parallel}
     if executor is not None:
-        check_sendable(make, executor, "make")
-        jobs = [executor.submit(_result, make, cell, options) for cell in cells]
-        try:
-            results = [job.result() for job in jobs]
-        finally:
-            for job in jobs:
-                job.cancel()
-    elif parallel == "off" or len(cells) == 1:
-        results = [_range_test(make, cell, options).run() for cell in cells]
+        results = _by_executor(executor, make, combinations, options)
+    elif parallel == "off" or len(combinations) == 1:
+        results = [_range_test(make, setting, options).run() for setting in combinations]
     else:
-        results = _together(make, cells, options)
-    return Grid(cells=tuple(GridCell(setting=cell, result=one) for cell, one in zip(cells, results, strict=True)))
+        results = _together(make, combinations, options, measure=parallel == "auto")
+    cells = (GridCell(setting=setting, result=one) for setting, one in zip(combinations, results, strict=True))
+    return Grid(cells=tuple(cells))
 
 
 def _range_test(make: Callable[..., Any], setting: Mapping[str, Any], options: Mapping[str, Any]) -> RangeTest:
     target, made = split_made(make(**setting), "make")
-    return RangeTest.of(target, **{**made, **options})
+    own, of_backend = split_options({**made, **options})
+    return RangeTest(target, Settings(**own), of_backend)
+
+
+def _by_executor(
+    executor: Executor, make: Callable[..., Any], combinations: Sequence[Mapping[str, Any]], options: Mapping[str, Any]
+) -> list[RangeTestResult]:
+    check_sendable(make, executor, "make")
+    jobs = [executor.submit(_result, make, setting, options) for setting in combinations]
+    try:
+        return [job.result() for job in jobs]
+    finally:
+        for job in jobs:
+            job.cancel()
 
 
 def _result(make: Callable[..., Any], setting: Mapping[str, Any], options: Mapping[str, Any]) -> RangeTestResult:
@@ -130,30 +139,35 @@ def _result(make: Callable[..., Any], setting: Mapping[str, Any], options: Mappi
 
 
 def _together(
-    make: Callable[..., Any], cells: Sequence[Mapping[str, Any]], options: Mapping[str, Any]
+    make: Callable[..., Any],
+    combinations: Sequence[Mapping[str, Any]],
+    options: Mapping[str, Any],
+    *,
+    measure: bool,
 ) -> list[RangeTestResult]:
-    """The first sweeps of all cells together if they can be, and what follows them in each cell in its turn."""
+    """Take the first sweeps of all cells side by side if that is possible, then what follows them cell by cell."""
+    count = len(combinations)
     tests: list[RangeTest] = []
-    replicas = []
-    for cell in cells:
-        tests.append(_range_test(make, cell, options))
-        reason = tests[-1].runs.why_alone(len(cells))
+    replicas: list[Replica] = []
+    for setting in combinations:
+        tests.append(_range_test(make, setting, options))
+        reason = why_alone(tests[-1].first, count, measure)
         if reason is not None:
             break
-        replicas.append(tests[-1].runs.replica(tests[-1].first))  # which begins with the random state that `make` left
+        replicas.append(replica_of(tests[-1].first))  # which begins with the random state that `make` left
     else:
-        taken = zip(tests, replicas, strict=True)
-        reason = take_together([(test.runs, test.first, replica) for test, replica in taken])
+        checks = [test.runner.restore_check for test in tests]
+        reason = run_together([test.first for test in tests], replicas, checks, measure=measure)
         if reason is None:
-            return [_noted(test, len(cells), None).finish() for test in tests]
-    # The others are made anew, so that each begins as if it were alone; so is the first, if it no longer does.
+            return [_noted(test, count, None).finish() for test in tests]
+    # The other cells are made again, so that each begins as if it were alone. So is the first, if it no longer does.
     first = [] if replicas else tests
-    rest = (_range_test(make, cell, options) for cell in cells[len(first) :])
-    return [_noted(test, len(cells), reason).run() for test in itertools.chain(first, rest)]
+    rest = (_range_test(make, setting, options) for setting in combinations[len(first) :])
+    return [_noted(test, count, reason).run() for test in itertools.chain(first, rest)]
 
 
 def _noted(test: RangeTest, count: int, reason: str | None) -> RangeTest:
-    test.runs.note(count, reason)
+    test.runner.note(count, reason)
     return test
 
 

@@ -2,106 +2,76 @@
 
 import contextlib
 import itertools
-import time
 from collections.abc import Iterator
 from typing import Any
 
 from lrrange.errors import OptionError, RestoreFailed
-from lrrange.protocol.training_step import Driver, TrainingStep
+from lrrange.finder.training import Training
 
-# Where lrrange decides: the part of a run's time that a digest may take. There is one before the first run and one
-# after each, so that what is checked costs under a hundredth of the runs.
-_SHARE = 0.005
-
-# How long a run takes is known when it is over. So the first digest is given up after so many seconds for each step of
-# the run, which is that share of steps of a millisecond.
-_SECONDS_A_STEP = 5e-6
-
-# Of what there is in one of two digests alone.
+# Shown instead of a digest when only one of the two snapshots has this entry.
 _ABSENT = "absent"
 
 
 class RestoreCheck:
-    """Compares the digest of a training after each run with the one from before the first.
+    """A comparison of the digest of a training after each run with the one from before the first.
 
     Args:
-        adapted: the training. It can be checked if it has a method `digest`; see `lrrange.protocol.TrainingStep`.
-        wanted: True to check every run, False for none, None for those of which it takes under 1 %.
-    Raises: OptionError if it is wanted and there is no digest.
+        training: to check. It needs `lrrange.protocol.Digestible`.
+        wanted: whether to check.
+    Raises: OptionError if the check is wanted and the training has no digest.
     """
 
-    def __init__(self, adapted: TrainingStep | Driver, wanted: bool | None) -> None:
-        if wanted not in (True, False, None):
-            raise OptionError(f"verify_restore={wanted!r} is neither True, False nor None.")
-        self._digest = getattr(adapted, "digest", None)
-        if wanted and self._digest is None:
+    def __init__(self, training: Training, wanted: bool) -> None:
+        if wanted and training.digest is None:
             raise OptionError(
-                f"verify_restore=True was given, but a {type(adapted).__name__} has no digest() by which one state "
-                f"could be told from another.",
+                f"verify_restore=True was given, but a {training.kind} has no digest() that could "
+                f"tell one state from another.",
             )
-        self._kind = type(adapted).__name__
-        self._always = bool(wanted)
-        self._verified = self._digest is not None and wanted is not False
+        self._training = training
+        self._wanted = wanted
         self._before: list[tuple[str, Any]] | None = None
-        self._took = 0.0
 
     @contextlib.contextmanager
-    def around(self, num_steps: int) -> Iterator[None]:
-        """Check one run of so many steps, also where it raises. Raises: RestoreFailed."""
-        self.before(num_steps)
-        began = time.perf_counter()
+    def around(self) -> Iterator[None]:
+        """Check one run, even if it raises. Raises: RestoreFailed, from the error of the run if there was one."""
+        if self._wanted and self._before is None:
+            self._before = self._digest()
         try:
             yield
         except BaseException as error:
-            self.after(time.perf_counter() - began, error)
+            self._compare(error)
             raise
-        self.after(time.perf_counter() - began)
-
-    def before(self, num_steps: int) -> None:
-        """Take the digest, before the first run, which has so many steps."""
-        if self._verified and self._before is None:
-            self._take_first(num_steps)
-
-    def after(self, run_took: float, error: BaseException | None = None) -> None:
-        """Check a run that took so many seconds, and raised `error` if it did. Raises: RestoreFailed."""
-        if self._before is None:
-            return
-        if not self._always and self._took > _SHARE * run_took:
-            self._verified = False
-            return
-        after = self._digest()  # type: ignore[misc]  # there was one before
-        for was, now in itertools.zip_longest(self._before, after):
-            if was != now:
-                raise self._failure(was, now) from error
+        self._compare(None)
 
     def report(self) -> dict[str, bool]:
-        """Whether every run was checked, as `restore_verified`, for the provenance; nothing if there is no digest."""
-        return {} if self._digest is None else {"restore_verified": self._verified}
+        """Return whether every run was checked, as `restore_verified`; nothing if the training has no digest."""
+        return {} if self._training.digest is None else {"restore_verified": self._wanted}
 
-    def _take_first(self, num_steps: int) -> None:
-        began = time.perf_counter()
-        pieces = []
-        for piece in self._digest():  # type: ignore[misc]  # `_verified` says that there is one
-            pieces.append(piece)
-            self._took = time.perf_counter() - began
-            if not self._always and self._took > num_steps * _SECONDS_A_STEP:
-                self._verified = False
-                return
-        self._before = pieces
+    def _digest(self) -> list[tuple[str, Any]]:
+        return [] if self._training.digest is None else list(self._training.digest())
 
-    def _failure(self, was: tuple[str, Any] | None, now: tuple[str, Any] | None) -> RestoreFailed:
+    def _compare(self, error: BaseException | None) -> None:
+        if self._before is None:
+            return
+        for before, after in itertools.zip_longest(self._before, self._digest()):
+            if before != after:
+                raise self._failure(before, after) from error
+
+    def _failure(self, before: tuple[str, Any] | None, after: tuple[str, Any] | None) -> RestoreFailed:
         known = {name for name, _ in self._before or ()}
-        new = was is None or (now is not None and now[0] not in known)
-        name = (now if new else was)[0]  # type: ignore[index]  # one of them there is
-        before = _ABSENT if new else was[1]  # type: ignore[index]
-        after = now[1] if now is not None and now[0] == name else _ABSENT
+        if after is not None and (before is None or after[0] not in known):  # an entry that was not there before
+            name, was, now = after[0], _ABSENT, after[1]
+        else:
+            assert before is not None
+            name, was = before
+            now = after[1] if after is not None and after[0] == name else _ABSENT
         return RestoreFailed(
-            f"{name} is not as it was before the sweep: its digest was {_shown(before)} and is {_shown(after)}. The "
-            f"{self._kind} does not put it back. Load your training anew before you go on, and report this to the "
-            f"authors of the backend.",
+            f"{name} is not as it was before the sweep: its digest was {_shown(was)} and is {_shown(now)}. The "
+            f"{self._training.kind} does not put it back. Load your training again before you go on, and report this "
+            f"to the authors of the backend.",
             name=name,
-            before=before,
-            after=after,
+            before=was,
+            after=now,
         )
 
 

@@ -1,37 +1,58 @@
-"""Runs of the same training from the same start, taken side by side where a backend can and where it pays."""
+"""Several runs of the same training, or of trainings that are alike, taken side by side where a backend can."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, Literal, Protocol, get_args
+import contextlib
+from collections.abc import Sequence
+from typing import Literal, get_args
 
 from lrrange.errors import OptionError
+from lrrange.finder.planned_run import PlannedRun, announced
+from lrrange.finder.restore_check import RestoreCheck
+from lrrange.protocol.optional import Replica
 
 Parallel = Literal["auto", "vmap", "off"]
 
 
-class Replica(Protocol):
-    """One of several runs whose steps a backend may take together.
-
-    A `TrainingStep` that offers them has two methods more. `why_alone(count, measure)` says what speaks against taking
-    so many together, as far as is known without a step, or None; with `measure` it should also pay. `replica(sweep,
-    seed, reset)` makes one of these, with the seed and the reset of `find_lr` or None; it takes note of the global
-    random state, from which the run is to begin where it has no seed.
-    """
-
-    def together(self, others: Sequence[Any], measure: bool, begin: Callable[[], object]) -> str | None:
-        """Take the runs of this one and the others, step by step side by side, and put everything back.
-
-        Each sweep is told the losses that it would be told alone, to rounding. When it is told the last one of its
-        plan, the training is as that run has left it, for those who then evaluate.
-
-        Args:
-            others: further replicas, of this training or of one that is like it.
-            measure: give up if the first steps show that one after another they would be faster.
-            begin: to be called before the first loss is told.
-        Returns: None when all is done; or why not, and then no sweep was told anything.
-        """
-
-
 def check_parallel(parallel: object) -> None:
-    """Raise OptionError if there is no such way."""
+    """Raise OptionError unless this is a value of `parallel=`."""
     if parallel not in get_args(Parallel):
         raise OptionError(f"parallel={parallel!r} is none of {', '.join(map(repr, get_args(Parallel)))}.")
+
+
+def why_alone(run: PlannedRun, count: int, measure: bool) -> str | None:
+    """Return why `count` runs like this one cannot be taken side by side, as far as is known without a step.
+
+    Args:
+        run: one of them.
+        count: number of runs.
+        measure: return a reason also where it would not pay.
+    Returns: None if nothing is known against it.
+    """
+    if run.training.replicates is None:
+        return f"a {run.training.kind} takes one at a time"
+    return run.training.replicates.why_alone(count, measure)
+
+
+def replica_of(run: PlannedRun) -> Replica:
+    """Return what the backend takes side by side with others for this run, for which `why_alone` gave no reason."""
+    assert run.training.replicates is not None
+    return run.training.replicates.replica(run.sweep, run.seed, run.reset)
+
+
+def run_together(
+    runs: Sequence[PlannedRun], replicas: Sequence[Replica], checks: Sequence[RestoreCheck], *, measure: bool
+) -> str | None:
+    """Take the steps of these runs side by side.
+
+    Args:
+        runs: of one training, or of several that are alike.
+        replicas: one for each run.
+        checks: of the restore, one for each training.
+        measure: give up if the first steps show that one run after another would be faster.
+    Returns: None when all runs are done; otherwise the reason why they must be run one after another, and then nothing
+        has happened.
+    """
+    first, *others = replicas
+    with contextlib.ExitStack() as announcing, contextlib.ExitStack() as checking:  # the restore is checked first
+        for check in checks:
+            checking.enter_context(check.around())
+        return first.together(others, measure, lambda: announcing.enter_context(announced(runs)))

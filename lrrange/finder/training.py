@@ -1,33 +1,100 @@
-"""From whatever the user has to something that can be trained step by step."""
+"""A target that can be trained step by step, and what its backend offers beyond that."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from lrrange.errors import OptionError, TargetError
-from lrrange.plugins import list_plugins, only
-from lrrange.protocol.training_step import Driver, StepDriver, TrainingStep
+from lrrange.plugins import hook_of, list_plugins
+from lrrange.protocol.optional import (
+    Digestible,
+    Evaluates,
+    Replicates,
+    Reports,
+    Seedable,
+    SetsMomentum,
+    SuggestsBounds,
+)
+from lrrange.protocol.step_driver import StepDriver
+from lrrange.protocol.training_step import Driver, TrainingStep
+from lrrange.sweep.planned_steps import PlannedSteps
 
 if TYPE_CHECKING:
     import pluggy
 
 
-def adapt(
-    manager: "pluggy.PluginManager", target: object, backend: str | None, options: Mapping[str, Any]
-) -> tuple[str, TrainingStep | Driver]:
-    """The backend's name, and what it made of the target.
+class Training:
+    """What a backend made of the user's target, with its optional abilities resolved once.
+
+    The abilities are the methods of the protocols in `lrrange.protocol.optional`, and None where the backend has no
+    such method.
 
     Args:
-        manager: of the plug-ins to ask.
-        target: what the user has.
-        backend: the name of the only plug-in to ask; None for every one.
-        options: the backend's own.
-    Raises: TargetError if nothing installed can train the target; OptionError; BackendNotFound.
+        backend: name of the plug-in; the class of the target if it is its own backend.
+        target: to train.
     """
-    names = [backend] if backend else [found.name for found in list_plugins() if found.problem is None]
+
+    def __init__(self, backend: str, target: TrainingStep | Driver) -> None:
+        self.backend = backend
+        self.target = target
+        self.seed: Callable[[int], None] | None = _method(target, Seedable, "seed")
+        self.report: Callable[[], Mapping[str, Any]] | None = _method(target, Reports, "report")
+        self.bounds: Callable[[], Mapping[str, float]] | None = _method(target, SuggestsBounds, "bounds")
+        self.evaluate: Callable[[], float | None] | None = _method(target, Evaluates, "evaluate")
+        self.set_momentum: Callable[[float], bool] | None = _method(target, SetsMomentum, "set_momentum")
+        self.digest: Callable[[], Iterable[tuple[str, Any]]] | None = _method(target, Digestible, "digest")
+        self.replicates = target if isinstance(target, Replicates) else None
+
+    @property
+    def kind(self) -> str:
+        """Name of the target's class, for error messages."""
+        return type(self.target).__name__
+
+    def check_seed(self, seed: int | None, repeats: int = 1) -> None:
+        """Raise OptionError if a seed is needed and the backend takes none."""
+        if (seed is not None or repeats > 1) and self.seed is None:
+            given = f"seed={seed}" if seed is not None else f"repeats={repeats}"
+            raise OptionError(
+                f"{given} was given, but a {self.kind} has no seed(value) method to pass a seed to.",
+                seed=seed,
+                repeats=repeats,
+            )
+
+    def run(self, sweep: PlannedSteps, seed: int | None = None, reset: Callable[[], object] | None = None) -> None:
+        """Train the steps of `sweep` and put everything back.
+
+        Args:
+            sweep: steps to train.
+            seed: of the run; None for none. The caller has seen to it that the backend takes one.
+            reset: makes other initial weights, for a `TrainingStep` alone.
+        """
+        if isinstance(self.target, TrainingStep):
+            StepDriver(self.target, seed, reset).run(sweep)
+            return
+        if seed is not None and self.seed is not None:
+            self.seed(seed)
+        self.target.run(sweep)
+
+
+def _method(target: object, ability: type, name: str) -> Any:
+    """Return the method of an ability's protocol; None if the target lacks it, or has a property there that raises."""
+    return getattr(target, name, None) if isinstance(target, ability) else None
+
+
+def adapt(manager: "pluggy.PluginManager", target: object, backend: str | None, options: Mapping[str, Any]) -> Training:
+    """Return the training that a plug-in makes of the target.
+
+    Args:
+        manager: of the plug-ins.
+        target: what the user gave.
+        backend: name of the only plug-in to try; None for all.
+        options: of the backend.
+    Raises: TargetError if no installed plug-in can train the target; OptionError; BackendNotFound.
+    """
+    names = [backend] if backend else [plugin.name for plugin in list_plugins() if plugin.problem is None]
     for name in names:
-        adapted = only(manager, "lrrange_adapt", name)(target=target, options=options)
+        adapted = hook_of(manager, "lrrange_adapt", name)(target=target, options=options)
         if adapted is not None:
-            return name, adapted
+            return Training(name, adapted)
     # Only now: a model or trainer may happen to have a method called `run`.
     if backend is None and isinstance(target, (TrainingStep, Driver)):
         if options:
@@ -35,23 +102,14 @@ def adapt(
                 f"{', '.join(options)}: unknown here. A {type(target).__name__} runs itself and takes no options.",
                 options=tuple(options),
             )
-        return type(target).__name__, target
-    asked = [
-        f"{found.name} ({found.problem or 'not of its kind'})"
-        for found in list_plugins()
-        if backend in (None, found.name)
+        return Training(type(target).__name__, target)
+    tried = [
+        f"{plugin.name} ({plugin.problem or 'not of its kind'})"
+        for plugin in list_plugins()
+        if backend in (None, plugin.name)
     ]
     raise TargetError(
-        f"nothing installed can train a {type(target).__name__}. Asked: {', '.join(asked) or 'no plug-in'}. Give an "
+        f"nothing installed can train a {type(target).__name__}. Tried: {', '.join(tried) or 'no plug-in'}. Give an "
         f"object with step, snapshot and restore, or install the backend for it.",
         target_type=type(target).__name__,
     )
-
-
-def seeded(adapted: TrainingStep | Driver, seed: int | None, reset: Callable[[], object] | None = None) -> Driver:
-    """What runs the target, with this seed and, if `reset` is given, with other weights."""
-    if isinstance(adapted, TrainingStep):
-        return StepDriver(adapted, seed, reset)
-    if seed is not None:
-        adapted.seed(seed)  # type: ignore[attr-defined]  # the caller has seen to it that there is one
-    return adapted

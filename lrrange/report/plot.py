@@ -1,41 +1,49 @@
-"""A result as a picture: loss against learning rate, with what was read from it. Needs matplotlib, from first use."""
+"""Plots of range tests: loss against learning rate, with the suggestions. Needs matplotlib, from first use."""
 
-import io
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lrrange.advice.heuristics import Refusal, Suggestion
+from lrrange.advice.advice import Advice
 from lrrange.advice.ranges import LRRange
-from lrrange.errors import MissingExtra, OptionError
-from lrrange.finder.grid import Grid
-from lrrange.report.table import gap_count, rate, stopped
-from lrrange.result import RangeTestResult
-from lrrange.storage.documents import write_whole
+from lrrange.advice.suggestion import Refusal, Suggestion
+from lrrange.report.figures import (
+    BLUE,
+    GREEN,
+    GREY,
+    PURPLE,
+    VERMILION,
+    check_plottable,
+    move_legend_below,
+    need_matplotlib,
+    save_figure,
+    style_axes,
+    write_title,
+)
+from lrrange.report.formatting import count_gaps, format_rate, format_stop
 from lrrange.sweep.repeats import band
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe & Ito's palette, which reads the same to people with any colour vision.
-_BLUE, _ORANGE, _GREEN, _PURPLE, _GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#5b6570"
 _OTHER_MARKERS = "sD^vPX<>"
 
-# A curve is cut off above its start plus this part of its drop: what it does there is diverge, and at full scale the
-# descent that matters would be a flat line.
+# The plot ends at the curve's first loss plus this part of its drop. Above that the loss only diverges, and on a scale
+# that shows all of the divergence the descent would look like a flat line.
 _HEADROOM = 0.6
 
 
-def plot(result: RangeTestResult, ax: "Axes | None" = None) -> "Axes":
-    """Draw raw and smoothed loss against the rate, with the suggestions and the range.
+def plot(result: Advice, ax: "Axes | None" = None) -> "Axes":
+    """Draw raw and smoothed loss against the learning rate, with the suggestions and the range.
 
-    The rate's axis is logarithmic also for a linear sweep, because heuristics read slopes per decade. Where the loss
-    climbs off the picture, carets at the upper edge stand for the readings.
+    The rate's axis is logarithmic for a linear sweep too, because heuristics read slopes per decade. A caret at the
+    upper edge marks each loss that is too high for the plot.
 
     Args:
         result: a finished range test.
-        ax: where to draw; a new pyplot figure if None.
+        ax: axes to draw on; those of a new pyplot figure if None.
     Returns: the axes.
     Raises: MissingExtra if matplotlib is not installed.
     """
@@ -44,174 +52,138 @@ def plot(result: RangeTestResult, ax: "Axes | None" = None) -> "Axes":
         return _draw(result, ax)
     from matplotlib import pyplot
 
-    figure, own = pyplot.subplots(figsize=(8, 5), layout="constrained")
-    return _legend_outside(figure, _draw(result, own))
+    figure, new = pyplot.subplots(figsize=(8, 5), layout="constrained")
+    move_legend_below(figure, _draw(result, new))
+    return new
 
 
-def save_plot(result: RangeTestResult, path: str | Path) -> None:
-    """Write the picture to `path`, whole or not at all, in the format its suffix names. No display is needed.
+def save_plot(result: Advice, path: str | Path) -> None:
+    """Write the plot to `path`, all of it or nothing, in the format that its suffix names. It needs no display.
 
-    Raises: MissingExtra, OptionError for a suffix that is no picture format, SaveError.
+    Raises: MissingExtra; OptionError for a suffix that is no picture format; SaveError.
     """
     check_plottable(path)
     from matplotlib.figure import Figure  # not pyplot, which would look for a display
 
     figure = Figure(figsize=(8, 5), layout="constrained")
-    _legend_outside(figure, _draw(result, figure.subplots()))
+    move_legend_below(figure, _draw(result, figure.subplots()))
     save_figure(figure, path)
 
 
-def save_figure(figure: "Figure", path: str | Path) -> None:
-    """Write a figure to `path`, whole or not at all, in the format its suffix names. Raises: SaveError."""
-    picture = io.BytesIO()
-    figure.savefig(picture, format=_format(path), dpi=150)
-    write_whole(picture.getvalue(), path, "the plot")
-
-
-def plot_grid(grid: Grid) -> "Figure":
-    """One small picture for each setting, all on the same axes' limits, with the range shaded.
+def plot_grid(cells: Sequence[tuple[str, Advice]]) -> "Figure":
+    """Draw one small plot for each setting of a grid, all with the same limits, and shade the ranges.
 
     Args:
-        grid: of range tests.
-    Returns: a figure, which `savefig` writes; a notebook shows it.
+        cells: a label for each setting, and its range test.
+    Returns: a figure. `savefig` writes it, and a notebook shows it.
     Raises: MissingExtra if matplotlib is not installed.
     """
     need_matplotlib()
     from matplotlib.figure import Figure
 
-    columns = min(len(grid), 3)
-    rows = -(-len(grid) // columns)
+    columns = min(len(cells), 3)
+    rows = -(-len(cells) // columns)
     figure = Figure(figsize=(4 * columns, 2.6 * rows + 0.6), layout="constrained")
     panels = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat
-    for panel in panels[len(grid) :]:
+    for panel in panels[len(cells) :]:
         panel.set_axis_off()
-    for panel, cell in zip(panels, grid.cells, strict=False):
-        _set_limits(cell.result, panel)
+    for panel, (label, advice) in zip(panels, cells, strict=False):
+        _set_limits(advice, panel)
         panel.set_xscale("log")
-        curve = cell.result.curve
-        panel.plot(curve.lr, curve.loss, ".", color=_GREY, markersize=3, alpha=0.5, markeredgewidth=0)
-        panel.plot(curve.lr, curve.smoothed, "-", color=_BLUE, linewidth=1.5)
-        if (bounds := _range(cell.result)) is not None:
-            panel.axvspan(bounds.base_lr, bounds.max_lr, color=_GREEN, alpha=0.15, linewidth=0)
-        if isinstance(cell.result.chosen, Suggestion):
-            panel.axvline(cell.result.lr, color=_ORANGE, linewidth=1.2, linestyle=(0, (4, 3)))
-        panel.set_title(cell.label, fontsize="medium", loc="left")
+        curve = advice.curve
+        panel.plot(curve.lr, curve.loss, ".", color=GREY, markersize=3, alpha=0.5, markeredgewidth=0)
+        panel.plot(curve.lr, curve.smoothed, "-", color=BLUE, linewidth=1.5)
+        if (bounds := _find_range(advice)) is not None:
+            panel.axvspan(bounds.base_lr, bounds.max_lr, color=GREEN, alpha=0.15, linewidth=0)
+        if isinstance(advice.chosen, Suggestion):
+            panel.axvline(advice.lr, color=VERMILION, linewidth=1.2, linestyle=(0, (4, 3)))
+        panel.set_title(label, fontsize="medium", loc="left")
     figure.supxlabel("learning rate  (dashed: lr, shaded: range)", fontsize="medium")
     figure.supylabel("loss", fontsize="medium")
     return figure
 
 
-def check_plottable(path: str | Path) -> None:
-    """Raise now what `save_plot` would raise after the sweep: MissingExtra, or OptionError for the file's suffix."""
-    need_matplotlib()
-    from matplotlib.backend_bases import FigureCanvasBase
-
-    known = FigureCanvasBase.get_supported_filetypes()
-    if _format(path) not in known:
-        raise OptionError(f"{path}: a plot is a .png, .svg or .pdf file, not .{_format(path)}.", path=str(path))
-
-
-def _format(path: str | Path) -> str:
-    return Path(path).suffix.lower().removeprefix(".") or "png"
-
-
-def need_matplotlib() -> None:
-    """Raise MissingExtra if matplotlib is not installed."""
-    try:
-        import matplotlib  # noqa: F401  only whether it is there
-    except ModuleNotFoundError as error:
-        raise MissingExtra("plots need matplotlib. Run: pip install 'lrrange[plot]'", extra="plot") from error
-
-
-def _draw(result: RangeTestResult, ax: "Axes") -> "Axes":
+def _draw(result: Advice, ax: "Axes") -> "Axes":
     curve = result.curve
-    _set_limits(result, ax)  # first: matplotlib's own limits cannot hold the losses of a sweep that exploded
+    # Before anything is drawn, because matplotlib cannot compute limits of its own for losses that exploded.
+    _set_limits(result, ax)
     ax.set_xscale("log")
-    # Every tick in full: matplotlib's common factor or offset would stand where the stop reason does.
+    # Ticks are written in full, because matplotlib would write their common factor or offset over the stop reason.
     ax.yaxis.set_major_formatter(lambda value, _: f"{value:.10g}")
     ax.set_xlabel("learning rate")
     ax.set_ylabel("loss")
-    ax.grid(visible=True, which="major", color="0.92", linewidth=0.8)
-    ax.set_axisbelow(True)
-    ax.spines[["top", "right"]].set_visible(False)
-    if (bounds := _range(result)) is not None:
+    style_axes(ax)
+    if (bounds := _find_range(result)) is not None:
         ax.axvspan(
             bounds.base_lr,
             bounds.max_lr,
-            color=_GREEN,
+            color=GREEN,
             alpha=0.12,
             linewidth=0,
-            label=f"range  {rate(bounds.base_lr)} to {rate(bounds.max_lr)}  ({bounds.rule})",
+            label=f"range  {format_rate(bounds.base_lr)} to {format_rate(bounds.max_lr)}  ({bounds.rule})",
         )
     if result.sweeps:
         _draw_band(result, ax)
-    ax.plot(curve.lr, curve.loss, ".", color=_GREY, markersize=6, alpha=0.55, markeredgewidth=0, label="loss")
-    ax.plot(curve.lr, curve.smoothed, "-", color=_BLUE, linewidth=2, label="smoothed loss")
+    ax.plot(curve.lr, curve.loss, ".", color=GREY, markersize=6, alpha=0.55, markeredgewidth=0, label="loss")
+    ax.plot(curve.lr, curve.smoothed, "-", color=BLUE, linewidth=2, label="smoothed loss")
     _mark_off_scale(result, ax)
     _mark_gaps(result, ax)
     _mark_suggestions(result, ax)
-    _title(result, ax)
+    _draw_title(result, ax)
     ax.legend(loc="best", fontsize="small", framealpha=0.9)
     return ax
 
 
-def _legend_outside(figure: "Figure", ax: "Axes") -> "Axes":
-    """In a figure of our own, the legend goes under the axes, where it covers nothing."""
-    handles, labels = ax.get_legend_handles_labels()
-    ax.get_legend().remove()  # type: ignore[union-attr]  # _draw has just made it
-    figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize="small", frameon=False)
-    return ax
-
-
-def _range(result: RangeTestResult) -> LRRange | None:
-    """The range to draw: the confirmed one, or the first that was read; None if the curve has none."""
+def _find_range(result: Advice) -> LRRange | None:
+    """Return the range to draw: the confirmed one, or the first of `result.ranges`; None if there is none."""
     if result.confirmation is not None:
         return result.range
     return result.ranges[0] if result.ranges else None
 
 
-def _draw_band(result: RangeTestResult, ax: "Axes") -> None:
-    """Between the lowest and the highest smoothed loss of the single sweeps."""
+def _draw_band(result: Advice, ax: "Axes") -> None:
+    """Shade the area between the lowest and the highest smoothed loss of the single sweeps."""
     low, high = band(result.sweeps)
     rates = max((curve.lr for curve in result.sweeps), key=len)
     label = f"smoothed loss of {len(result.sweeps)} sweeps"
-    ax.fill_between(rates, low, high, color=_BLUE, alpha=0.15, linewidth=0, label=label)
+    ax.fill_between(rates, low, high, color=BLUE, alpha=0.15, linewidth=0, label=label)
 
 
-def _mark_suggestions(result: RangeTestResult, ax: "Axes") -> None:
+def _mark_suggestions(result: Advice, ax: "Axes") -> None:
     suggestions = [answer for answer in result.answers if isinstance(answer, Suggestion)]
     others = [answer for answer in suggestions if answer is not result.chosen]
     for i, other in enumerate(others):
         marker = _OTHER_MARKERS[i % len(_OTHER_MARKERS)]
-        look: dict[str, Any] = {"marker": marker, "markersize": 10, "markerfacecolor": "white", "color": _PURPLE}
-        _mark(result, ax, other, zorder=5 + i, markeredgewidth=1.6, **look)
+        look: dict[str, Any] = {"marker": marker, "markersize": 10, "markerfacecolor": "white", "color": PURPLE}
+        _mark_suggestion(result, ax, other, zorder=5 + i, markeredgewidth=1.6, **look)
     if isinstance(result.chosen, Suggestion):
-        ax.axvline(result.lr, color=_ORANGE, linewidth=1.2, linestyle=(0, (4, 3)), zorder=3)
+        ax.axvline(result.lr, color=VERMILION, linewidth=1.2, linestyle=(0, (4, 3)), zorder=3)
         if result.low < result.high:
-            heights = [_smoothed_at(result, result.lr)] * 2
-            text = f"interval  {rate(result.low)} to {rate(result.high)}"
-            look = {"color": _ORANGE, "linewidth": 2, "markersize": 11, "label": text}
+            heights = [_interpolate_loss(result, result.lr)] * 2
+            text = f"interval  {format_rate(result.low)} to {format_rate(result.high)}"
+            look = {"color": VERMILION, "linewidth": 2, "markersize": 11, "label": text}
             ax.plot([result.low, result.high], heights, "|-", zorder=19, **look)
-        # Last and on top, but small enough to show what is under it, because heuristics like to agree.
-        look = {"color": _ORANGE, "markeredgecolor": "white"}
-        _mark(result, ax, result.chosen, zorder=20, marker="o", markersize=8, **look)
+        # On top of the others, but small enough to show them, because heuristics often agree.
+        look = {"color": VERMILION, "markeredgecolor": "white"}
+        _mark_suggestion(result, ax, result.chosen, zorder=20, marker="o", markersize=8, **look)
         if result.confirmation is not None:
-            _mark_rate(result, ax, result.lr, f"confirmed  {rate(result.lr)}", zorder=21, marker="*", ms=16, **look)
+            label = f"confirmed  {format_rate(result.lr)}"
+            _mark_rate(result, ax, result.lr, label, zorder=21, marker="*", markersize=16, **look)
 
 
-def _mark(result: RangeTestResult, ax: "Axes", suggestion: Suggestion, **look: Any) -> None:
-    label = f"{suggestion.heuristic}  {rate(suggestion.lr)}"
+def _mark_suggestion(result: Advice, ax: "Axes", suggestion: Suggestion, **look: Any) -> None:
+    label = f"{suggestion.heuristic}  {format_rate(suggestion.lr)}"
     if suggestion is result.chosen:
         label += "  (chosen)"
     _mark_rate(result, ax, suggestion.lr, label, **look)
 
 
-def _mark_rate(result: RangeTestResult, ax: "Axes", lr: float, label: str, **look: Any) -> None:
-    ax.plot([lr], [_smoothed_at(result, lr)], linestyle="none", clip_on=False, label=label, **look)
+def _mark_rate(result: Advice, ax: "Axes", lr: float, label: str, **look: Any) -> None:
+    ax.plot([lr], [_interpolate_loss(result, lr)], linestyle="none", clip_on=False, label=label, **look)
 
 
-def _smoothed_at(result: RangeTestResult, lr: float) -> float:
-    """The smoothed loss at a rate that may lie between two points, or beyond the first or last one."""
+def _interpolate_loss(result: Advice, lr: float) -> float:
+    """Return the smoothed loss at a rate, interpolated between points and held beyond the first and the last one."""
     finite = result.curve.finite
     if lr <= finite.lr[0]:
         return finite.smoothed[0]
@@ -223,12 +195,12 @@ def _smoothed_at(result: RangeTestResult, lr: float) -> float:
     return finite.smoothed[-1]
 
 
-def _mark_gaps(result: RangeTestResult, ax: "Axes") -> None:
-    if not (count := gap_count(result)):
+def _mark_gaps(result: Advice, ax: "Axes") -> None:
+    if not (count := count_gaps(result)):
         return
     curve = result.curve
     gaps = [lr for lr, loss in zip(curve.lr, curve.loss, strict=True) if not math.isfinite(loss)]
-    # x in rates, y in parts of the axes' height: a reading that is no number has no height.
+    # The transform takes x in rates and y in parts of the axes' height, because a loss that is NaN has no height.
     ax.plot(
         gaps,
         [0.02] * count,
@@ -240,7 +212,7 @@ def _mark_gaps(result: RangeTestResult, ax: "Axes") -> None:
     )
 
 
-def _mark_off_scale(result: RangeTestResult, ax: "Axes") -> None:
+def _mark_off_scale(result: Advice, ax: "Axes") -> None:
     finite, top = result.curve.finite, ax.get_ylim()[1]
     above = [lr for lr, loss in zip(finite.lr, finite.loss, strict=True) if loss > top]
     if above:
@@ -251,7 +223,7 @@ def _mark_off_scale(result: RangeTestResult, ax: "Axes") -> None:
             marker="^",
             transform=ax.get_xaxis_transform(),
             clip_on=False,
-            color=_GREY,
+            color=GREY,
             alpha=0.7,
             markersize=5,
             markeredgewidth=0,
@@ -259,12 +231,12 @@ def _mark_off_scale(result: RangeTestResult, ax: "Axes") -> None:
         )
 
 
-def _set_limits(result: RangeTestResult, ax: "Axes") -> None:
-    """Limits for this result, and for what the user's axes show already: two results may be drawn on one."""
+def _set_limits(result: Advice, ax: "Axes") -> None:
+    """Set limits that show this result, and what the axes show already, because a user may draw two results on one."""
     shared = ax.has_data()
     for limits, set_limits, present in (
-        (_x_limits(result), ax.set_xlim, ax.get_xlim()),
-        (_y_limits(result), ax.set_ylim, ax.get_ylim()),
+        (_find_x_limits(result), ax.set_xlim, ax.get_xlim()),
+        (_find_y_limits(result), ax.set_ylim, ax.get_ylim()),
     ):
         if limits is not None:
             low, high = limits
@@ -272,27 +244,27 @@ def _set_limits(result: RangeTestResult, ax: "Axes") -> None:
     ax.set_autoscale_on(False)
 
 
-def _x_limits(result: RangeTestResult) -> tuple[float, float]:
-    """The rates that were swept and everything marked, with a little room; the planned rates if none were."""
+def _find_x_limits(result: Advice) -> tuple[float, float]:
+    """Return limits around the swept rates and every marked one, with a margin; the planned rates if none was swept."""
     suggestions = [answer for answer in result.answers if isinstance(answer, Suggestion)]
     marked = [answer.lr for answer in suggestions]
     if isinstance(result.chosen, Suggestion):
         marked += [result.low, result.lr, result.high]
-    if (bounds := _range(result)) is not None:
+    if (bounds := _find_range(result)) is not None:
         marked += [bounds.base_lr, bounds.max_lr]
     rates = [*(result.curve.lr or result.plan.rates), *marked]
     room = max((max(rates) / min(rates)) ** 0.03, 1.05)
     return min(rates) / room, max(rates) * room
 
 
-def _y_limits(result: RangeTestResult) -> tuple[float, float] | None:
-    """Limits that show the descent whole, and of the divergence after it only the beginning; None without losses."""
+def _find_y_limits(result: Advice) -> tuple[float, float] | None:
+    """Return limits that show the whole descent, but only the beginning of a divergence; None without losses."""
     finite = result.curve.finite
     if not len(finite):
         return None
     bottom = finite.smoothed[finite.lowest]
     top = max(finite.start, *finite.smoothed[: finite.lowest + 1])
-    if not finite.falls:  # the lower three quarters of the readings set the scale instead
+    if not finite.falls:  # there is no descent, so the lower three quarters of the losses set the scale
         top = max(top, sorted(finite.loss)[-(-3 * (len(finite) - 1) // 4)])
     span = max(top - bottom, 4 * finite.noise, 1e-6 * abs(top))
     low = max(min(finite.loss), bottom - _HEADROOM * span)
@@ -301,21 +273,12 @@ def _y_limits(result: RangeTestResult) -> tuple[float, float] | None:
     return (low - room, high + room) if math.isfinite(room) else None
 
 
-def _title(result: RangeTestResult, ax: "Axes") -> None:
+def _draw_title(result: Advice, ax: "Axes") -> None:
     chosen = result.chosen
     if isinstance(chosen, Refusal):
-        who = chosen.heuristic if result.heuristic is not None else "every heuristic"
-        headline = f"no learning rate: {who} refused ({chosen.kind})"
+        refusing = chosen.heuristic if result.heuristic is not None else "every heuristic"
+        headline = f"no learning rate: {refusing} refused ({chosen.kind})"
     else:
-        how = chosen.heuristic if result.confirmation is None else f"{chosen.heuristic}, confirmed"
-        headline = f"lr = {rate(result.lr)}  ({how})"
-    ax.set_title(headline, loc="left", fontsize="large", fontweight="bold", pad=22)
-    ax.annotate(
-        stopped(result),
-        xy=(0, 1),
-        xycoords="axes fraction",
-        xytext=(0, 8),
-        textcoords="offset points",
-        fontsize="small",
-        color=_GREY,
-    )
+        source = chosen.heuristic if result.confirmation is None else f"{chosen.heuristic}, confirmed"
+        headline = f"lr = {format_rate(result.lr)}  ({source})"
+    write_title(ax, headline, format_stop(result))

@@ -1,4 +1,4 @@
-"""A progress bar for a sweep: one watcher among others, listening to the same hooks as yours would."""
+"""A progress bar for a sweep. It is an ordinary watcher, which implements the same hooks as a user's would."""
 
 import math
 import sys
@@ -8,18 +8,19 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from lrrange.hookspecs import hookimpl
-from lrrange.report.table import rate
+from lrrange.report.formatting import format_rate
 from lrrange.sweep.plan import SweepPlan
-from lrrange.sweep.sweep import Point, Sweep
+from lrrange.sweep.planned_steps import Point
+from lrrange.sweep.sweep import Sweep
 
 _REFRESH_SECONDS = 0.1
 
 
 class ProgressBar:
-    """Shows step, rate and smoothed loss of the sweep that runs; silent where there is no terminal to draw on.
+    """A watcher that shows step, rate and smoothed loss of the running sweep. Without a terminal it writes nothing.
 
     Args:
-        console: where to draw; standard error by default, so that standard output holds answers alone.
+        console: rich console to draw on; standard error if None, so that standard output holds only answers.
     """
 
     def __init__(self, console: Console | None = None) -> None:
@@ -33,9 +34,9 @@ class ProgressBar:
     def lrrange_started(self, plan: SweepPlan) -> None:
         """Draw the empty bar."""
         console = self._console or Console(stderr=True)
-        # Rich's own refresh thread would be one more thread alive when a data loader forks its workers, so this bar is
-        # drawn from the sweep's own thread. And what the training prints stays on the stream it was printed to, unless
-        # that is the very terminal the bar is on.
+        # The bar is drawn from the sweep's own thread, because rich's refresh thread would be alive when a data loader
+        # forks its workers. Rich takes over standard output only if that is a terminal, which may also show the bar;
+        # what the training prints to a pipe or a file stays there.
         self._bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -48,13 +49,13 @@ class ProgressBar:
             disable=not (console.is_terminal or console.is_jupyter),
         )
         self._smoothed = math.nan
-        self._task = self._bar.add_task("sweeping", total=plan.num_steps, lr=rate(plan.start_lr), loss="-")
+        self._task = self._bar.add_task("sweeping", total=plan.num_steps, lr=format_rate(plan.start_lr), loss="-")
         self._bar.start()
         self._drawn = time.monotonic()
 
     @hookimpl
     def lrrange_advanced(self, point: Point, sweep: Sweep) -> None:
-        """Move the bar, and redraw it ten times a second at most."""
+        """Advance the bar, and redraw it at most ten times a second."""
         if self._bar is None:
             return
         if math.isfinite(point.smoothed):
@@ -62,18 +63,18 @@ class ProgressBar:
         loss = f"{self._smoothed:.4g}" if math.isfinite(point.loss) else f"{point.loss}"
         now = time.monotonic()
         due = now - self._drawn >= _REFRESH_SECONDS
-        planned = sweep.plan.num_steps  # more than at the start, if the sweep goes on
-        step, lr = point.step + 1, rate(point.lr)
+        planned = sweep.plan.num_steps  # it grows if the sweep goes on to higher rates
+        step, lr = point.step + 1, format_rate(point.lr)
         self._bar.update(self._task, completed=step, total=planned, lr=lr, loss=loss, refresh=due)
         if due:
             self._drawn = now
 
     @hookimpl
     def lrrange_finished(self, sweep: Sweep) -> None:
-        """Leave the last state of the bar as a plain line; the terminal and the streams are as before."""
+        """Leave the last state of the bar as a plain line, and give the terminal and the streams back."""
         bar, self._bar = self._bar, None
         if bar is None:
             return
-        ended = sweep.stop_reason
-        bar.update(self._task, description=ended.value.replace("_", " ") if ended else "failed")
+        reason = sweep.stop_reason
+        bar.update(self._task, description=reason.value.replace("_", " ") if reason else "failed")
         bar.stop()

@@ -1,107 +1,83 @@
-"""A result as a table, for terminals and notebooks."""
+"""Tables of range tests, for terminals and notebooks."""
 
-import io
-import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group
+from rich.console import Group
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from lrrange.advice.heuristics import Refusal, Suggestion
+from lrrange.advice.advice import Advice, Provenance
+from lrrange.advice.confirmation import Confirmation
+from lrrange.advice.suggestion import Refusal, Suggestion
 from lrrange.errors import LRRangeError
-from lrrange.finder.grid import Grid
-from lrrange.finder.trials import Confirmation
-from lrrange.result import Provenance, RangeTestResult
-from lrrange.sweep.sweep import StopReason
-
-# Texts here are ASCII and never rich markup: a reason may hold brackets, and a log file any encoding.
-_STOPPED = {
-    StopReason.COMPLETED: "completed: all {steps} steps, up to lr={lr}",
-    StopReason.DIVERGED: "diverged at step {steps} of {planned} (lr={lr}): the loss rose far above its lowest",
-    StopReason.NON_FINITE: "non-finite at step {steps} of {planned} (lr={lr}): the loss stayed NaN or infinite",
-    StopReason.DATA_EXHAUSTED: "data exhausted after {steps} of {planned} steps (lr={lr})",
-    StopReason.INTERRUPTED: "interrupted after {steps} of {planned} steps (lr={lr})",
-}
+from lrrange.report.formatting import count_gaps, format_interval, format_rate, format_stop
+from lrrange.sweep.planned_steps import StopReason
 
 
-def rate(lr: float) -> str:
-    """A learning rate in three digits, always in powers of ten so that rates compare at a glance."""
-    return f"{lr:.2e}"
+def as_rich(result: Advice) -> Group:
+    """Return the tables of a result: the answers, the trials, and facts such as the range and the provenance.
 
+    The answer of every heuristic has a row, and the chosen one is marked. The first of `result.ranges` is shown as the
+    range, the others as alternatives.
 
-def stopped(result: RangeTestResult) -> str:
-    """Why the sweep ended, with its numbers, in one line."""
-    curve = result.curve
-    if not len(curve):
-        return f"{result.stop_reason.value.replace('_', ' ')} before the first step"
-    return _STOPPED[result.stop_reason].format(steps=len(curve), planned=result.plan.num_steps, lr=rate(curve.lr[-1]))
-
-
-def interval(answer: Suggestion | Refusal) -> str:
-    """From where to where the suggested rate may lie; empty if that is not known, or no wider than the rate itself."""
-    if isinstance(answer, Refusal) or answer.low is None or answer.high is None or answer.low == answer.high:
-        return ""
-    return f"{rate(answer.low)} to {rate(answer.high)}"
-
-
-def gap_count(result: RangeTestResult) -> int:
-    """Readings that were not finite."""
-    return sum(not math.isfinite(loss) for loss in result.curve.loss)
-
-
-def as_rich(result: RangeTestResult) -> Group:
-    """Every heuristic's answer or refusal with the chosen one marked, the trials, the range, and where it came from.
-
-    Returns: something that `rich.print` shows. The first of `result.ranges` is the range, the others alternatives.
+    Returns: a group that `rich.print` shows.
     """
-    facts = Table.grid(padding=(0, 2))
-    facts.add_column(style="dim", no_wrap=True)
-    facts.add_column(overflow="fold")
-    for name, text in _facts(result):
-        facts.add_row(name, text)
-    tables = [_answers(result)] if result.confirmation is None else [_answers(result), _trials(result.confirmation)]
-    return Group(*tables, Padding(facts, (0, 0, 1, 1)))
+    tables = [_draw_answers(result)]
+    if result.confirmation is not None:
+        tables.append(_draw_trials(result.confirmation))
+    return Group(*tables, facts_below(_list_facts(result)))
 
 
-def grid_as_rich(grid: Grid) -> Table:
-    """A row for each setting: the rate and the range, or why there is none."""
-    names = list(grid[0].setting)
-    table = Table(box=SIMPLE_HEAD, pad_edge=True)
+def grid_as_rich(cells: Sequence[tuple[Mapping[str, Any], Advice]]) -> Table:
+    """Return a table with a row for each setting of a grid: the rate and the range, or the reason why there is none.
+
+    Args:
+        cells: each setting, as values by name, and its range test.
+    """
+    names = list(cells[0][0])
+    table = new_table()
     for name in [*names, "lr", "base_lr", "max_lr"]:
         table.add_column(name, no_wrap=True, justify="right")
     table.add_column("lowest loss", justify="right")
     table.add_column("verdict", overflow="fold", min_width=24)
-    for cell in grid.cells:
-        values = [str(cell.setting[name]) for name in names]
-        table.add_row(*map(Text, [*values, *_cell_reading(cell.result)]))
+    for setting, advice in cells:
+        values = [str(setting[name]) for name in names]
+        table.add_row(*map(Text, [*values, *_format_cell(advice)]))
     return table
 
 
-def _cell_reading(result: RangeTestResult) -> list[str]:
+def new_table() -> Table:
+    """Return an empty table in the style of all tables."""
+    return Table(box=SIMPLE_HEAD, pad_edge=True)
+
+
+def facts_below(facts: Iterable[tuple[str, Text]]) -> Padding:
+    """Return the lines that stand below a table, each a dimmed name and its text."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    for name, text in facts:
+        grid.add_row(name, text)
+    return Padding(grid, (0, 0, 1, 1))
+
+
+def _format_cell(result: Advice) -> list[str]:
+    """Return rate, range, lowest loss and verdict of one setting as texts, or the reason in place of the verdict."""
     finite = result.curve.finite
     lowest = f"{finite.smoothed[finite.lowest]:.4g}" if len(finite) else ""
     try:
         bounds = result.range
-        return [rate(result.lr), rate(bounds.base_lr), rate(bounds.max_lr), lowest, str(result.verdict)]
+        rates = map(format_rate, (result.lr, bounds.base_lr, bounds.max_lr))
+        return [*rates, lowest, str(result.verdict)]
     except LRRangeError as error:
         return ["none", "", "", lowest, str(error)]
 
 
-def as_html(result: RangeTestResult) -> str:
-    """The same table as an HTML fragment with inline styles, for notebooks."""
-    # Without force_jupyter=False, rich would display the table itself when it finds a notebook around it.
-    console = Console(record=True, file=io.StringIO(), width=110, force_jupyter=False)
-    console.print(result.__rich__())
-    return console.export_html(
-        inline_styles=True,
-        code_format='<pre style="white-space:pre;overflow-x:auto;line-height:1.25;font-family:monospace">{code}</pre>',
-    )
-
-
-def _answers(result: RangeTestResult) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=True)
+def _draw_answers(result: Advice) -> Table:
+    table = new_table()
     table.add_column("", width=1)
     table.add_column("heuristic", no_wrap=True)
     table.add_column("lr", no_wrap=True, justify="right")
@@ -109,97 +85,98 @@ def _answers(result: RangeTestResult) -> Table:
     table.add_column("read from the curve", overflow="fold")
     first_with: dict[str, str] = {}
     for answer in result.answers:
-        # A refused choice is no choice: the mark then stands only where the user asked for that heuristic.
+        # If the user chose no heuristic, `chosen` may be a refusal too, and then no row is marked.
         marked = answer is result.chosen and (isinstance(answer, Suggestion) or result.heuristic is not None)
         style = "dim" if isinstance(answer, Refusal) else "bold green" if marked else ""
-        rate_text = rate(answer.lr) if isinstance(answer, Suggestion) else "refused"
-        cells = ("*" if marked else "", answer.heuristic, rate_text, interval(answer), _reading(answer, first_with))
+        lr = format_rate(answer.lr) if isinstance(answer, Suggestion) else "refused"
+        source = _format_source(answer, first_with)
+        cells = ("*" if marked else "", answer.heuristic, lr, format_interval(answer), source)
         table.add_row(*(Text(cell) for cell in cells), style=style)
     return table
 
 
-def _trials(confirmation: Confirmation) -> Table:
-    """A row for each rate that was tried, with the loss it reached after so many steps."""
+def _draw_trials(confirmation: Confirmation) -> Table:
+    """Return a table with a row for each rate that was tried, and a column for each number of steps."""
     lengths = sorted({trial.steps for trial in confirmation.trials})
-    what = "held-out loss" if confirmation.held_out else "training loss"
-    table = Table(box=SIMPLE_HEAD, pad_edge=True)
+    loss = "held-out loss" if confirmation.held_out else "training loss"
+    table = new_table()
     table.add_column("", width=1)
     table.add_column("trial at lr", no_wrap=True, justify="right")
     for steps in lengths:
-        table.add_column(f"{what} by {steps} steps", justify="right")
+        table.add_column(f"{loss} by {steps} steps", justify="right")
     for lr in sorted({trial.lr for trial in confirmation.trials}):
-        reached = {trial.steps: f"{trial.loss:.4g}" for trial in confirmation.trials if trial.lr == lr}
+        losses = {trial.steps: f"{trial.loss:.4g}" for trial in confirmation.trials if trial.lr == lr}
         best = lr == confirmation.best.lr
-        cells = ["*" if best else "", rate(lr), *(reached.get(steps, "") for steps in lengths)]
+        cells = ["*" if best else "", format_rate(lr), *(losses.get(steps, "") for steps in lengths)]
         table.add_row(*map(Text, cells), style="bold green" if best else "")
     return table
 
 
-def _reading(answer: Suggestion | Refusal, first_with: dict[str, str]) -> str:
+def _format_source(answer: Suggestion | Refusal, first_with: dict[str, str]) -> str:
+    """Return where on the curve an answer was read, or why there is none.
+
+    Args:
+        answer: of one heuristic.
+        first_with: the first heuristic that refused for each reason. It is updated, so that a reason is shown once.
+    """
     if isinstance(answer, Refusal):
         first = first_with.setdefault(answer.reason, answer.heuristic)
         return answer.reason if first == answer.heuristic else f"as {first}"
-    parts = [] if answer.index is None else [f"step {answer.index + 1}"]  # counted as the bar counts
+    parts = [] if answer.index is None else [f"step {answer.index + 1}"]  # from 1, as in the progress bar
     if answer.slope is not None:
         parts.append(f"slope {answer.slope:.3g} per decade")
     return ", ".join(parts)
 
 
-def _facts(result: RangeTestResult) -> list[tuple[str, Text]]:
+def _list_facts(result: Advice) -> list[tuple[str, Text]]:
     facts = []
     chosen = result.chosen
     if isinstance(chosen, Suggestion):
-        asked = "as asked" if result.heuristic is not None else "lrrange's choice"
-        how = f"{chosen.heuristic}, {asked}"
+        chooser = "as asked" if result.heuristic is not None else "lrrange's choice"
+        source = f"{chosen.heuristic}, {chooser}"
         if result.confirmation is not None:
-            how += f", moved from {rate(chosen.lr)} by {result.confirmation.steps} steps of trials"
-        facts.append(("lr", Text.assemble((rate(result.lr), "bold"), f"  {how}")))
-        facts.append(("best in", Text(f"{rate(result.low)} to {rate(result.high)}")))
+            source += f", moved from {format_rate(chosen.lr)} by {result.confirmation.steps} steps of trials"
+        facts.append(("lr", Text.assemble((format_rate(result.lr), "bold"), f"  {source}")))
+        facts.append(("best in", Text(f"{format_rate(result.low)} to {format_rate(result.high)}")))
         verdict = result.verdict
         facts.append(("verdict", Text(str(verdict), style="" if verdict.confident else "yellow")))
     else:
-        who = f'"{chosen.heuristic}" refused' if result.heuristic is not None else "every heuristic refused"
-        facts.append(("lr", Text.assemble(("none", "bold red"), f"  {who}")))
-    facts += _range_facts(result)
+        refusal = f'"{chosen.heuristic}" refused' if result.heuristic is not None else "every heuristic refused"
+        facts.append(("lr", Text.assemble(("none", "bold red"), f"  {refusal}")))
+    facts += _list_range_facts(result)
     sound = result.stop_reason in (StopReason.COMPLETED, StopReason.DIVERGED)
-    facts.append(("stopped", Text(stopped(result), style="" if sound else "yellow")))
-    if gaps := gap_count(result):
+    facts.append(("stopped", Text(format_stop(result), style="" if sound else "yellow")))
+    if gaps := count_gaps(result):
         facts.append(("gaps", Text(f"{gaps} of {len(result.curve)} losses were not finite and are left out")))
-    return [*facts, ("from", Text(_origin(result.provenance)))]
+    return [*facts, ("from", Text(_format_provenance(result.provenance)))]
 
 
-def _range_facts(result: RangeTestResult) -> list[tuple[str, Text]]:
+def _list_range_facts(result: Advice) -> list[tuple[str, Text]]:
     if not result.ranges:
         try:
-            reason = f"by {result.range.rule} only"  # a result made by hand may leave them out
+            reason = f"by {result.range.rule} only"  # a result that a user constructs may have no ranges
         except LRRangeError as error:
             reason = str(error)
-        refused = {answer.reason for answer in result.answers if isinstance(answer, Refusal)}
-        return [("range", Text("none, for the same reason" if reason in refused else f"none: {reason}"))]
+        shown = {answer.reason for answer in result.answers if isinstance(answer, Refusal)}
+        return [("range", Text("none, for the same reason" if reason in shown else f"none: {reason}"))]
     bounds, *others = result.ranges
     if result.confirmation is not None:
         bounds, others = result.range, list(result.ranges)
-    facts = [
-        (
-            "range",
-            Text.assemble(
-                (f"{rate(bounds.base_lr)} to {rate(bounds.max_lr)}", "bold"), f"  {bounds.rule}: {bounds.source}"
-            ),
-        )
-    ]
-    also = "; ".join(
-        f"{other.rule} from {rate(other.base_lr)}"
-        + ("" if other.max_lr == bounds.max_lr else f" to {rate(other.max_lr)}")
+    rates = (f"{format_rate(bounds.base_lr)} to {format_rate(bounds.max_lr)}", "bold")
+    facts = [("range", Text.assemble(rates, f"  {bounds.rule}: {bounds.source}"))]
+    alternatives = "; ".join(
+        f"{other.rule} from {format_rate(other.base_lr)}"
+        + ("" if other.max_lr == bounds.max_lr else f" to {format_rate(other.max_lr)}")
         for other in others
     )
-    return [*facts, ("or", Text(also))] if also else facts
+    return [*facts, ("or", Text(alternatives))] if alternatives else facts
 
 
-def _origin(provenance: Provenance) -> str:
+def _format_provenance(provenance: Provenance) -> str:
     parts = [f"{provenance.backend}: {provenance.steps_run} steps in {provenance.wall_time:.3g} s"]
     if provenance.seed is not None:
         parts.append(f"seed {provenance.seed}")
     parts += [f"{name} {version}" for name, version in provenance.versions.items()]
-    # Lists are for the file, and nothing counted is nothing to report.
+    # Lists are for the saved file only. A count of 0, or another empty value, says nothing.
     parts += [f"{name}={value}" for name, value in provenance.details.items() if value and not isinstance(value, list)]
     return ", ".join(parts)

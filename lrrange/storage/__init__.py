@@ -1,1 +1,1 @@
-"""Values as JSON documents, and files that are written whole or not at all."""
+"""JSON documents of values, and files that are written completely or not at all."""

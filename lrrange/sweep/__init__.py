@@ -1,5 +1,20 @@
 """The range test without a training: rates out, losses in."""
 
-from lrrange.sweep.sweep import Point, StopReason, Sweep
+from lrrange.sweep.curve import Curve
+from lrrange.sweep.divergence import Divergence
+from lrrange.sweep.plan import Shape, SweepPlan
+from lrrange.sweep.planned_steps import PlannedSteps, Point, StopReason
+from lrrange.sweep.smoothing import SmoothingKind
+from lrrange.sweep.sweep import Sweep
 
-__all__ = ["Point", "StopReason", "Sweep"]
+__all__ = [
+    "Curve",
+    "Divergence",
+    "PlannedSteps",
+    "Point",
+    "Shape",
+    "SmoothingKind",
+    "StopReason",
+    "Sweep",
+    "SweepPlan",
+]

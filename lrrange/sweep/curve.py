@@ -11,10 +11,30 @@ from lrrange.errors import CurveError
 from lrrange.sweep.noise import noise_level, significant_changes, start_level
 from lrrange.sweep.smoothing import smooth
 
+_NO_FINITE_LOSS = "this curve has no finite loss. Check the inputs for NaN, or lower start_lr."
+
 
 def _numbers(values: Iterable[Any]) -> tuple[float, ...]:
-    # One NaN object for all, so that equal curves compare equal (tuples look at identity first).
+    # One NaN object for all: tuples compare identity first, so curves with the same gaps compare equal.
     return tuple(math.nan if math.isnan(number) else number for number in map(float, values))
+
+
+def _check(lr: tuple[float, ...], loss: tuple[float, ...], smoothed: tuple[float, ...]) -> None:
+    for before, after in zip((0.0, *lr), lr, strict=False):
+        if not before < after < math.inf:
+            raise CurveError(
+                f"rates must be positive, finite and rising, and {after:g} follows {before:g}. "
+                f"Sort the losses by rate, and average those at equal rates.",
+                before=before,
+                after=after,
+            )
+    if not len(lr) == len(loss) == len(smoothed):
+        raise CurveError(
+            f"{len(lr)} rates, {len(loss)} losses and {len(smoothed)} smoothed losses do not make a curve. "
+            f"Give one loss for each rate.",
+            rates=len(lr),
+            losses=len(loss),
+        )
 
 
 @attrs.frozen(kw_only=True)
@@ -23,11 +43,11 @@ class Curve:
 
     Args:
         lr: n positive, finite, rising rates; shape (n,).
-        loss: n raw losses in the user's own unit; shape (n,). Not finite means a gap.
-        smoothed: n losses without noise and without lag (`lrrange.sweep.smoothing.smooth`, which is what you get if you
-            leave it out); NaN in the gaps.
+        loss: n raw losses in the user's own unit; shape (n,). A loss that is not finite is a gap.
+        smoothed: n losses without noise and without lag; shape (n,), NaN in the gaps. By default,
+            `lrrange.sweep.smoothing.smooth` computes them from `lr` and `loss`.
 
-    Raises: CurveError if these do not fit together.
+    Raises: CurveError if the rates are not positive, finite and rising, or if the lengths differ.
     """
 
     lr: tuple[float, ...] = attrs.field(converter=_numbers)
@@ -36,36 +56,18 @@ class Curve:
 
     @smoothed.default
     def _smooth(self) -> tuple[float, ...]:
-        self._check()  # before the smoother relies on it
+        _check(self.lr, self.loss, self.loss)  # the smoother relies on it
         return smooth(self.lr, self.loss)
 
     def __attrs_post_init__(self) -> None:
-        self._check()
-
-    def _check(self) -> None:
-        for before, after in zip((0.0, *self.lr), self.lr, strict=False):
-            if not before < after < math.inf:
-                raise CurveError(
-                    f"rates must be positive, finite and rising, and {after:g} follows {before:g}. "
-                    f"Sort the readings by rate and average those of equal rates.",
-                    before=before,
-                    after=after,
-                )
-        smoothed = getattr(self, "smoothed", self.loss)
-        if not len(self.lr) == len(self.loss) == len(smoothed):
-            raise CurveError(
-                f"{len(self.lr)} rates, {len(self.loss)} losses and {len(smoothed)} smoothed losses do not make a "
-                f"curve. Give one loss for each rate.",
-                rates=len(self.lr),
-                losses=len(self.loss),
-            )
+        _check(self.lr, self.loss, self.smoothed)
 
     def __len__(self) -> int:
         return len(self.lr)
 
     @cached_property
     def finite(self) -> "Curve":
-        """The same curve without its gaps. This is what heuristics read."""
+        """The curve without its gaps. Heuristics read this one."""
         kept = [i for i in range(len(self)) if math.isfinite(self.loss[i]) and math.isfinite(self.smoothed[i])]
         if len(kept) == len(self):
             return self
@@ -77,12 +79,15 @@ class Curve:
 
     @cached_property
     def halves(self) -> tuple["Curve", "Curve"]:
-        """Every other point, from the first and from the second on: sweeps of half as many steps, smoothed anew."""
+        """Two curves of every other point, one from the first point on and one from the second.
+
+        Each is what a sweep of half as many steps would have measured, smoothed on its own.
+        """
         return Curve(lr=self.lr[::2], loss=self.loss[::2]), Curve(lr=self.lr[1::2], loss=self.loss[1::2])
 
     @cached_property
     def noise(self) -> float:
-        """Standard deviation of one reading about the curve, in the unit of the loss."""
+        """Standard deviation of a single loss about the curve, in the unit of the loss."""
         return noise_level(self.finite.loss)
 
     @cached_property
@@ -101,29 +106,29 @@ class Curve:
 
     @cached_property
     def start(self) -> float:
-        """The loss before any training: the median of the first five finite readings.
+        """The loss before any training: the median of the first five finite losses.
 
         Raises: CurveError if no loss is finite.
         """
         if not self.finite.loss:
-            raise CurveError("this curve has no finite loss.", points=len(self))
+            raise CurveError(_NO_FINITE_LOSS, points=len(self))
         return start_level(self.finite.loss)
 
     @cached_property
     def lowest(self) -> int:
-        """Index, among the finite points, of the lowest smoothed loss (the first one, if several are as low).
+        """Index of the lowest smoothed loss among the finite points; of several equal ones, the first.
 
         Raises: CurveError if no loss is finite.
         """
         smoothed = self.finite.smoothed
         if not smoothed:
-            raise CurveError("this curve has no finite loss.", points=len(self))
-        # Smoothed values that differ by rounding alone are the same value, whatever constant was added to the losses.
+            raise CurveError(_NO_FINITE_LOSS, points=len(self))
+        # Smoothed losses that differ only by rounding count as equal, so that adding a constant to all changes nothing.
         least = min(smoothed)
         tolerance = 1e-9 * (max(smoothed) - least)
         return next(i for i, value in enumerate(smoothed) if value <= least + tolerance)
 
     @property
     def drop(self) -> float:
-        """How far the smoothed loss falls below the start of the curve, in the unit of the loss; 0 if it does not."""
+        """How far the smoothed loss falls below `start`, in the unit of the loss; 0 if it does not fall."""
         return max(self.start - self.finite.smoothed[self.lowest], 0.0)

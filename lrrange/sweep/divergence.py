@@ -1,62 +1,60 @@
-"""When a sweep has seen enough: the loss has left the valley it fell into and will not come back.
+"""When to stop a sweep: the loss has left the valley it fell into and will not come back.
 
-Peers stop when the loss passes four times the best one, which for a loss below zero is at once, and for a loss of 100
-never. Here the rise over the best smoothed loss is measured against the drop before it and the noise of the curve, so
-neither the sign nor the scale of the loss matters.
+Other finders stop when the loss passes four times the best loss. For a loss below zero that is at once, and for a loss
+of 100 it is never. Here the rise above the best smoothed loss is compared with the drop before it and with the noise of
+the curve, so neither the sign nor the scale of the loss matters.
 """
 
 import bisect
 import math
 from itertools import pairwise
-from typing import Any
 
 import attrs
 
-from lrrange.errors import PlanError
 from lrrange.sweep.noise import noise_from, rounding_of, second_difference, start_level
 from lrrange.sweep.smoothing import OnlineSmoother
+from lrrange.validators import not_negative
 
-# The last readings say nothing of what is usual: a loss that doubles at each step would raise its own threshold.
+# The usual step is measured without this many last steps. Otherwise a loss that doubles at each step would raise its
+# own threshold.
 _RECENT = 8
-
-
-def _not_negative(_: object, field: "attrs.Attribute[Any]", value: float) -> None:
-    if not 0 <= value < math.inf:
-        raise PlanError(f"{field.name}={value!r} is not zero or a positive number.", value=value)
 
 
 @attrs.frozen(kw_only=True)
 class Divergence:
-    """The stopping rule: a smoothed loss above the best one by more than `drops * drop + noises * noise`.
+    """The stopping rule: the smoothed loss is above its best by more than `drops * drop + noises * noise`.
+
+    `drop` is how far the loss has fallen so far, from the start of the curve to its best. `noise` is the standard
+    deviation of a single loss, or the usual step from one loss to the next if that is larger. A metric that is a count
+    may show no noise at most steps, and still move up a little before it falls. `noise` is then the largest step before
+    the last few, and the sweep stops only while most of the last few steps go up.
 
     Args:
-        drops: how many times the drop so far (start of the curve to its best) the loss must climb again. Two lets a
-            sweep show where the loss passes its starting level, and by how much, which heuristics read.
-        noises: how many standard deviations of one reading it must climb besides; or how many times the usual step from
-            one reading to the next, where that is more; or the largest step, and by a run of steps up, where most
-            readings have no noise at all: a metric that is a count still moves a little up before it falls.
-        min_points: finite readings before which no sweep stops, because its noise is not known yet.
+        drops: how many drops the loss must climb above its best. With 2, the sweep shows where the loss passes its
+            starting level, and by how much; heuristics read both.
+        noises: how many times the noise the loss must climb in addition.
+        min_points: no sweep stops before it has this many finite losses, because its noise is not known yet.
     """
 
-    drops: float = attrs.field(default=2.0, validator=_not_negative)
-    noises: float = attrs.field(default=6.0, validator=_not_negative)
-    min_points: int = attrs.field(default=8, validator=_not_negative)
+    drops: float = attrs.field(default=2.0, validator=not_negative)
+    noises: float = attrs.field(default=6.0, validator=not_negative)
+    min_points: int = attrs.field(default=8, validator=not_negative)
 
 
 class DivergenceMonitor:
-    """Told finite readings one by one; smooths them, and says when the rule is met."""
+    """The stopping rule at work on one sweep: it smooths each finite loss and checks the rule."""
 
     def __init__(self, rule: Divergence) -> None:
         self._rule = rule
         self._smoother = OnlineSmoother()
         self._losses: list[float] = []
         self._deviations: list[float] = []  # sorted, so that its median is at hand
-        self._steps_norm = 0.0  # of the steps that are not recent
+        self._steps_norm = 0.0  # of all but the recent steps
         self._largest_step = 0.0
         self._best = math.inf
 
     def add(self, lr: float, loss: float) -> float:
-        """The online-smoothed loss after this reading."""
+        """Record a finite loss, and return the online-smoothed loss."""
         self._losses.append(loss)
         if len(self._losses) >= _RECENT + 2:
             before, after = self._losses[-_RECENT - 2 : -_RECENT]
@@ -65,13 +63,13 @@ class DivergenceMonitor:
         if len(self._losses) >= 3:
             bisect.insort(self._deviations, abs(second_difference(*self._losses[-3:])))
         self.smoothed = self._smoother.add(lr, loss)
-        if len(self._losses) >= 3:  # before that a spike still shows
+        if len(self._losses) >= 3:  # the smoother hides spikes from the third loss on
             self._best = min(self._best, self.smoothed)
         return self.smoothed
 
     @property
     def diverged(self) -> bool:
-        """Whether the last reading met the rule."""
+        """Whether the last loss meets the rule."""
         if len(self._losses) < max(self._rule.min_points, 1):
             return False
         drop = max(start_level(self._losses) - self._best, 0.0)
@@ -86,5 +84,5 @@ class DivergenceMonitor:
 
     @property
     def _keeps_rising(self) -> bool:
-        """Whether most of the recent steps go up. One step up by a count, say, says little, however rare it is."""
+        """Whether most of the recent steps go up. A single step up, of a count for example, is not enough."""
         return sum(after > before for before, after in pairwise(self._losses[-_RECENT - 1 :])) > _RECENT // 2

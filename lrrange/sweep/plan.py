@@ -1,13 +1,12 @@
 """Which learning rate belongs to which step of a sweep."""
 
 import math
-import operator
-import sys
-from typing import Any, Literal
+from typing import Literal, Protocol
 
 import attrs
 
 from lrrange.errors import PlanError
+from lrrange.validators import checked_numbers, finite_and_positive
 
 Shape = Literal["exponential", "linear"]
 _SHAPES: tuple[Shape, ...] = ("exponential", "linear")
@@ -16,69 +15,38 @@ _SHAPES: tuple[Shape, ...] = ("exponential", "linear")
 _SMALLEST_STEP = 1e-12
 
 
-def _number(value: Any, _: object, field: "attrs.Attribute[float]") -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError):
-        raise PlanError(f"{field.name}={value!r} is not a number. Give a rate such as 1e-7.", value=value) from None
+class Plan(Protocol):
+    """A learning rate for each of `num_steps` training steps."""
+
+    @property
+    def num_steps(self) -> int:
+        """Number of steps."""
+
+    def lr_at(self, step: int) -> float:
+        """Return the rate of step `step`, counted from 0."""
 
 
-def whole_number(name: str, value: Any, *, least: int = 1) -> int:
-    """`value` as an int. Raises: PlanError, naming it, if it is no whole number or under `least`."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        raise PlanError(f"{name}={value!r} is not a whole number.", value=value) from None
-    if number < least:
-        raise PlanError(f"{name}={number} is under {least}. Give {least} or more.", **{name: number})
-    return number
-
-
-def _whole(value: Any, _: object, field: "attrs.Attribute[int]") -> int:
-    return whole_number(field.name, value, least=-sys.maxsize)
-
-
-def _finite_and_positive(_: object, field: "attrs.Attribute[float]", value: float) -> None:
-    if not (sys.float_info.min <= value < math.inf):
-        raise PlanError(
-            f"{field.name}={value:g} is not a positive, finite rate. A sweep multiplies its rates, so it cannot "
-            f"start or end there. Take a small positive one, such as 1e-7.",
-            **{field.name: value},
-        )
-
-
-@attrs.frozen(kw_only=True)
+@attrs.frozen(kw_only=True, field_transformer=checked_numbers)
 class SweepPlan:
     """Where the learning rate starts, where it ends, and in how many steps.
 
     Args:
         start_lr: rate of the first step.
         end_lr: rate of the last step, above `start_lr`.
-        num_steps: number of optimizer steps, at least 2 because both ends are met exactly.
-        shape: `"exponential"` raises the rate by one factor a step, `"linear"` by one amount a step.
+        num_steps: number of optimizer steps; at least 2, one at each end.
+        shape: `"exponential"` multiplies the rate by the same factor at each step, `"linear"` adds the same amount.
 
-    Raises: PlanError if these do not make a rising sequence of rates.
+    Raises: PlanError if the rates would not rise from step to step.
     Source: Smith, "Cyclical Learning Rates for Training Neural Networks", WACV 2017, section 3.3 (linear);
-        the exponential shape is the common practice since.
+        the exponential shape is common practice since then.
 
     >>> SweepPlan(start_lr=1e-4, end_lr=1.0, num_steps=5).rates
     (0.0001, 0.001, 0.01, 0.1, 1.0)
     """
 
-    start_lr: float = attrs.field(
-        default=1e-7,
-        converter=attrs.Converter(_number, takes_self=True, takes_field=True),  # type: ignore[misc]  # attrs' stub
-        validator=_finite_and_positive,
-    )
-    end_lr: float = attrs.field(
-        default=10.0,
-        converter=attrs.Converter(_number, takes_self=True, takes_field=True),  # type: ignore[misc]  # attrs' stub
-        validator=_finite_and_positive,
-    )
-    num_steps: int = attrs.field(
-        default=200,
-        converter=attrs.Converter(_whole, takes_self=True, takes_field=True),  # type: ignore[misc]  # attrs' stub
-    )
+    start_lr: float = attrs.field(default=1e-7, validator=finite_and_positive)
+    end_lr: float = attrs.field(default=10.0, validator=finite_and_positive)
+    num_steps: int = 200
     shape: Shape = "exponential"
 
     def __attrs_post_init__(self) -> None:
@@ -112,7 +80,7 @@ class SweepPlan:
         return math.log(self.end_lr / self.start_lr) / (self.num_steps - 1)
 
     def lr_at(self, step: int) -> float:
-        """The rate of step `step`, counted from 0. Both ends are exact.
+        """Return the rate of step `step`, counted from 0. Both ends are exact.
 
         Raises: IndexError if the plan has no such step.
         """
@@ -135,16 +103,16 @@ class SweepPlan:
 
 @attrs.frozen(kw_only=True)
 class ConstantPlan:
-    """One rate for some steps: a plan for a trial rather than for a sweep.
+    """The same rate at every step: the plan of a trial.
 
     Args:
         lr: the rate.
-        num_steps: how many steps.
+        num_steps: number of steps.
     """
 
     lr: float
     num_steps: int
 
     def lr_at(self, step: int) -> float:  # noqa: ARG002  the signature of a plan
-        """The rate, whatever the step."""
+        """Return the rate, whatever the step."""
         return self.lr

@@ -3,8 +3,8 @@
 Both measure distance in decades of learning rate, not in steps, so that the same sweep in twice as many steps is
 smoothed over the same rates.
 
-- `OnlineSmoother` is what a running sweep can have: a bias-corrected exponential moving average (EMA) of readings so
-  far. It lags: what it says at one rate is what the curve was about `DECADES` earlier (`OnlineSmoother.lag`). Only the
+- `OnlineSmoother` is what a running sweep can have: a bias-corrected exponential moving average (EMA) of the losses so
+  far. It lags: its value at one rate is what the curve was about `DECADES` earlier (`OnlineSmoother.lag`). Only the
   divergence stop reads it, where a late answer costs a few steps and no advice.
 - `smooth` is for the finished curve, and the only one that heuristics read. Its `"ema"` weighs both sides alike and
   fits a line through them, so it is zero-phase: lag 0, and exact on a straight fall, also at both ends.
@@ -21,16 +21,16 @@ from lrrange.sweep.noise import despike, median_of_three, noise_level, start_lev
 
 SmoothingKind = Literal["ema", "median", "none"]
 
-# Distance at which a reading's weight has fallen to 1/e. An eighth of a decade is less than the distance between rates
-# that train differently, and averages some 3 to 6 readings in the usual 100 to 200 steps over 8 decades.
+# Distance at which the weight of a loss has fallen to 1/e. An eighth of a decade is less than the distance between
+# rates that train differently, and averages some 3 to 6 losses in the usual 100 to 200 steps over 8 decades.
 DECADES = 0.125
 
-# A reading higher than the start of the curve by more than this many noise standard deviations is divergence.
+# A loss above the start of the curve by more than this many standard deviations of the noise is divergence.
 _DIVERGED = 4.0
 
 
 def check_kind(kind: str) -> SmoothingKind:
-    """`kind`, if it is a kind of smoothing. Raises: UnknownName."""
+    """Return `kind` if it is a kind of smoothing. Raises: UnknownName if it is not."""
     for known in get_args(SmoothingKind):
         if kind == known:
             return known  # type: ignore[no-any-return]  # get_args is typed as Any
@@ -38,16 +38,16 @@ def check_kind(kind: str) -> SmoothingKind:
 
 
 class OnlineSmoother:
-    """A causal, bias-corrected EMA over log rates, fed by the median of the last three readings.
+    """A causal, bias-corrected EMA over log rates of the median of the last three losses.
 
-    The median makes a single spike invisible. Bias correction (dividing by the weights given so far) makes a constant
-    loss constant from the first reading, as Kingma & Ba do for Adam's moments (ICLR 2015, section 3).
+    The median hides a single spike. The bias correction divides by the sum of the weights so far, so that a constant
+    loss is constant from the first step on, as Kingma & Ba do for Adam's moments (ICLR 2015, section 3).
     """
 
     def __init__(self, decades: float = DECADES) -> None:
         self._decades = decades
         self._recent: list[float] = []
-        self._readings = 0
+        self._count = 0
         self._origin = 0.0
         self._last_x = 0.0
         self._total = 0.0
@@ -56,18 +56,18 @@ class OnlineSmoother:
 
     @property
     def lag(self) -> float:
-        """Mean age of the readings in the average, in decades of learning rate; the median of three adds one step."""
+        """Mean age of the losses in the average, in decades of learning rate. The median of three adds one step."""
         return self._age / self._weight if self._weight else 0.0
 
     def add(self, lr: float, loss: float) -> float:
-        """The smoothed loss after this finite reading."""
+        """Add a finite loss, and return the smoothed loss."""
         x = math.log10(lr)
         if not self._recent:
-            # Sums are of distances from the first loss, so that a constant loss stays exactly constant.
+            # The sums are of differences from the first loss, so that a constant loss stays exactly constant.
             self._origin, self._last_x = loss, x
         self._recent = [*self._recent[-2:], loss]
-        self._readings += 1
-        if self._readings == 3:  # the first two had no median of three, so a spike among them would have stayed
+        self._count += 1
+        if self._count == 3:  # the first two had no median of three, so a spike among them would stay
             self._total = self._weight = self._age = 0.0
         step = x - self._last_x
         decay = math.exp(-step / self._decades)
@@ -84,17 +84,18 @@ class OnlineSmoother:
 def smooth(
     lr: Sequence[float], loss: Sequence[float], kind: SmoothingKind = "ema", decades: float = DECADES
 ) -> tuple[float, ...]:
-    """The loss curve without its noise, for reading advice from. No lag.
+    """Return the loss curve without its noise and without lag, to read advice from.
 
     Args:
         lr: n positive, rising rates, shape (n,).
-        loss: n losses, shape (n,). Those that are not finite are gaps: they stay NaN and touch no other point.
-        kind: `"ema"`, a two-sided exponential average around each rate, with a line fitted through it; `"median"`, the
-            median of the readings within `decades` on either side; `"none"`.
-        decades: width, in decades of learning rate.
-    Returns: n smoothed losses in the unit of the loss. For `"ema"` and `"median"` single spikes are left out, and
-        readings far above the start of the curve count as the level at which they left it: the height of an explosion
-        says nothing about the rates before it.
+        loss: n losses, shape (n,). A loss that is not finite is a gap: it becomes NaN and affects no other point.
+        kind: `"ema"` fits a line around each rate, with weights that decay exponentially on both sides; `"median"` is
+            the median of the losses within `decades` on either side; `"none"` leaves the losses as they are.
+        decades: width of the smoothing, in decades of learning rate.
+    Returns: n smoothed losses in the unit of the loss. `"ema"` and `"median"` leave single spikes out. They also cut
+        the losses off at a ceiling, which is as far above the start of the curve as the curve falls below it (or four
+        standard deviations of the noise, if that is more): the height of an explosion says nothing about the rates
+        before it.
     """
     kept = [i for i, value in enumerate(loss) if math.isfinite(value)]
     smoothed = [math.nan] * len(loss)
@@ -111,22 +112,23 @@ def _two_sided_ema(x: list[float], y: list[float], decades: float) -> list[float
     origin = y[0]
     y = [value - origin for value in _without_extremes(y)]
     before = _moments(x, y, decades)
-    after = reversed(_moments([-v for v in reversed(x)], y[::-1], decades))  # whose distances have the other sign
+    after = reversed(_moments([-v for v in reversed(x)], y[::-1], decades))  # their distances have the other sign
     fitted = []
     for own, (b0, b1, b2, c0, c1), (a0, a1, a2, d0, d1) in zip(y, before, after, strict=True):
         s1, s2, t1 = b1 - a1, b2 + a2, c1 - d1
         s0, t0 = b0 + a0 - 1.0, c0 + d0 - own  # the point itself was counted on both sides
         determinant = s0 * s2 - s1 * s1
-        # With all the weight on one point no line can be fitted, and the point is its own average.
-        line = determinant > 1e-9 * s0 * s0 * decades * decades
-        fitted.append(origin + ((s2 * t0 - s1 * t1) / determinant if line else t0 / s0))
+        # If nearly all the weight is on one point, no line can be fitted, and the weighted mean is taken.
+        has_line = determinant > 1e-9 * s0 * s0 * decades * decades
+        fitted.append(origin + ((s2 * t0 - s1 * t1) / determinant if has_line else t0 / s0))
     return fitted
 
 
 def _moments(x: list[float], y: list[float], decades: float) -> list[tuple[float, float, float, float, float]]:
-    """At each point, sums over the points up to it of w, w*u, w*u*u, w*y, w*u*y with u the distance to it.
+    """Return, for each point, the sums of w, w*u, w*u*u, w*y and w*u*y over all points up to it.
 
-    Weights decay exponentially with distance, so each sum follows from the one before it in constant time.
+    u is the distance to the point, and w the weight. Weights decay exponentially with distance, so each sum follows
+    from the previous one in constant time.
     """
     rows = []
     s0 = s1 = s2 = t0 = t1 = 0.0
@@ -149,17 +151,18 @@ def _running_median(x: list[float], y: list[float], decades: float) -> list[floa
     ]
 
 
-def _as_it_is(_x: list[float], y: list[float], _decades: float) -> list[float]:
+def _unsmoothed(_x: list[float], y: list[float], _decades: float) -> list[float]:
     return y
 
 
 def _without_extremes(y: list[float]) -> list[float]:
+    """Return the losses without single spikes, cut off at the ceiling that `smooth` describes."""
     noise = noise_level(y)
-    calm = despike(y, noise)
-    level = start_level(calm)
-    ceiling = level + max(level - min(calm), _DIVERGED * noise)
-    # A curve whose losses were all but equal and then rise has no ceiling to speak of.
-    return [min(value, ceiling) for value in calm] if ceiling > level else calm
+    despiked = despike(y, noise)
+    level = start_level(despiked)
+    ceiling = level + max(level - min(despiked), _DIVERGED * noise)
+    # Without noise and without a fall the ceiling would be the start itself, and hide every rise.
+    return [min(value, ceiling) for value in despiked] if ceiling > level else despiked
 
 
-_SMOOTHERS = {"ema": _two_sided_ema, "median": _running_median, "none": _as_it_is}
+_SMOOTHERS = {"ema": _two_sided_ema, "median": _running_median, "none": _unsmoothed}

@@ -4,12 +4,13 @@
 >>> from lrrange import LRRange
 >>> from lrrange_clr import cyclical
 >>> optimizer = torch.optim.SGD(torch.nn.Linear(2, 1).parameters(), lr=0.1, momentum=0.9)
->>> found = LRRange(base_lr=0.01, max_lr=0.1, rule="mine", source="an example")
->>> scheduler = cyclical(optimizer, found, steps_per_half_cycle=100)
+>>> bounds = LRRange(base_lr=0.01, max_lr=0.1, rule="mine", source="an example")
+>>> scheduler = cyclical(optimizer, bounds, steps_per_half_cycle=100)
 >>> scheduler.get_last_lr()
 [0.01]
 
-The hook is here, and imports torch only when there is work for it. `lrrange_clr.lightning` has the same for Lightning.
+The hook is here, and imports torch only when it is called with a torch optimizer. The same for Lightning is in
+`lrrange_clr.lightning`.
 """
 
 import inspect
@@ -30,10 +31,10 @@ if find_spec("torch") is None:
     raise MissingExtra("lrrange_clr needs PyTorch. Install it with: pip install 'lrrange[torch]'", extra="torch")
 
 
-# Last, because it answers for every torch optimizer: a plug-in with a mode of its own is asked before.
+# Last, because it takes every torch optimizer: a plug-in with a mode of its own comes before it.
 @hookimpl(trylast=True)
 def lrrange_schedule(optimizer: object, bounds: LRRange, mode: str, options: Mapping[str, Any]) -> object | None:
-    """A `ScheduleLR` for any torch optimizer."""
+    """Make a `ScheduleLR` for any torch optimizer."""
     torch = sys.modules.get("torch")
     if torch is None or not isinstance(optimizer, torch.optim.Optimizer):
         return None
@@ -42,16 +43,16 @@ def lrrange_schedule(optimizer: object, bounds: LRRange, mode: str, options: Map
     if mode not in MODES:
         raise OptionError(f"mode {mode!r} is not one of {', '.join(MODES)}.", mode=mode)
     if mode == "one_cycle":
-        return _called(one_cycle, mode, (optimizer, bounds), options)
-    return _called(cyclical, mode, (optimizer, bounds, mode), options)
+        return _call(one_cycle, mode, (optimizer, bounds), options)
+    return _call(cyclical, mode, (optimizer, bounds, mode), options)
 
 
-def _called(make: Callable[..., object], mode: str, given: tuple[object, ...], options: Mapping[str, Any]) -> object:
+def _call(make: Callable[..., object], mode: str, given: tuple[object, ...], options: Mapping[str, Any]) -> object:
     parameters = inspect.signature(make).parameters.values()
     try:
         inspect.signature(make).bind(*given, **options)
     except TypeError as error:
-        known = ", ".join(f"{one.name}=" for one in parameters if one.kind is one.KEYWORD_ONLY)
+        known = ", ".join(f"{option.name}=" for option in parameters if option.kind is option.KEYWORD_ONLY)
         message = f"{error}. The options of mode {mode!r} are {known}."
         raise OptionError(message, mode=mode, options=tuple(options)) from None
     return make(*given, **options)

@@ -1,41 +1,44 @@
-"""Setting the answer in every place where a Lightning training keeps its rate."""
+"""Set the suggested rate wherever a Lightning training keeps its rate: optimizers, schedulers and the module."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from lrrange_torch.optimizer.rates import GroupRates, apply_rate, base_rate, groups_of, same_rate
+from lrrange_torch.optimizer import GroupRates, apply_rate, base_rate, groups_of, same_rate
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from lrrange import NoSuggestion, RangeTestResult
 from lrrange.cyclical import Cycle, OneCycle
 from lrrange.errors import OptionError, RateNotInForce, TargetError
-from lrrange_lightning.rate_sources import Source, nominal_rate, sources
+from lrrange_lightning.rate_sources import RateSource, find_rate_sources, nominal_rate
 
 
 def rate_to_apply(result: RangeTestResult, trainer: Any, swept: Sequence[Optimizer]) -> float:
-    """The base rate that the optimizers should get: the suggested one, unless a schedule goes up from its base.
+    """Return the base rate that the swept optimizers should get.
 
-    The suggested rate is for training at. Under a cycle, whose base is where it starts, the peak becomes the top of
-    the suggested range, and the base follows.
+    It is the suggested rate, unless a cyclical schedule climbs from the base rate. Then the peak of the cycle becomes
+    the top of the suggested range, and the base rate follows from the peak.
     """
-    peaks = [_peak_over_base(trainer, one) for one in swept]
-    peak = next((ratio for ratio in peaks if ratio is not None), None)
-    if peak is None:
+    ratios = [_peak_over_base(trainer, optimizer) for optimizer in swept]
+    peak_over_base = next((ratio for ratio in ratios if ratio is not None), None)
+    if peak_over_base is None:
         return result.lr
     try:
-        return result.range.max_lr / peak
+        return result.range.max_lr / peak_over_base
     except NoSuggestion:
-        return result.lr / peak
+        return result.lr / peak_over_base
 
 
 def _peak_over_base(trainer: Any, optimizer: Optimizer) -> float | None:
-    """How far a cyclical scheduler takes the optimizer's rate up, as a ratio; None if it has no such scheduler."""
-    index, group = next((found for found in enumerate(optimizer.param_groups) if base_rate(found[1]) > 0), (0, {}))
+    """Return the peak of the optimizer's cyclical scheduler over its base rate; None if it has no such scheduler."""
+    index, group = next(
+        ((index, group) for index, group in enumerate(optimizer.param_groups) if base_rate(group) > 0), (0, {})
+    )
     if "max_lr" in group:
         return nominal_rate(group) / base_rate(group)
     for scheduler in (config.scheduler for config in trainer.lr_scheduler_configs):
         if scheduler.optimizer is optimizer and group:
+            # A scheduler of any class may follow a cycle of lrrange's, or keep peaks as torch's CyclicLR does.
             if isinstance(cycle := getattr(scheduler, "schedule", None), (Cycle, OneCycle)):
                 return cycle.max_lr / cycle.lr_at(0)
             if hasattr(scheduler, "max_lrs"):
@@ -43,28 +46,30 @@ def _peak_over_base(trainer: Any, optimizer: Optimizer) -> float | None:
     return None
 
 
-def apply_to_fit(trainer: Any, swept: Sequence[Optimizer], lr: float, found: Sequence[Source]) -> dict[str, float]:
-    """Set `lr` in the optimizers, their schedulers, and the places that `configure_optimizers` reads.
+def apply_to_fit(
+    trainer: Any, swept: Sequence[Optimizer], lr: float, sources: Sequence[RateSource]
+) -> dict[str, float]:
+    """Set `lr` in the optimizers, in their schedulers, and in the numbers that `configure_optimizers` reads.
 
     Args:
         trainer: of the fit.
-        swept: the optimizers whose rate it is; one multiplier over all their groups.
-        lr: the base rate of the first group that has one.
-        found: where the rate of each group of all the fit's optimizers comes from.
-    Returns: what was set, by name.
+        swept: the optimizers to set. One multiplier scales all their param groups.
+        lr: the base rate of the first group whose rate is not 0.
+        sources: of the rates of all param groups of the fit, in the order of `configure_optimizers`.
+    Returns: the rates that were set, by name.
     """
     groups = dict(groups_of(trainer.optimizers))
     wanted = wanted_rates(swept, lr)
-    targets = [_nominal(group, wanted.get(id(group))) for group in groups.values()]
-    # Where groups were added since, which is which cannot be told.
-    applied = _write(found, targets) if len(groups) == len(found) else {}
-    for one in swept:
-        apply_rate(one, first_wanted(one, wanted), foreign_scheduler(trainer, one))
+    targets = [_nominal_target(group, wanted.get(id(group))) for group in groups.values()]
+    # Where param groups were added since, it is not known which source belongs to which group.
+    applied = _write(sources, targets) if len(groups) == len(sources) else {}
+    for optimizer in swept:
+        apply_rate(optimizer, first_wanted(optimizer, wanted), foreign_scheduler(trainer, optimizer))
     return applied | {name: float(group["lr"]) for name, group in groups.items() if id(group) in wanted}
 
 
-def _nominal(group: dict[str, Any], wanted: float | None) -> float | None:
-    """The group's nominal rate once its base rate is the one wanted; None if it is to stay."""
+def _nominal_target(group: dict[str, Any], wanted: float | None) -> float | None:
+    """Return the nominal rate that gives the group its wanted base rate; None if the group is to keep its rate."""
     base, nominal = base_rate(group), nominal_rate(group)
     if wanted is None or base <= 0:
         return None
@@ -72,67 +77,73 @@ def _nominal(group: dict[str, Any], wanted: float | None) -> float | None:
 
 
 def apply_to_module(module: Any, lr: float, scheduler: object | None) -> dict[str, float]:
-    """Write `lr` to the place from which the module's `configure_optimizers` reads the rate of its first param group.
+    """Write `lr` to the number from which the module's `configure_optimizers` reads the rate of its first param group.
 
-    Rates of other groups that come from other places follow in proportion.
-    Returns: what was written, by name.
-    Raises: RateNotInForce if there is no such place; TargetError if `configure_optimizers` cannot be asked yet.
+    The rates of other groups that are read from other numbers change in proportion.
+    Returns: the numbers that were written, by name.
+    Raises: RateNotInForce if `configure_optimizers` reads no number; TargetError if it cannot be called before a fit.
     """
     if scheduler is not None:
         raise OptionError("a LightningModule makes its schedulers in configure_optimizers. Leave scheduler= out.")
     try:
-        found = sources(module, [])
+        sources = find_rate_sources(module, [])
     except Exception as error:
         raise TargetError(
-            f"configure_optimizers of this {type(module).__name__} cannot be asked before a fit ({error}). Put the "
+            f"configure_optimizers of this {type(module).__name__} cannot be called before a fit ({error}). Put the "
             f"callback lrrange_lightning.LRRangeTest into the Trainer, which sets the rate inside the fit.",
         ) from error
-    reference = next((source.rate for source in found if source.rate > 0), 0.0)
-    applied = _write(found, [lr * (source.rate / reference) if reference else None for source in found])
+    reference = next((source.rate for source in sources if source.rate > 0), 0.0)
+    applied = _write(sources, [lr * (source.rate / reference) if reference else None for source in sources])
     if not applied:
         raise RateNotInForce(
-            f"configure_optimizers of this {type(module).__name__} reads no number of the module's that could be set: "
-            f"whatever is written, its rate stays {reference:g}. Have it read self.lr, or put the callback "
-            f"lrrange_lightning.LRRangeTest into the Trainer, which sets the optimizer's rate itself.",
+            f"configure_optimizers of this {type(module).__name__} reads no number of the module that could be set: "
+            f"its rate stays {reference:g}, whatever the module's attributes are. Have it read self.lr, or put the "
+            f"callback lrrange_lightning.LRRangeTest into the Trainer, which sets the optimizer's rate itself.",
             wanted=lr,
             actual=reference,
         )
     return applied
 
 
-def _write(found: Sequence[Source], targets: Sequence[float | None]) -> dict[str, float]:
-    """Bring each place to what gives its groups their target rates, if they all want it moved by one factor."""
+def _write(sources: Sequence[RateSource], targets: Sequence[float | None]) -> dict[str, float]:
+    """Scale each number so that the groups that read it get their target rates.
+
+    A number stays if these groups do not all need the same factor.
+    Args:
+        sources, targets: one of each per param group. A target of None keeps the group's rate.
+    Returns: the numbers that were written, by name.
+    """
     factors = [
         target / source.rate if target is not None and source.rate > 0 else None
-        for source, target in zip(found, targets, strict=True)
+        for source, target in zip(sources, targets, strict=True)
     ]
     applied: dict[str, float] = {}
-    for source, target, factor in zip(found, targets, factors, strict=True):
-        place = source.place
-        if place is None or place.name in applied or target is None or factor is None:
+    for source, target, factor in zip(sources, targets, factors, strict=True):
+        number = source.number
+        if number is None or number.name in applied or target is None or factor is None:
             continue
-        asked = [other for one, other in zip(found, factors, strict=True) if one.place is place]
-        if all(other is not None and same_rate(other, factor) for other in asked):
-            # The number itself where the place holds the very rate: a product would be off by its rounding.
-            place.write(target if place.value == source.rate else place.value * factor)
-            applied[place.name] = place.value
+        needed = [other for reader, other in zip(sources, factors, strict=True) if reader.number is number]
+        if all(other is not None and same_rate(other, factor) for other in needed):
+            # A number that equals the rate gets the target itself: a product would differ by its rounding.
+            number.write(target if number.value == source.rate else number.value * factor)
+            applied[number.name] = number.value
     return applied
 
 
 def wanted_rates(swept: Sequence[Optimizer], lr: float) -> dict[int, float]:
-    """The base rate of each param group, by its id, if the reference group's is `lr`."""
+    """Return the base rate of each param group, by its id, when the first group whose rate is not 0 is at `lr`."""
     rates = GroupRates(swept).wanted(lr)
     return dict(zip((id(group) for _, group in groups_of(swept)), rates, strict=True))
 
 
 def first_wanted(optimizer: Optimizer, wanted: dict[int, float]) -> float:
-    """The rate of the optimizer's first group that has one: what sets or checks all of its groups by their ratios."""
+    """Return the first rate that is not 0 among the optimizer's groups, from which their ratios give the others."""
     rates = [wanted[id(group)] for group in optimizer.param_groups]
     return next((rate for rate in rates if rate > 0), rates[0])
 
 
 def foreign_scheduler(trainer: Any, optimizer: Optimizer) -> Any:
-    """The optimizer's scheduler if it is of a class that torch does not know; torch's own are found without."""
+    """Return the optimizer's scheduler if it is not a torch `LRScheduler`; those are found without help."""
     for config in trainer.lr_scheduler_configs:
         if config.scheduler.optimizer is optimizer and not isinstance(config.scheduler, LRScheduler):
             return config.scheduler

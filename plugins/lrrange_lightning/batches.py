@@ -1,4 +1,4 @@
-"""Batches for a sweep from the loaders of a fit, which go on undisturbed."""
+"""Batches for a sweep from the loaders of a fit, without any effect on the fit's own iteration."""
 
 import copy
 from typing import Any
@@ -8,40 +8,44 @@ from torch.utils.data import DataLoader
 from lrrange.errors import NoData, TargetError
 from lrrange_lightning.compat import to_device
 
-# Batches in a row that may be None, or refused by the module.
-_PATIENCE = 25
+# The most batches in a row that may be None, or refused by the module.
+_MOST_SKIPPED = 25
 
 
 class Batches:
-    """Endless batches, as `training_step` gets them: a new epoch begins where the loaders, or their limit, end.
+    """An endless sequence of batches, as `training_step` gets them.
+
+    A new epoch begins where the loaders end, or at `limit_train_batches`.
 
     Args:
         trainer, module: of the fit.
-        combined: the fit's CombinedLoader. It is iterated anew, from copies of its loaders, because
-            the fit may have taken batches from it already.
-        epoch: what samplers are told that shuffle by the number of the epoch.
-        takes_index: whether `training_step` wants the batch's index.
+        combined: the fit's CombinedLoader. A copy of it is iterated, over copies of its loaders, because the fit may
+            have taken batches from it already.
+        epoch: number of the first epoch, for samplers that shuffle by it.
+        takes_index: whether `training_step` takes the index of the batch.
     """
 
     def __init__(self, trainer: Any, module: Any, combined: Any, epoch: int, takes_index: bool) -> None:
         self._trainer = trainer
         self._module = module
         self._combined = copy.copy(combined)
-        self._combined.flattened = [_own(loader) for loader in combined.flattened]
+        self._combined.flattened = [_copy_of(loader) for loader in combined.flattened]
         self._epoch = epoch
         self._takes_index = takes_index
         self._running = False
-        self._any = False
-        self._drawn_this_epoch = 0
+        self._had_a_batch = False
+        self._batches_this_epoch = 0
         self.index = -1
 
     def next(self) -> tuple[Any, list[Any]]:
-        """The next batch, on its device and announced to the module, and the arguments of `training_step` for it.
+        """Return the next batch, on its device, and the arguments of `training_step` for it.
 
-        Raises: NoData if there never was a batch; StopIteration if loaders that cannot start again have run out.
+        The module's and the strategy's `on_train_batch_start` have been called with it.
+        Raises: NoData if there has been no batch at all; StopIteration if loaders that cannot start again have run out;
+            TargetError if too many batches in a row are skipped.
         """
-        for _ in range(_PATIENCE):
-            batch = self._agreed()
+        for _ in range(_MOST_SKIPPED):
+            batch = self._next_in_all_processes()
             if batch is None:
                 continue
             batch = to_device(self._trainer, batch)
@@ -50,25 +54,27 @@ class Batches:
                 self._trainer.strategy.on_train_batch_start(batch, self.index)
                 return batch, [batch, self.index] if self._takes_index else [batch]
             self._leave_epoch()
-        raise TargetError(f"{_PATIENCE} batches in a row were None, or refused by the module's on_train_batch_start.")
+        raise TargetError(
+            f"{_MOST_SKIPPED} batches in a row were None, or refused by the module's on_train_batch_start."
+        )
 
     def close(self) -> None:
-        """Let go of the iterators, and with them of worker processes that were started for them."""
+        """Drop the iterators, which ends the worker processes that were started for them."""
         self._combined._iterator = None
 
-    def _agreed(self) -> Any:
-        """The next batch. Where one process has none left, all stop, so that none waits for it for ever."""
+    def _next_in_all_processes(self) -> Any:
+        """Return the next batch. If one process has none left, all stop, so that none waits for another forever."""
         try:
-            batch, there = self._drawn(), True
+            batch, has_batch = self._draw(), True
         except StopIteration:
-            batch, there = None, False
-        if not self._trainer.strategy.reduce_boolean_decision(there, all=True):
+            batch, has_batch = None, False
+        if not self._trainer.strategy.reduce_boolean_decision(has_batch, all=True):
             raise StopIteration
         return batch
 
-    def _drawn(self) -> Any:
-        if self._drawn_this_epoch >= self._trainer.num_training_batches:
-            self._leave_epoch()  # limit_train_batches: the loaders themselves do not know of it
+    def _draw(self) -> Any:
+        if self._batches_this_epoch >= self._trainer.num_training_batches:
+            self._leave_epoch()  # at limit_train_batches, of which the loaders know nothing
         for _ in range(2):
             if not self._running:
                 self._begin_epoch()
@@ -77,14 +83,14 @@ class Batches:
             except StopIteration:
                 self._leave_epoch()
             else:
-                self._drawn_this_epoch += 1
-                self._any = True
+                self._batches_this_epoch += 1
+                self._had_a_batch = True
                 return batch
-        if self._any:
+        if self._had_a_batch:
             raise StopIteration
         raise NoData(
-            "the training loader gives no batch. Check the dataset's length, limit_train_batches, and drop_last if the "
-            "data are fewer than one batch.",
+            "the training loader gives no batch. Check the length of the dataset, limit_train_batches, and drop_last "
+            "if the dataset is smaller than one batch.",
         )
 
     def _begin_epoch(self) -> None:
@@ -94,7 +100,7 @@ class Batches:
                     sampler.set_epoch(self._epoch)
         iter(self._combined)
         self._running = True
-        self._drawn_this_epoch = 0
+        self._batches_this_epoch = 0
         self.index = -1
 
     def _leave_epoch(self) -> None:
@@ -102,10 +108,11 @@ class Batches:
         self._epoch += 1
 
 
-def _own(loader: Any) -> Any:
+def _copy_of(loader: Any) -> Any:
+    """Return a loader that shares no iterator with the fit's."""
     if not isinstance(loader, DataLoader):
         return loader
-    # A DataLoader with persistent workers keeps one iterator for all, and the fit is in the middle of it.
+    # A DataLoader with persistent workers keeps one iterator for all its users, and the fit is in the middle of it.
     loader = copy.copy(loader)
     loader._iterator = None
     return loader

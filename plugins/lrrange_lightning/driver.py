@@ -1,4 +1,4 @@
-"""`find_lr(trainer, model=...)`: a sweep in a fit of its own, before the first batch of it."""
+"""Sweep a Trainer that is not fitting, for `find_lr(trainer, model=...)`: in a fit that ends before its first batch."""
 
 import signal
 import sys
@@ -7,39 +7,39 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from lrrange_torch.snapshot.digest import digest_of
+from lrrange_torch.snapshot import digest_of
 from torch.utils.data import DataLoader
 
-from lrrange.errors import NoData, OptionError, TargetError
+from lrrange.errors import NoData, OptionError, SweepStateError, TargetError
 from lrrange.protocol import StepDriver, deferred_interrupts
-from lrrange.sweep import Sweep
-from lrrange.sweep.curve import Curve
-from lrrange_lightning.compat import has_spawning_launcher, leave_fit, tree_of
+from lrrange.sweep import PlannedSteps
+from lrrange_lightning.compat import has_spawning_launcher, leave_fit, package_of
 from lrrange_lightning.fit_state import FitState
 from lrrange_lightning.fit_step import FitStep, check_strategy
 from lrrange_lightning.silence import silence
 
-# What the module has yet to be told when the fit's first callbacks hear that training starts.
+__all__ = ["TrainerDriver"]
+
+# Hooks of the module that Lightning calls after the `on_train_start` of callbacks, which is when the sweep runs.
 _FIRST_HOOKS = ("on_train_start", "on_train_epoch_start")
 
 
 class TrainerDriver:
-    """A `Driver` made of a Trainer that is not fitting at present.
+    """A `Driver` that runs each sweep in a fit of a Trainer that is not fitting at present.
 
-    Each sweep is taken inside `trainer.fit`, so that whatever a fit sets up (processes, devices, precision, data
-    modules, samplers, the state of a checkpoint) is set up by Lightning itself, in its own order. One private callback,
-    the only one there is then, takes the sweep's steps when training would begin, and leaves the fit before its first
-    batch. The Trainer, the module, the data module and the loaders are then put back, set-up included. So a data module
-    prepares and sets up its data once for each sweep, and once more in the fit that follows; and hooks of the fit's
-    teardown see the weights as the sweep left them.
+    Lightning itself sets the fit up, in its own order: processes, devices, precision, data modules, samplers, the state
+    of a checkpoint. A private callback, the only callback in this fit, runs the sweep when training would begin, and
+    leaves the fit before its first batch. The Trainer, the module, the data module and the loaders are then put back as
+    they were before the fit. So a data module prepares and sets up its data once for each sweep, and once more in the
+    fit that follows. Hooks of the fit's teardown see the weights as the sweep left them.
 
     Args:
-        trainer: of either class tree.
+        trainer: of either Lightning package.
         model: the LightningModule.
         train_dataloaders, val_dataloaders, datamodule: as for `trainer.fit`.
         ckpt_path: a checkpoint file to sweep from, as for `trainer.fit`.
         optimizer, monitor, val_monitor, restore: see `lrrange_lightning.fit_step.FitStep`.
-    Raises: TargetError or OptionError for what cannot be swept.
+    Raises: TargetError or OptionError for a training that cannot be swept.
     """
 
     def __init__(
@@ -56,66 +56,82 @@ class TrainerDriver:
         restore: Any = None,
     ) -> None:
         self._trainer = trainer
-        self._tree = tree_of(trainer, "Trainer")
-        self._model = getattr(model, "_orig_mod", model)  # of a compiled module, as Lightning does
-        if not isinstance(self._model, self._tree.LightningModule):
+        self._package = package_of(trainer, "Trainer")
+        self._model = getattr(model, "_orig_mod", model)  # the module inside a compiled one, as Lightning does
+        if not isinstance(self._model, self._package.LightningModule):
             raise OptionError(
-                f"model is a {type(model).__name__}, and a {self._tree.__name__}.Trainer trains a "
-                f"{self._tree.__name__}.LightningModule. Take both from the same package.",
+                f"model is a {type(model).__name__}, and a {self._package.__name__}.Trainer trains a "
+                f"{self._package.__name__}.LightningModule. Take both from the same package.",
             )
         if trainer.state.status.value == "running":
             raise TargetError(
                 "the trainer is in the middle of a fit. Inside a fit use the callback lrrange_lightning.LRRangeTest.",
             )
-        check_strategy(trainer, self._tree)
-        if has_spawning_launcher(trainer, self._tree):
+        check_strategy(trainer, self._package)
+        if has_spawning_launcher(trainer, self._package):
             raise TargetError(
-                "the trainer's strategy trains in processes of its own, whose result would be lost with them. Sweep "
-                "with strategy='ddp', or use the callback lrrange_lightning.LRRangeTest.",
+                "the trainer's strategy trains in processes of its own, and the result would be lost when they end. "
+                "Sweep with strategy='ddp', or use the callback lrrange_lightning.LRRangeTest.",
             )
         if ckpt_path in ("best", "last", "hpc", "registry"):
-            raise OptionError(f"ckpt_path={ckpt_path!r} is the Trainer's to resolve. Give the path of the file.")
-        self._data = {
-            "train_dataloaders": train_dataloaders,
-            "val_dataloaders": val_dataloaders,
-            "datamodule": datamodule,
-        }
+            raise OptionError(f"ckpt_path={ckpt_path!r} has a meaning only in trainer.fit. Give the path of the file.")
+        self._train_dataloaders = train_dataloaders
+        self._val_dataloaders = val_dataloaders
+        self._datamodule = datamodule
         self._ckpt_path = ckpt_path
+        self._optimizer = optimizer
+        self._monitor = monitor
+        self._val_monitor = val_monitor
         self._restore = restore
-        self._options: dict[str, Any] = {"optimizer": optimizer, "monitor": monitor, "val_monitor": val_monitor}
         self._seed: int | None = None
         self._report: dict[str, Any] = {}
         self._step: FitStep | None = None
-        if val_monitor is not None:
-            # Its presence says that there are held-out data.
-            self.evaluate = self._evaluate
 
     def seed(self, value: int) -> None:
         """Seed every generator that the next sweep uses."""
         self._seed = value
 
     def report(self) -> dict[str, Any]:
-        """Versions, and what happened besides the losses."""
+        """Return the report of the last sweep's `FitStep`; an empty mapping before the first sweep."""
         return self._report
 
     def digest(self) -> Iterator[tuple[str, Any]]:
-        """Values and checksums of all that a sweep changes in the training; the Trainer's own objects are left out."""
+        """Yield values and checksums of everything that a sweep changes, except the objects of Lightning itself."""
         strategy = self._trainer.strategy
-        schedulers = [vars(one.scheduler) for one in strategy.lr_scheduler_configs]
+        schedulers = [vars(config.scheduler) for config in strategy.lr_scheduler_configs]
         holders = {"module": self._model, "optimizers": list(strategy.optimizers), "schedulers": schedulers}
-        return digest_of(holders, [one for one in self._data.values() if isinstance(one, DataLoader)])
+        return digest_of(holders, [loader for loader in self._data() if isinstance(loader, DataLoader)])
 
-    def run(self, sweep: Sweep) -> Curve:
-        """Fit until training would begin, sweep, and put everything back, also after an error and after Ctrl-C."""
+    def evaluate(self) -> float | None:
+        """Return the held-out loss that validation logs as `val_monitor`, or None without `val_monitor`.
+
+        Raises: SweepStateError if no sweep is running, because validation runs in the sweep's fit.
+        """
+        if self._val_monitor is None:
+            return None
+        if self._step is None:
+            raise SweepStateError("there is no held-out loss outside of a sweep. Call evaluate() while one is running.")
+        return self._step.evaluate()
+
+    def run(self, sweep: PlannedSteps) -> None:
+        """Fit until training would begin, sweep, and put everything back. It does so after an error and Ctrl-C, too."""
         trainer = self._trainer
-        state = FitState(trainer, self._model, self._tree, self._data.values(), self._restore)
+        state = FitState(trainer, self._model, self._package, self._data(), self._restore)
         seed, self._seed = self._seed, None
         on_ctrl_c = signal.getsignal(signal.SIGINT)
         swept = False
 
         def sweep_in_fit() -> None:
             nonlocal swept
-            self._step = FitStep(trainer, self._model, first_hooks=_FIRST_HOOKS, within=state, **self._options)
+            self._step = FitStep(
+                trainer,
+                self._model,
+                optimizer=self._optimizer,
+                monitor=self._monitor,
+                val_monitor=self._val_monitor,
+                first_hooks=_FIRST_HOOKS,
+                within=state,
+            )
             StepDriver(self._step, seed).run(sweep)
             self._report = self._step.report()
             swept = True
@@ -123,7 +139,7 @@ class TrainerDriver:
         try:
             self._fit(sweep_in_fit)
         except SystemExit as leaving:
-            # Lightning turns Ctrl-C into an exit, and stops listening to further ones.
+            # Lightning turns Ctrl-C into an exit, and ignores any further Ctrl-C.
             if isinstance(leaving.__context__, KeyboardInterrupt):
                 raise leaving.__context__ from None
             raise
@@ -135,42 +151,50 @@ class TrainerDriver:
                 signal.signal(signal.SIGINT, on_ctrl_c)
         if not swept:
             raise NoData("the fit has no training batches. Check the loaders and limit_train_batches.")
-        return sweep.curve
 
-    def _evaluate(self) -> float:
-        return self._step.evaluate()  # type: ignore[union-attr]  # asked of a sweep that is being taken
+    def _data(self) -> tuple[Any, Any, Any]:
+        return self._train_dataloaders, self._val_dataloaders, self._datamodule
 
     def _fit(self, sweep_in_fit: Callable[[], None]) -> None:
         trainer = self._trainer
-        hooks = type("SweepBeforeTraining", (_SweepBeforeTraining, self._tree.Callback), {})
-        silence(trainer, self._tree)
-        trainer.callbacks = [hooks(self._tree, sweep_in_fit)]
-        vars(self._model)["configure_callbacks"] = list  # the module's own would otherwise join
+        hooks = type("SweepBeforeTraining", (_SweepBeforeTraining, self._package.Callback), {})
+        silence(trainer, self._package)
+        trainer.callbacks = [hooks(self._package, sweep_in_fit)]
+        vars(self._model)["configure_callbacks"] = list  # else the fit adds the module's own callbacks
         trainer.num_sanity_val_steps = 0
-        if self._options["val_monitor"] is None:
+        if self._val_monitor is None:
             trainer.limit_val_batches = 0
         with warnings.catch_warnings():
-            # The checkpoint's callbacks are not missing: they are not wanted here.
+            # The callbacks of the checkpoint are left out on purpose.
             warnings.filterwarnings("ignore", "Be aware that when using `ckpt_path`")
-            trainer.fit(self._model, ckpt_path=self._ckpt_path, **self._data)
+            trainer.fit(
+                self._model,
+                train_dataloaders=self._train_dataloaders,
+                val_dataloaders=self._val_dataloaders,
+                datamodule=self._datamodule,
+                ckpt_path=self._ckpt_path,
+            )
 
 
 class _SweepBeforeTraining:
-    """The hooks of the private callback, apart from the `Callback` class of either tree."""
+    """The hooks of the private callback, without the `Callback` class of either Lightning package."""
 
-    def __init__(self, tree: Any, sweep: Callable[[], None]) -> None:
-        self._tree = tree
+    def __init__(self, package: Any, sweep: Callable[[], None]) -> None:
+        self._package = package
         self._sweep = sweep
 
     def on_fit_start(self, trainer: Any, _: Any) -> None:
-        """A Trainer whose limits are reached would leave the fit before it trains; configure_optimizers has run."""
+        """Lift the Trainer's limits until training starts, because a fit whose limit is reached would end before.
+
+        `configure_optimizers`, which may read the limits, has been called by then.
+        """
         loop = trainer.fit_loop
         self._limits = loop.max_epochs, loop.max_steps
-        # Not -1 where steps are counted: that changes how the loop takes up a checkpoint.
+        # A limit on steps does not become -1, because that changes how the loop resumes from a checkpoint.
         loop.max_epochs, loop.epoch_loop.max_steps = -1, -1 if loop.max_steps == -1 else sys.maxsize
 
     def on_train_start(self, trainer: Any, _: Any) -> None:
         """Sweep, then leave the fit."""
         trainer.fit_loop.max_epochs, trainer.fit_loop.epoch_loop.max_steps = self._limits
         self._sweep()
-        raise leave_fit(self._tree)
+        raise leave_fit(self._package)

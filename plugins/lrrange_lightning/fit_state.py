@@ -1,37 +1,37 @@
-"""Everything about a fit that a sweep can change, kept and put back."""
+"""Keep everything in a fit that a sweep can change, and put it back."""
 
 import enum
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from lrrange_torch.snapshot.copy_on_write import LazySnapshot, why_not_lazy
+from lrrange_torch.snapshot import LazySnapshot, why_not_lazy
 from torch import nn
 from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
-from lrrange_lightning.compat import PACKAGES, outside_a_fit, part
+from lrrange_lightning.compat import TRAINER_MODULES, import_from, outside_a_fit
 
 _CONTAINERS = (dict, list, tuple, set)
 
 
 class FitState:
-    """A Trainer, its module, optimizers, loops and data, as they are now; `restore` puts them back.
+    """The present state of a Trainer, its module, optimizers, loops and data, which `restore` puts back.
 
-    `LazySnapshot` keeps the module, the optimizers, the schedulers and the random states to the last
-    bit, and copies of the tensors those that steps change; all of them where `why_in_full` gives a reason. Around it,
-    every object of Lightning's own that the Trainer is made of (loops, progress, connectors, strategy, logged results)
-    gets the attributes back that it has now. Data modules, loaders, samplers and datasets get theirs back as well, with
-    the elements of lists and mappings in them, but no values are copied: those may be all the data there is. Callbacks
-    and loggers are not looked into: they are taken away for the sweep and hear nothing of it.
+    A `LazySnapshot` keeps the module, the optimizers, the schedulers and the random states to the last bit. It copies
+    only the tensors that steps change, or all of them where `why_in_full` gives a reason. Each object of Lightning's
+    that the Trainer is made of (loops, progress, connectors, strategy, logged results) gets its present attributes
+    back. So do data modules, loaders, samplers and datasets, with the elements of lists and mappings among their
+    attributes. The values are not copied, because they may be the whole dataset. Callbacks and loggers are left alone:
+    they are taken away for the sweep.
 
     Args:
         trainer: a Trainer, in a fit or before one.
         module: the LightningModule.
-        tree: the class tree of both.
+        package: the Lightning package of both.
         data: loaders, data modules and containers of these.
-        restore: what else the user says that training changes.
-        optimizer: of which the steps will be; None before a fit, where it does not exist yet.
-        within: the state before the fit. It is restored after this one, so that one copy of a tensor serves both.
+        restore: other objects that training changes, given by the user.
+        optimizer: whose steps will follow; None before a fit, when it does not exist yet.
+        within: the state before the fit, if it is restored after this one. One copy of a tensor then serves both.
     Raises: TargetError for something that cannot be put back.
     """
 
@@ -39,7 +39,7 @@ class FitState:
         self,
         trainer: Any,
         module: nn.Module,
-        tree: Any,
+        package: Any,
         data: Iterable[object],
         restore: object,
         optimizer: Optimizer | None = None,
@@ -49,35 +49,35 @@ class FitState:
         self._snapshot: LazySnapshot = LazySnapshot(
             () if optimizer is None else [optimizer], within=None if within is None else within._snapshot
         )
-        self._data_module = tree.LightningDataModule
-        self._combined_loader = part(tree, "utilities", "CombinedLoader")
+        self._data_module = package.LightningDataModule
+        self._combined_loader = import_from(package, "utilities", "CombinedLoader")
         self._contents: dict[int, tuple[Any, Any]] = {}
         self._why_in_full = why_in_full(module)
         try:
-            self._keep(trainer, module, tree, data, restore)
+            self._keep(trainer, module, package, data, restore)
             if self._why_in_full is None:
-                self._snapshot.watch()  # the hooks go when the optimizer gets its attributes back
+                self._snapshot.watch()  # until restore, which removes the hooks with the optimizer's other attributes
             else:
                 self._snapshot.copy_now()
         except BaseException:
-            self.restore()  # of what was kept by then, which ends the copy-on-write
+            self.restore()  # everything kept so far, which ends the copy-on-write
             raise
 
-    def _keep(self, trainer: Any, module: nn.Module, tree: Any, data: Iterable[object], restore: object) -> None:
+    def _keep(self, trainer: Any, module: nn.Module, package: Any, data: Iterable[object], restore: object) -> None:
         self._snapshot.keep(module)
-        for one in _parts_of(trainer, tree):
-            self._snapshot.keep(vars(one))
+        for part in _parts_of(trainer, package):
+            self._snapshot.keep(vars(part))
         for config in trainer.lr_scheduler_configs:
-            self._snapshot.keep(vars(config.scheduler))  # which may be of a class that torch does not know
-        for one in [*data, *vars(module).values()]:
-            self._keep_data(one)
+            self._snapshot.keep(vars(config.scheduler))  # it may not be a torch LRScheduler
+        for value in [*data, *vars(module).values()]:
+            self._keep_data(value)
         named = restore if isinstance(restore, (list, tuple)) else (restore,)
-        for one in named if restore is not None else ():
-            self._snapshot.keep_what_the_user_named(one)
+        for value in named if restore is not None else ():
+            self._snapshot.keep_what_the_user_named(value)
         self._snapshot.keep_random_state()
 
     def report(self) -> dict[str, Any]:
-        """How much was copied so far, and why, if it was more than what steps change."""
+        """Return how many bytes were copied so far, and why more than the tensors that steps change, if so."""
         states = [self] if self._within is None else [self, self._within]
         reason = next((state._why_in_full for state in states if state._why_in_full is not None), None)
         return {
@@ -118,7 +118,7 @@ class FitState:
 
 
 def why_in_full(module: Any) -> str | None:
-    """Why a fit of this module must be copied in full before it is swept; None if it need not."""
+    """Return why everything must be copied before this module is swept; None if only what steps change must be."""
     if not module.automatic_optimization:
         return "the steps are the module's own (manual optimization), and may replay a captured CUDA graph"
     if "training_step" in vars(module):
@@ -127,33 +127,33 @@ def why_in_full(module: Any) -> str | None:
 
 
 def _holders(loader: DataLoader[Any]) -> Iterator[object]:
-    """A loader, its samplers, its dataset and the datasets inside that."""
+    """Yield a loader, its samplers, its dataset, and the datasets inside that dataset."""
     waiting: list[object] = [loader]
     names = ("batch_sampler", "sampler", "dataset")
-    for one in waiting:  # which grows as it goes
-        if hasattr(one, "__dict__") and not isinstance(one, type):
-            yield one
-            inner = [vars(one).get(name) for name in names]
-            waiting.extend(found for found in inner if not any(found is known for known in waiting))
+    for holder in waiting:  # the list grows during the loop
+        if hasattr(holder, "__dict__") and not isinstance(holder, type):
+            yield holder
+            inner = [vars(holder).get(name) for name in names]
+            waiting.extend(value for value in inner if not any(value is known for known in waiting))
 
 
 def _is_lightning(value: object) -> bool:
-    return any(kind.__module__.partition(".")[0] in PACKAGES for kind in type(value).__mro__)
+    return any(kind.__module__.partition(".")[0] in TRAINER_MODULES for kind in type(value).__mro__)
 
 
-def _parts_of(trainer: Any, tree: Any) -> Iterator[object]:
-    """The Trainer and the objects of Lightning's own that it is made of."""
-    foreign = (*outside_a_fit(tree), nn.Module, Optimizer, enum.Enum, str, int, float, type)
+def _parts_of(trainer: Any, package: Any) -> Iterator[object]:
+    """Yield the Trainer and the Lightning objects that it is made of."""
+    foreign = (*outside_a_fit(package), nn.Module, Optimizer, enum.Enum, str, int, float, type)
     waiting: list[Any] = [trainer]
     seen: set[int] = set()
     while waiting:
-        one = waiting.pop()
-        if id(one) in seen or isinstance(one, foreign):
+        value = waiting.pop()
+        if id(value) in seen or isinstance(value, foreign):
             continue
-        if isinstance(one, _CONTAINERS):
-            seen.add(id(one))
-            waiting.extend(one.values() if isinstance(one, dict) else one)
-        if _is_lightning(one) and hasattr(one, "__dict__"):
-            seen.add(id(one))
-            yield one
-            waiting.extend(vars(one).values())
+        if isinstance(value, _CONTAINERS):
+            seen.add(id(value))
+            waiting.extend(value.values() if isinstance(value, dict) else value)
+        if _is_lightning(value) and hasattr(value, "__dict__"):
+            seen.add(id(value))
+            yield value
+            waiting.extend(vars(value).values())

@@ -1,45 +1,45 @@
-"""A fit that is under way, as training steps at rates of lrrange's choosing.
+"""Training steps of a running fit, at rates that lrrange sets.
 
-The steps are not taken by Lightning's own loops. Those count, log, validate, save and stop, and each of these would
-have to be undone. What a step is made of is public: the module's hooks, and `training_step`, `backward` and
-`optimizer_step` of the strategy, which bring precision, clipping and gradient synchronisation with them.
+Lightning's own loops do not take these steps: they also count, log, validate, save and stop, and all of it would have
+to be undone. The parts of a step are public: the module's hooks, and `training_step`, `backward` and `optimizer_step`
+of the strategy, which include precision, clipping and gradient synchronisation.
 """
 
 from typing import Any
 
 import torch
-from lrrange_torch.optimizer.rates import GroupRates
-from lrrange_torch.snapshot.snapshot import seed_everything
+from lrrange_torch.optimizer import GroupRates
+from lrrange_torch.snapshot import seed_everything
 from torch.optim import Optimizer
 
 from lrrange.errors import OptionError, TargetError
 from lrrange_lightning.batches import Batches
-from lrrange_lightning.compat import combined_loader, part, tree_of
-from lrrange_lightning.evaluation import held_out_loss
+from lrrange_lightning.compat import combined_loader, import_from, package_of
 from lrrange_lightning.fit_state import FitState
-from lrrange_lightning.optimizer_step import Automatic, Manual
+from lrrange_lightning.loss import held_out_loss
+from lrrange_lightning.optimizer_step import AutomaticStep, ManualStep
 from lrrange_lightning.silence import hold_schedulers, redirect_logging, silence
 
-# Calls of `training_step` that may go by without a loss, or without a step of the optimizer.
-_PATIENCE = 25
+# The most calls of `training_step` in a row without a loss, or without a step of the optimizer.
+_MOST_CALLS = 25
 
 
 class FitStep:
-    """A `TrainingStep` made of a fit: the Trainer has set everything up, and is about to train.
+    """A `TrainingStep` that trains within a running fit, whose Trainer has set everything up and is about to train.
 
     Args:
         trainer, module: of the fit.
-        optimizer: index of the one optimizer to sweep, of several; None for all, with one multiplier.
-        monitor: the name by which `training_step` logs what is to be read; None for the loss that it returns.
-        val_monitor: the name by which validation logs its held-out loss; `confirm=True` then judges by it.
-        restore: what else training changes; see `lrrange_torch.own_step.OwnStep`.
-        first_hooks: hooks of the module that the fit has yet to call before its first batch.
-        within: the state before the fit, if that is put back after the sweep. The module's weights are then left to it.
+        optimizer: index of the only optimizer to sweep; None sweeps all of them, scaled by one multiplier.
+        monitor: the name of a metric that `training_step` logs, to read instead of the loss that it returns.
+        val_monitor: the name of the held-out loss that validation logs, by which `confirm=True` judges.
+        restore: other objects that training changes; see `lrrange_torch.own_step.OwnStep`.
+        first_hooks: hooks of the module that the fit has not yet called for its first batch.
+        within: the state before the fit, if it is restored after the sweep. It then puts the module's weights back.
 
-    A batch for which `training_step` returns None is passed over, as in a fit, and the next one is trained at the same
-    rate. A step whose loss is not finite does not move the weights; under manual optimization the user's own code
-    decides that. Several processes read the mean of their losses, so that all agree on every rate and on when to stop.
-    Raises: TargetError or OptionError for what cannot be swept.
+    A batch for which `training_step` returns None is skipped, as in a fit, and the next one is trained at the same
+    rate. A step whose loss is not finite does not change the weights; under manual optimization the user's code decides
+    that. Several processes read the mean of their losses, so that they agree on every rate and on when to stop.
+    Raises: TargetError or OptionError for a fit that cannot be swept.
     """
 
     def __init__(
@@ -56,13 +56,13 @@ class FitStep:
     ) -> None:
         self._trainer = trainer
         self._module = module
-        self._tree = tree_of(trainer, "Trainer")
-        check_strategy(trainer, self._tree)
-        takes = part(self._tree, "utilities.signature_utils", "is_param_in_hook_signature")
+        self._package = package_of(trainer, "Trainer")
+        check_strategy(trainer, self._package)
+        takes = import_from(self._package, "utilities.signature_utils", "is_param_in_hook_signature")
         if takes(module.training_step, "dataloader_iter", explicit=True):
             raise TargetError(
                 "training_step takes a dataloader_iter and draws its own batches from the fit's loader, which a sweep "
-                "has to leave alone. Take a batch instead.",
+                "must not advance. Take a batch instead.",
             )
         self._takes_index = takes(module.training_step, "batch_idx", min_args=2)
         self.optimizers = chosen_optimizers(trainer, optimizer)
@@ -76,22 +76,19 @@ class FitStep:
         self._lr = 0.0
         self._optimizer_steps = 0
         self._skipped = 0
-        if val_monitor is not None:
-            if not trainer.enable_validation:
-                raise OptionError(
-                    f"val_monitor={val_monitor!r} needs a validation_step and val_dataloaders, and one is missing.",
-                )
-            # Its presence says that there are held-out data.
-            self.evaluate = self._evaluate
+        if val_monitor is not None and not trainer.enable_validation:
+            raise OptionError(
+                f"val_monitor={val_monitor!r} needs a validation_step and val_dataloaders, and one is missing.",
+            )
 
     def snapshot(self) -> FitState:
-        """Keep everything, and take away who would listen."""
+        """Keep everything, and take away the callbacks, loggers and schedulers that would notice the sweep."""
         self._loaders = combined_loader(self._trainer)
         data = [self._loaders, self._trainer.datamodule]
         state = FitState(
             self._trainer,
             self._module,
-            self._tree,
+            self._package,
             data,
             self._restore,
             optimizer=self._trainer.optimizers[0],
@@ -99,12 +96,12 @@ class FitStep:
         )
         self._batches: Batches | None = None
         self._first_epoch = self._trainer.current_epoch
-        silence(self._trainer, self._tree)
+        silence(self._trainer, self._package)
         hold_schedulers(self._trainer)
-        self._logged = redirect_logging(self._module, self._tree)
-        for one in self.optimizers:
-            one.register_step_pre_hook(self._about_to_step)
-            one.register_step_post_hook(self._has_stepped)
+        self._logged = redirect_logging(self._module, self._package)
+        for optimizer in self.optimizers:
+            optimizer.register_step_pre_hook(self._before_step)
+            optimizer.register_step_post_hook(self._after_step)
         return state
 
     def restore(self, state: FitState) -> None:
@@ -115,42 +112,43 @@ class FitStep:
         state.restore()
 
     def seed(self, value: int) -> None:
-        """Seed every generator that the sweep uses; samplers that shuffle by the number of the epoch take others."""
+        """Seed every generator that the sweep uses, and give samplers that shuffle by epoch other epoch numbers."""
         loaders = self._loaders.flattened
         seed_everything(value, *loaders, *(getattr(loader, "sampler", None) for loader in loaders))
         self._first_epoch += value
 
     def step(self, lr: float) -> float:
-        """One optimizer step at `lr`; the mean loss of its micro-batches and of all processes.
+        """Train one optimizer step at `lr`, and return the mean loss of its micro-batches and of all processes.
 
-        Raises: what a fit raises at its next step after a SIGTERM, which Lightning's handler has only noted.
+        Raises: StopIteration when the data has run out; after a SIGTERM, which Lightning's handler only notes, what a
+            fit raises at its next step.
         """
         if self._trainer.received_sigterm:
-            raise part(self._tree, "utilities.exceptions", "SIGTERMException")
+            raise import_from(self._package, "utilities.exceptions", "SIGTERMException")
         if self._batches is None:
             self._begin()
         self._lr = lr
         self.rates.set(lr)
         before = self._optimizer_steps
-        readings: list[float] = []
-        for _ in range(_PATIENCE):
-            readings += self._train()
-            if readings and (self._module.automatic_optimization or self._optimizer_steps > before):
+        losses: list[float] = []
+        for _ in range(_MOST_CALLS):
+            losses += self._train()
+            if losses and (self._module.automatic_optimization or self._optimizer_steps > before):
                 break
         else:
-            raise self._out_of_patience(readings)
+            raise _without_effect(losses)
         self._skipped += self._optimizer_steps == before
-        return sum(readings) / len(readings)
+        return sum(losses) / len(losses)
 
     def bounds(self) -> dict[str, float]:
-        """Rates between which the first optimizer learns nothing and blows up, where they are unusual."""
+        """Return the bounds of a sweep that fit the first optimizer, where the usual ones do not."""
         return {"end_lr": 1e3} if type(self.optimizers[0]).__name__ == "Adadelta" else {}
 
     def report(self) -> dict[str, Any]:
-        """Versions, and what happened besides the losses."""
+        """Return versions, how the fit trains, and what was skipped and copied."""
         return {
-            "versions": {"torch": str(torch.__version__), self._tree.__name__: str(self._tree.__version__)},
-            "optimizer": ", ".join(type(one).__name__ for one in self.optimizers),
+            "versions": {"torch": str(torch.__version__), self._package.__name__: str(self._package.__version__)},
+            "optimizer": ", ".join(type(optimizer).__name__ for optimizer in self.optimizers),
             "group_ratios": list(self.rates.ratios),
             "strategy": type(self._trainer.strategy).__name__,
             "processes": self._trainer.world_size,
@@ -161,39 +159,44 @@ class FitStep:
             **self._copied,
         }
 
-    def _evaluate(self) -> float:
+    def evaluate(self) -> float | None:
+        """Return the held-out loss that validation logs as `val_monitor`, or None without `val_monitor`."""
+        if self._val_monitor is None:
+            return None
         return held_out_loss(self._trainer, self._module, self._val_monitor)
 
     def _begin(self) -> None:
         trainer, module = self._trainer, self._module
         self._batches = Batches(trainer, module, self._loaders, self._first_epoch, self._takes_index)
-        kind = Automatic if module.automatic_optimization else Manual
+        kind = AutomaticStep if module.automatic_optimization else ManualStep
         self._train = kind(trainer, module, self._batches, self._logged, self._monitor)
         for name in self._first_hooks:
             getattr(module, name)()
 
-    def _about_to_step(self, *_: Any) -> None:
+    def _before_step(self, *_: Any) -> None:
         self.rates.check(self._lr)
 
-    def _has_stepped(self, *_: Any) -> None:
-        self.rates.check(self._lr)  # again: the step's closure has run hooks in between
+    def _after_step(self, *_: Any) -> None:
+        self.rates.check(self._lr)  # again, because the step's closure has called hooks of the module
         self._optimizer_steps += 1
 
-    def _out_of_patience(self, readings: list[float]) -> TargetError:
-        if not readings:
-            return TargetError(
-                f"training_step returned None {_PATIENCE} times in a row. Return its loss, for most batches at least.",
-            )
+
+def _without_effect(losses: list[float]) -> TargetError:
+    """Return the error for a training that gives no loss, or no step of the optimizer, for too many calls."""
+    if not losses:
         return TargetError(
-            f"training_step was called {_PATIENCE} times and the optimizer to sweep took no step, so no rate can "
-            f"change anything. Of several optimizers, choose one that steps: optimizer=0, 1, ...",
+            f"training_step returned None {_MOST_CALLS} times in a row. Return its loss, for most batches at least.",
         )
+    return TargetError(
+        f"training_step was called {_MOST_CALLS} times and the optimizer to sweep took no step, so the learning rate "
+        f"has no effect. If there are several optimizers, choose one that steps: optimizer=0, 1, ...",
+    )
 
 
-def check_strategy(trainer: Any, tree: Any) -> None:
+def check_strategy(trainer: Any, package: Any) -> None:
     """Raise TargetError unless every process of the fit holds the whole module."""
-    whole = (tree.strategies.SingleDeviceStrategy, tree.strategies.DDPStrategy)
-    if not isinstance(trainer.strategy, whole) or isinstance(trainer.strategy, tree.strategies.DeepSpeedStrategy):
+    whole = (package.strategies.SingleDeviceStrategy, package.strategies.DDPStrategy)
+    if not isinstance(trainer.strategy, whole) or isinstance(trainer.strategy, package.strategies.DeepSpeedStrategy):
         raise TargetError(
             f"{type(trainer.strategy).__name__} spreads the module over devices, and lrrange cannot put such a module "
             f"back after a sweep. Sweep with strategy='auto' or 'ddp', on a smaller module if need be.",
@@ -202,13 +205,13 @@ def check_strategy(trainer: Any, tree: Any) -> None:
 
 
 def chosen_optimizers(trainer: Any, index: int | None) -> list[Optimizer]:
-    """The optimizers to sweep. Raises: TargetError if there is none, OptionError if there is none of that index."""
+    """Return the optimizers to sweep. Raises: TargetError if there are none; OptionError for an unknown index."""
     optimizers = list(trainer.optimizers)
-    if not any(one.param_groups for one in optimizers):
+    if not any(optimizer.param_groups for optimizer in optimizers):
         raise TargetError("configure_optimizers returned None, so nothing is trained. Return an optimizer from it.")
     if index is None:
         return optimizers
     if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(optimizers):
-        names = ", ".join(f"{number} ({type(one).__name__})" for number, one in enumerate(optimizers))
-        raise OptionError(f"optimizer={index!r} is none of those that configure_optimizers returns: {names}.")
+        names = ", ".join(f"{number} ({type(optimizer).__name__})" for number, optimizer in enumerate(optimizers))
+        raise OptionError(f"optimizer={index!r} is not an index of the optimizers from configure_optimizers: {names}.")
     return [optimizers[index]]

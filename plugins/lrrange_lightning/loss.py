@@ -1,51 +1,52 @@
-"""What is read of a step: its loss, or a value that it logs; the mean over all processes."""
+"""The loss of a training step and the held-out loss of a fit, as the mean over all processes."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torchmetrics import Metric
 
 from lrrange.errors import LossError
-from lrrange_lightning.silence import Logged
+from lrrange_lightning.silence import LoggedMetrics, own_logging
 
 
-class Reader:
-    """Reads the output of a `training_step`.
+class LossReader:
+    """The loss of each training step, from the output of `training_step` or from what it logs.
 
     Args:
         trainer: whose processes take part.
-        logged: what the step logs.
-        monitor: the name of a logged value to read; None for the loss returned.
+        logged: the metrics that the step logs.
+        monitor: the name of the logged metric to read; None for the loss returned.
     """
 
-    def __init__(self, trainer: Any, logged: Logged, monitor: str | None) -> None:
+    def __init__(self, trainer: Any, logged: LoggedMetrics, monitor: str | None) -> None:
         self._trainer = trainer
         self._logged = logged
         self._monitor = monitor
 
     def __call__(self, output: Any) -> float:
-        """The value, mean over all processes. Raises: LossError if there is none, or if it is not one number."""
+        """Return the loss, the mean over all processes. Raises: LossError if there is none, or not one number."""
         value = loss_of(output) if self._monitor is None else self._logged.values.get(self._monitor)
         if value is None:
             names = ", ".join(map(repr, self._logged.values)) or "nothing"
             what = "returned no loss" if self._monitor is None else f"did not log {self._monitor!r}"
             raise LossError(
-                f"training_step {what}, so there is nothing to read. Return the loss, or name a value that it logs, "
-                f"by monitor=: it logs {names}.",
+                f"training_step {what}, so there is no loss to read. Return the loss, or name a metric that it logs "
+                f"with monitor=: it logs {names}.",
                 logged=tuple(self._logged.values),
             )
         return mean_over_processes(self._trainer, value)
 
 
 def loss_of(output: Any) -> Any:
-    """The loss in what a step returned: a tensor, a mapping that has it as "loss", or None."""
+    """Return the loss in the output of a step: the tensor, the entry `"loss"` of a mapping, or None."""
     return output.get("loss") if isinstance(output, Mapping) else output
 
 
 def mean_over_processes(trainer: Any, value: Any) -> float:
-    """One number, the mean of what the processes have. Raises: LossError if it is not one number."""
-    if hasattr(value, "compute"):
-        value = value.compute()  # a metric object, which Lightning lets one log as it is
+    """Return the mean of a number over all processes. Raises: LossError if it is not one number."""
+    if isinstance(value, Metric):
+        value = value.compute()  # Lightning lets a module log the metric object itself
     value = torch.as_tensor(value).detach()
     if value.numel() != 1:
         raise LossError(
@@ -55,3 +56,24 @@ def mean_over_processes(trainer: Any, value: Any) -> float:
     if trainer.world_size > 1:
         value = trainer.strategy.reduce(value.to(trainer.strategy.root_device).double().reshape(()), reduce_op="mean")
     return float(value)
+
+
+def held_out_loss(trainer: Any, module: Any, monitor: str) -> float:
+    """Run the fit's validation, and return what it logs as `monitor`, the mean over all processes.
+
+    Call it during a sweep, when the state of the fit is kept and callbacks and loggers are taken away: then Lightning's
+    own validation loop can run without effect on the fit.
+    Raises: LossError if validation does not log `monitor`.
+    """
+    loop = trainer.fit_loop.epoch_loop.val_loop
+    with own_logging(module):
+        trainer.validating = True
+        try:
+            loop.run()
+        finally:
+            trainer.training = True
+    value = trainer.callback_metrics.get(monitor)
+    if value is None:
+        names = ", ".join(map(repr, trainer.callback_metrics)) or "nothing"
+        raise LossError(f"validation did not log val_monitor={monitor!r}. It logs {names}.", monitor=monitor)
+    return mean_over_processes(trainer, value)

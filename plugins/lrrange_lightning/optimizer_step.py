@@ -1,4 +1,4 @@
-"""One optimizer step, under Lightning's automatic optimization and under manual optimization."""
+"""One optimizer step of a sweep, under Lightning's automatic optimization and under manual optimization."""
 
 import contextlib
 import math
@@ -9,33 +9,34 @@ import torch
 
 from lrrange.errors import TargetError
 from lrrange_lightning.batches import Batches
-from lrrange_lightning.loss import Reader, loss_of, mean_over_processes
-from lrrange_lightning.silence import Logged
+from lrrange_lightning.compat import package_of
+from lrrange_lightning.loss import LossReader, loss_of, mean_over_processes
+from lrrange_lightning.silence import LoggedMetrics
 
 
-class Automatic:
-    """Steps of the one optimizer, over `accumulate_grad_batches` micro-batches each, as Lightning takes them.
+class AutomaticStep:
+    """A step of the only optimizer over `accumulate_grad_batches` micro-batches, taken as Lightning takes it.
 
     Args:
         trainer, module: of the fit.
         batches: to train on.
-        logged: what the module logs; cleared before each micro-batch.
-        monitor: see `Reader`.
+        logged: the metrics that the module logs; cleared before each micro-batch.
+        monitor: see `LossReader`.
     """
 
-    def __init__(self, trainer: Any, module: Any, batches: Batches, logged: Logged, monitor: str | None) -> None:
+    def __init__(self, trainer: Any, module: Any, batches: Batches, logged: LoggedMetrics, monitor: str | None) -> None:
         self._trainer = trainer
         self._module = module
         self._batches = batches
         self._logged = logged
         self._monitor = monitor
-        self._reader = Reader(trainer, logged, monitor)
+        self._read = LossReader(trainer, logged, monitor)
 
     def __call__(self) -> list[float]:
-        """What was read of each micro-batch; nothing of those for which `training_step` returned None."""
+        """Train one step, and return the losses of those micro-batches for which `training_step` returned one."""
         trainer, module = self._trainer, self._module
         count = trainer.accumulate_grad_batches
-        self._readings: list[float] = []
+        self._losses: list[float] = []
         self._finite = True
         for number in range(count):
             batch, arguments = self._batches.next()
@@ -46,10 +47,10 @@ class Automatic:
                 if number == count - 1:
                     module.optimizer_step(trainer.current_epoch, index, module.optimizers(), closure)
                 else:
-                    with _without_synchronisation(trainer.strategy):
+                    with _without_synchronisation(trainer):
                         closure()
             module.on_train_batch_end(self._output, batch, index)
-        return self._readings
+        return self._losses
 
     def _closure(self, arguments: list[Any], index: int, first: bool, last: bool) -> Callable[[], torch.Tensor | None]:
         trainer, module, strategy = self._trainer, self._module, self._trainer.strategy
@@ -67,16 +68,16 @@ class Automatic:
                 module.optimizer_zero_grad(trainer.current_epoch, index, optimizer)
             loss = loss_of(output)
             if loss is None:
-                self._check_alone()
-                if last and not (self._readings and self._finite):
+                self._check_single_process()
+                if last and not (self._losses and self._finite):
                     raise _NoStep
                 return None
-            part = loss / count  # a new tensor: what the module returned is not touched
+            part = loss / count  # a new tensor: the one that the module returned is not changed
             self._output = {**(output if isinstance(output, Mapping) else {}), "loss": part.detach()}
-            # The mean decides, so that all processes go backward or none does.
+            # The mean decides, so that either all processes run backward or none does.
             mean = mean_over_processes(trainer, loss)
-            if calls == 1:  # LBFGS and its like call again, within one step
-                self._readings.append(mean if self._monitor is None else self._reader(output))
+            if calls == 1:  # LBFGS and others call the closure several times in one step
+                self._losses.append(mean if self._monitor is None else self._read(output))
             self._finite &= math.isfinite(mean)
             if not self._finite:
                 raise _NoStep
@@ -86,7 +87,7 @@ class Automatic:
 
         return closure
 
-    def _check_alone(self) -> None:
+    def _check_single_process(self) -> None:
         if self._trainer.world_size > 1:
             raise TargetError(
                 "training_step returned None in one of several processes, and the others would wait for it. Lightning "
@@ -94,32 +95,35 @@ class Automatic:
             )
 
 
-class Manual:
-    """Calls of a `training_step` that steps its optimizers itself. Args: see `Automatic`."""
+class ManualStep:
+    """A call of a `training_step` that steps its optimizers itself. Args: see `AutomaticStep`."""
 
-    def __init__(self, trainer: Any, module: Any, batches: Batches, logged: Logged, monitor: str | None) -> None:
+    def __init__(self, trainer: Any, module: Any, batches: Batches, logged: LoggedMetrics, monitor: str | None) -> None:
         self._strategy = trainer.strategy
         self._module = module
         self._batches = batches
         self._logged = logged
-        self._reader = Reader(trainer, logged, monitor)
+        self._read = LossReader(trainer, logged, monitor)
 
     def __call__(self) -> list[float]:
-        """What was read of one call."""
+        """Call `training_step` once, and return its loss."""
         batch, arguments = self._batches.next()
         self._logged.clear()
         output = self._strategy.training_step(*arguments)
-        reading = self._reader(output)
+        loss = self._read(output)
         outputs = output if isinstance(output, Mapping) else {} if output is None else {"loss": output.detach()}
         self._module.on_train_batch_end(outputs, batch, self._batches.index)
-        return [reading]
+        return [loss]
 
 
 class _NoStep(Exception):
-    """Raised in an optimizer's closure, to leave its step before it has done anything."""
+    """Raised in an optimizer's closure, to leave the step before it has changed anything."""
 
 
-def _without_synchronisation(strategy: Any) -> contextlib.AbstractContextManager[None]:
-    """Gradients of all but the last micro-batch stay in their process."""
-    block = getattr(strategy, "block_backward_sync", None)
-    return contextlib.nullcontext() if block is None else block()
+def _without_synchronisation(trainer: Any) -> contextlib.AbstractContextManager[None]:
+    """Keep the gradients of a micro-batch in their process; the last micro-batch synchronises them."""
+    strategy = trainer.strategy
+    if isinstance(strategy, package_of(trainer, "Trainer").strategies.ParallelStrategy):
+        block: contextlib.AbstractContextManager[None] = strategy.block_backward_sync()
+        return block
+    return contextlib.nullcontext()

@@ -1,55 +1,57 @@
-"""A Trainer that nobody listens to, for the length of a sweep."""
+"""Take away everything that would notice a sweep: callbacks, loggers, the profiler, logged metrics, schedulers."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lrrange_lightning.compat import part
+from lrrange_lightning.compat import import_from
 
 _LOG = ("log", "log_dict")
 
 
-class Logged:
-    """What `self.log` was given since the last `clear`, by name. It goes nowhere else."""
+class LoggedMetrics:
+    """The metrics that a module has logged since the last `clear`, by name. They go nowhere else."""
 
     def __init__(self) -> None:
         self.values: dict[str, Any] = {}
 
     def log(self, name: str, value: Any, *_: Any, **__: Any) -> None:
-        """Stands in for `LightningModule.log`."""
+        """Replace `LightningModule.log`."""
         self.values[name] = value
 
     def log_dict(self, dictionary: Mapping[str, Any], *_: Any, **__: Any) -> None:
-        """Stands in for `LightningModule.log_dict`."""
+        """Replace `LightningModule.log_dict`."""
         self.values.update(dictionary.items())
 
     def clear(self) -> None:
-        """Forget them."""
+        """Forget all metrics."""
         self.values.clear()
 
 
-def silence(trainer: Any, tree: Any) -> None:
-    """Take callbacks, loggers and the profiler away. Undone by restoring the Trainer's attributes."""
+def silence(trainer: Any, package: Any) -> None:
+    """Take callbacks, loggers and the profiler away. Restoring the Trainer's attributes brings them back."""
     trainer.callbacks = []
-    dummy = part(tree, "loggers.logger", "DummyLogger")
+    dummy = import_from(package, "loggers.logger", "DummyLogger")
     trainer.loggers = [dummy() for _ in trainer.loggers]
-    trainer.profiler = part(tree, "profilers", "PassThroughProfiler")()
+    trainer.profiler = import_from(package, "profilers", "PassThroughProfiler")()
 
 
-def redirect_logging(module: Any, tree: Any) -> Logged:
-    """Send what the module logs to the `Logged` returned. Undone by restoring the module's attributes."""
-    logged = Logged()
-    for one in module.modules():
-        if isinstance(one, tree.LightningModule):
-            vars(one).update(log=logged.log, log_dict=logged.log_dict)
+def redirect_logging(module: Any, package: Any) -> LoggedMetrics:
+    """Return the metrics that the module logs from now on. Restoring the module's attributes ends the redirection."""
+    logged = LoggedMetrics()
+    for submodule in module.modules():
+        if isinstance(submodule, package.LightningModule):
+            vars(submodule).update(log=logged.log, log_dict=logged.log_dict)
     return logged
 
 
 @contextlib.contextmanager
-def undirected_logging(module: Any) -> Iterator[None]:
-    """Let the module log as in a fit, for the length of the block."""
+def own_logging(module: Any) -> Iterator[None]:
+    """Suspend the redirection inside the block, so that the module logs as in a fit."""
     redirected = [
-        (vars(one), {name: vars(one)[name] for name in _LOG}) for one in module.modules() if "log" in vars(one)
+        (vars(submodule), {name: vars(submodule)[name] for name in _LOG})
+        for submodule in module.modules()
+        if "log" in vars(submodule)
     ]
     for attributes, _ in redirected:
         for name in _LOG:
@@ -57,12 +59,12 @@ def undirected_logging(module: Any) -> Iterator[None]:
     try:
         yield
     finally:
-        for attributes, logs in redirected:
-            attributes.update(logs)
+        for attributes, methods in redirected:
+            attributes.update(methods)
 
 
 def hold_schedulers(trainer: Any) -> None:
-    """Let the user's own calls of `scheduler.step()` do nothing. Undone by restoring the schedulers' attributes."""
+    """Disable the user's calls of `scheduler.step()`. Restoring the schedulers' attributes enables them again."""
     for config in trainer.lr_scheduler_configs:
         vars(config.scheduler).update(step=_no_step)
 

@@ -1,36 +1,51 @@
-"""Proof over the first real steps of a fit that a rate is in force, or an error that says where it was lost."""
+"""Verify over the first steps of a fit that a rate is in force, or raise an error that says where it was lost."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from lrrange_torch import RateGuard
-from lrrange_torch.optimizer.rates import same_rate
+from lrrange_torch.optimizer import RateGuard, same_rate
 from torch.optim import Optimizer
 
 from lrrange.errors import RateNotInForce
 from lrrange_lightning.apply_rate import first_wanted, foreign_scheduler, wanted_rates
-from lrrange_lightning.rate_sources import Source, numbers_in
+from lrrange_lightning.rate_sources import RateSource, numbers_in
 
 
-class Proof:
-    """Watches the optimizers of a fit for some steps, and explains what `lrrange_torch.RateGuard` finds.
+class RateVerification:
+    """A check of the next steps of a fit: its optimizers must train at the rate they were given.
+
+    The error of an optimizer's `lrrange_torch.RateGuard` is raised from that optimizer's step. It also says where the
+    module holds the rate, where `configure_optimizers` reads it, and what to change.
 
     Args:
         trainer, module: of the fit.
         watched: the optimizers that should train at the rate.
-        lr: the base rate of the first group that has one; the others in proportion.
+        lr: the base rate of the first param group whose rate is not 0. The others train in proportion to it.
         steps: optimizer steps to watch.
-        found: where the rate of each group of all the fit's optimizers comes from.
+        sources: of the rates of all param groups of the fit.
     """
 
     def __init__(
-        self, trainer: Any, module: Any, watched: Sequence[Optimizer], lr: float, steps: int, found: Sequence[Source]
+        self,
+        trainer: Any,
+        module: Any,
+        watched: Sequence[Optimizer],
+        lr: float,
+        steps: int,
+        sources: Sequence[RateSource],
     ) -> None:
         self._module = module
-        self._read = sorted({source.place.name for source in found if source.place is not None})
+        self._read = sorted({source.number.name for source in sources if source.number is not None})
         wanted = wanted_rates(watched, lr)
         self._guards = [
-            RateGuard(one, first_wanted(one, wanted), steps, foreign_scheduler(trainer, one)) for one in watched
+            RateGuard(
+                optimizer,
+                first_wanted(optimizer, wanted),
+                steps,
+                foreign_scheduler(trainer, optimizer),
+                explain=self._explained,
+            )
+            for optimizer in watched
         ]
 
     def close(self) -> None:
@@ -39,39 +54,43 @@ class Proof:
             guard.close()
 
     def check(self) -> None:
-        """Raise RateNotInForce unless the rate is proved by now."""
+        """Stop watching. Raises: RateNotInForce unless every rate has been seen in force by now."""
         self.close()
         for guard in self._guards:
             guard.check()
 
-    def explain(self, error: RateNotInForce) -> None:
-        """Say in the error where the rate was written, where it is read, and what to change."""
-        wanted, actual = getattr(error, "wanted", None), getattr(error, "actual", None)
-        if wanted is None or actual is None:
-            return
+    def _explained(self, error: RateNotInForce) -> RateNotInForce:
+        """Return the guard's error with the module's part of the explanation."""
         read = self._read
-        written = [place.name for place in numbers_in(self._module) if same_rate(place.value, wanted)]
-        error.__dict__.update(written=tuple(written), read=tuple(read))
-        advice = _advice(f"{wanted:.6g}", written, read)
-        found = error.args[0]
-        if not any(name in read for name in written):  # then there is no other hand to look for
-            found = f"{getattr(error, 'group', 'the optimizer')} trains at lr={actual:.6g}, not at {wanted:.6g}."
-        error.args = (f"{found} {advice}",)
+        written = [number.name for number in numbers_in(self._module) if same_rate(number.value, error.wanted)]
+        if any(name in read for name in written):
+            mismatch = error.args[0]
+        else:  # the module gave the optimizer another rate, so nothing needs to have changed it since
+            mismatch = f"{error.group} trains at lr={error.actual:.6g}, not at {error.wanted:.6g}."
+        return RateNotInForce(
+            f"{mismatch} {_advice(f'{error.wanted:.6g}', written, read)}",
+            group=error.group,
+            wanted=error.wanted,
+            actual=error.actual,
+            written=tuple(written),
+            read=tuple(read),
+        )
 
 
 def _advice(wanted: str, written: list[str], read: list[str]) -> str:
-    names, lost = " and ".join(read), " and ".join(name for name in written if name not in read)
+    """Return what to change, from the names of the numbers that hold the wanted rate and of those that are read."""
+    names, unread = " and ".join(read), " and ".join(name for name in written if name not in read)
     if any(name in read for name in written):
         return f"configure_optimizers reads {names}, which holds {wanted}, so something sets the rate later in the fit."
     if not read:
-        stands = f"{wanted} stands in {lost}, but " if lost else ""
+        held = f"{unread} holds {wanted}, but " if unread else ""
         return (
-            f"{stands}configure_optimizers reads no number of the module's: whatever is written there, it gives the "
-            f"same rates. Have it read one, such as self.lr."
+            f"{held}configure_optimizers reads no number of the module: it gives the same rates whatever the module's "
+            f"attributes are. Have it read one, such as self.lr."
         )
-    if lost:
+    if unread:
         return (
-            f"{wanted} was written to {lost}, but configure_optimizers reads {names}. Write it to {names}, or have "
-            f"configure_optimizers read {lost}."
+            f"{wanted} was written to {unread}, but configure_optimizers reads {names}. Write it to {names}, or have "
+            f"configure_optimizers read {unread}."
         )
-    return f"configure_optimizers reads {names}, and {wanted} stands nowhere in the module. Write it to {names}."
+    return f"configure_optimizers reads {names}, and no number of the module is {wanted}. Write it to {names}."

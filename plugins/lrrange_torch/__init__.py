@@ -1,6 +1,6 @@
-"""Plain PyTorch for lrrange: `find_lr(model, optimizer=..., loss_fn=..., loader=...)`, or your own step.
+"""Plain PyTorch for lrrange: `find_lr(model, optimizer=..., loss_fn=..., loader=...)`, or a step of your own.
 
-The hooks are here, and import torch only when there is work for it: a user who has a model has imported torch already.
+The hooks are here. They import torch only when there is work for it: a user who has a model has imported torch already.
 """
 
 import sys
@@ -12,7 +12,7 @@ from lrrange import TrainingStep, hookimpl
 from lrrange.errors import MissingExtra
 
 if TYPE_CHECKING:
-    from lrrange_torch.optimizer.guard import RateGuard, verify
+    from lrrange_torch.optimizer import RateGuard, verify
 
 __all__ = ["RateGuard", "verify"]
 
@@ -22,32 +22,31 @@ if find_spec("torch") is None:
 
 @hookimpl
 def lrrange_adapt(target: object, options: Mapping[str, Any]) -> TrainingStep | None:
-    """Form A for a module, form B for a callable that comes with a torch optimizer."""
+    """Make a loader step of a module, and an own step of a callable that comes with a torch optimizer."""
     torch = sys.modules.get("torch")
     if torch is None:
         return None
-    module, optimizer = torch.nn.Module, torch.optim.Optimizer
     given = options.get("optimizer")
     optimizers = given if isinstance(given, (list, tuple)) else [given]
-    own_step = callable(target) and any(isinstance(one, optimizer) for one in optimizers)
-    if not isinstance(target, module) and not own_step:
+    has_optimizer = any(isinstance(optimizer, torch.optim.Optimizer) for optimizer in optimizers)
+    if not isinstance(target, torch.nn.Module) and not (callable(target) and has_optimizer):
         return None
     from lrrange.protocol import with_options
     from lrrange_torch.loader_step import LoaderStep
     from lrrange_torch.own_step import OwnStep
 
-    if isinstance(target, module):
+    if isinstance(target, torch.nn.Module):
         return with_options(LoaderStep, target, options)
     return with_options(OwnStep, target, options)
 
 
 @hookimpl
 def lrrange_apply(optimizer: object, lr: float, scheduler: object | None) -> Mapping[str, Any] | None:
-    """Every param group, and the schedulers attached to the optimizer."""
+    """Set the rate in every param group, and in the schedulers attached to the optimizer."""
     torch = sys.modules.get("torch")
     if torch is None or not isinstance(optimizer, torch.optim.Optimizer):
         return None
-    from lrrange_torch.optimizer.rates import apply_rate
+    from lrrange_torch.optimizer import apply_rate
 
     return apply_rate(optimizer, lr, scheduler)
 
@@ -55,6 +54,6 @@ def lrrange_apply(optimizer: object, lr: float, scheduler: object | None) -> Map
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'lrrange_torch' has no attribute {name!r}")
-    from lrrange_torch.optimizer import guard
+    from lrrange_torch import optimizer
 
-    return getattr(guard, name)
+    return vars(optimizer)[name]

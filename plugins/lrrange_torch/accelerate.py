@@ -1,6 +1,7 @@
-"""What Accelerate has prepared, as what it was made from: its wrappers decide when to step, and lrrange does that here.
+"""Optimizers and LR schedulers that Accelerate has prepared, without Accelerate's wrappers.
 
-Prepared models and loaders are PyTorch's own kinds and need nothing.
+Its wrappers decide when to step, which lrrange does itself during a sweep. Prepared models and loaders are of PyTorch's
+own classes and need nothing.
 """
 
 import sys
@@ -9,12 +10,12 @@ from typing import Any
 from lrrange.errors import OptionError
 
 
-def unprepared(value: Any, scaler: object = None) -> Any:
-    """The optimizer or LR scheduler inside a prepared one; anything else as it is.
+def unwrap(value: Any, scaler: object = None) -> Any:
+    """Return the optimizer or LR scheduler inside Accelerate's wrapper; any other value unchanged.
 
     Args:
-        value: of any kind.
-        scaler: as the user gave it.
+        value: an object of any class.
+        scaler: the GradScaler that the user gave, or None.
     Raises: OptionError if Accelerate scales the loss and the user gave no scaler.
     """
     accelerate = sys.modules.get("accelerate")
@@ -28,6 +29,6 @@ def unprepared(value: Any, scaler: object = None) -> Any:
 
 
 def accelerate_state() -> dict[str, Any]:
-    """Where Accelerate notes which loader is being read; empty if it is not in use."""
+    """Return the attributes in which Accelerate notes the loader being read; an empty dict if it is not in use."""
     accelerate = sys.modules.get("accelerate")
     return vars(accelerate.state.GradientState()) if accelerate is not None else {}

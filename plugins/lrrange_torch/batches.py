@@ -11,13 +11,18 @@ from lrrange.errors import NoData, TargetError
 
 
 class Batches:
-    """Endless batches: at the end of the loader it starts again.
+    """An endless iterator over a loader's batches, which starts again at the end of the loader.
 
-    A loader that is an iterator itself, such as a generator, cannot start again, and what was taken from it is gone.
+    A loader that is itself an iterator, such as a generator, cannot start again, and what was taken from it is gone.
 
     Args:
         loader: any iterable of batches.
-    Raises: TargetError if it is not iterable; NoData if it is empty and knows it.
+
+    Attributes:
+        one_shot: whether the loader cannot start again.
+        taken: number of batches drawn so far.
+
+    Raises: TargetError if the loader is not iterable; NoData if it has a length, and that is 0.
     """
 
     def __init__(self, loader: Iterable[Any]) -> None:
@@ -28,20 +33,23 @@ class Batches:
         self.one_shot = hasattr(loader, "__next__")
         self.taken = 0
         try:
-            length = len(loader)  # type: ignore[arg-type]  # that it may have none is what is asked
+            length = len(loader)  # type: ignore[arg-type]  # a loader without a length raises the TypeError
         except TypeError:
             return
         if length == 0:
             raise _no_data(loader)
 
     def __next__(self) -> Any:
-        """The next batch. Raises: NoData if there never was one; StopIteration if a one-shot loader has run out."""
+        """Return the next batch.
+
+        Raises: NoData if there never was one; StopIteration if a loader that cannot start again has run out.
+        """
         if self._iterator is None:
-            self._iterator = iter(self._own())
+            self._iterator = iter(self._own_loader())
         try:
             batch = next(self._iterator)
         except StopIteration:
-            self._iterator = iter(self._own())
+            self._iterator = iter(self._own_loader())
             try:
                 batch = next(self._iterator)
             except StopIteration:
@@ -55,13 +63,13 @@ class Batches:
         return self
 
     def close(self) -> None:
-        """Let go of the iterator, and with it of worker processes that were started for it."""
+        """Drop the iterator, which ends the worker processes that were started for it."""
         self._iterator = None
 
-    def _own(self) -> Iterable[Any]:
+    def _own_loader(self) -> Iterable[Any]:
         if not isinstance(self._loader, DataLoader):
             return self._loader
-        # A DataLoader with persistent workers keeps one iterator for all. The user may be in the middle of it.
+        # A DataLoader with persistent workers has one iterator in all, and the user may be in the middle of it.
         loader = copy.copy(self._loader)
         loader._iterator = None
         return loader
@@ -75,12 +83,14 @@ def _no_data(loader: object) -> NoData:
 
 
 def to_device(batch: Any, device: torch.device) -> Any:
-    """The batch with every tensor in it on `device`, however nested."""
+    """Return the batch with every tensor in it on `device`, at any depth of nesting."""
     if isinstance(batch, torch.Tensor):
         if batch.device == device:
             return batch
         # From pinned memory to a GPU this does not wait; elsewhere it makes no difference.
         return batch.to(device, non_blocking=device.type == "cuda")
+    if type(batch) in (list, tuple):  # most batches are; the further questions below are for other classes
+        return type(batch)([to_device(value, device) for value in batch])
     if hasattr(batch, "to") and not isinstance(batch, type):
         return batch.to(device)
     if isinstance(batch, Mapping):
@@ -94,8 +104,8 @@ def to_device(batch: Any, device: torch.device) -> Any:
 
 
 def _rebuilt(batch: Mapping[Any, Any], moved: dict[Any, Any]) -> Any:
-    """A mapping of the batch's own kind, or a plain dict where that kind cannot be made from one."""
+    """Return a mapping of the batch's own class; a plain dict if that class cannot be made from one."""
     try:
-        return type(batch)(moved)  # type: ignore[call-arg]  # that it may not take one is what is asked
+        return type(batch)(moved)  # type: ignore[call-arg]  # a class that does not take a dict raises the TypeError
     except TypeError:
         return moved

@@ -1,4 +1,4 @@
-"""What is wrong with a training, said before its first step."""
+"""Checks of a training and its options before the first step."""
 
 from torch import nn
 from torch.optim import Optimizer
@@ -23,7 +23,7 @@ def check_trains(model: nn.Module, optimizer: Optimizer) -> None:
     if not any(id(parameter) in trained for group in optimizer.param_groups for parameter in group["params"]):
         raise TargetError(
             f"the optimizer holds none of the {len(trained)} trainable parameters of this {type(model).__name__}. Make "
-            f"it anew from model.parameters(), after the last change to the model.",
+            f"a new one from model.parameters(), after the last change to the model.",
             trainable=len(trained),
         )
 

@@ -1,8 +1,8 @@
-"""Losses as numbers, without making the device wait for Python.
+"""Losses read from a device without waiting for it.
 
-To read a number from a GPU is to wait until it has computed everything before it; a training loop that does so every
-step leaves the device idle in between. So on CUDA a loss is sent off in its step, and read a few steps later, when it
-has long arrived.
+Reading a number from a GPU means to wait until the GPU has computed everything before it. A training loop that does so
+every step leaves the device idle in between. So on CUDA the copy of a loss to main memory starts in its own step, and
+the loss is read a few steps later, when it has long arrived.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,62 +10,64 @@ from typing import Any, SupportsFloat
 
 import torch
 
-# How many steps behind. Python gets ahead of a GPU by a few steps at most: then its queue of kernels is full.
+# Number of steps after which a loss is read. Python gets at most a few steps ahead of a GPU, as the GPU's queue of
+# kernels is full then.
 STEPS_LATE = 4
 
-# Takes numbers and a factor; gives factor times their sum, now or when it is asked for as a float.
+# Takes numbers and a factor; returns the factor times their sum, either at once or when it is converted to a float.
 Reader = Callable[[Sequence[Any], float], SupportsFloat]
 
 
 def read_now(values: Sequence[Any], factor: float) -> float:
-    """The sum of some numbers times `factor`: tensors of one element, or anything else that is a number."""
-    return factor * sum(map(_number, values))
+    """Return the sum of some numbers times `factor`. The numbers are tensors of one element, or anything numeric."""
+    total = 0.0
+    for value in values:
+        # `float` accepts a tensor that still has its graph, but some frameworks warn about it.
+        total += float(value.detach() if isinstance(value, torch.Tensor) and value.requires_grad else value)
+    return factor * total
 
 
-class Arriving:
-    """Tensors on their way to main memory.
+class PendingTensors:
+    """Copies of tensors on their way to main memory.
 
     Args:
-        tensors: of any device. They are copied in any case: somebody may go on to write to them.
+        tensors: on any device. They are copied in any case, because they may be written to afterwards.
     """
 
     def __init__(self, tensors: Sequence[torch.Tensor]) -> None:
-        # Memory for a copy that does not block is pinned by torch itself.
+        # Torch itself pins the memory of a copy that does not block.
         self._values = [tensor.detach().to("cpu", non_blocking=True, copy=True) for tensor in tensors]
         devices = {tensor.device for tensor in tensors if tensor.is_cuda}
         self._arrived = [torch.cuda.current_stream(device).record_event() for device in devices]
 
     def values(self) -> list[torch.Tensor]:
-        """The copies. Waits until they have arrived."""
+        """Wait until the copies have arrived, and return them."""
         for event in self._arrived:
             event.synchronize()
         return self._values
 
 
-class LateReading:
-    """A sum of numbers on their way from CUDA devices; `float` waits until they have arrived.
+class PendingLoss:
+    """A sum of numbers on their way from CUDA devices: an `lrrange.protocol.DeferredLoss`.
+
+    Converting it to a float waits until all numbers have arrived.
 
     Args:
-        values: tensors of one element, or numbers that are here already.
-        factor: to multiply the sum with.
+        values: tensors of one element, or numbers that are in main memory already.
+        factor: to multiply the sum by.
     """
 
-    steps_late = STEPS_LATE
+    steps_late: int = STEPS_LATE
 
     def __init__(self, values: Sequence[Any], factor: float) -> None:
-        self._here = [value for value in values if not isinstance(value, torch.Tensor)]
-        self._arriving = Arriving([value for value in values if isinstance(value, torch.Tensor)])
+        self._numbers = [value for value in values if not isinstance(value, torch.Tensor)]
+        self._pending = PendingTensors([value for value in values if isinstance(value, torch.Tensor)])
         self._factor = factor
 
     def __float__(self) -> float:
-        return read_now([*self._here, *self._arriving.values()], self._factor)
+        return read_now([*self._numbers, *self._pending.values()], self._factor)
 
 
 def reader_for(device: torch.device) -> Reader:
-    """How losses on this device are read."""
-    return LateReading if device.type == "cuda" else read_now
-
-
-def _number(value: Any) -> float:
-    # A tensor that still has its graph may be converted, but some frameworks warn of it.
-    return float(value.detach() if isinstance(value, torch.Tensor) else value)
+    """Return how losses on this device are read: late on CUDA, at once elsewhere."""
+    return PendingLoss if device.type == "cuda" else read_now

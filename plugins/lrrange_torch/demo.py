@@ -1,6 +1,6 @@
-"""What `lrrange demo` trains: LeNet with Adam on small grey images.
+"""The training of `lrrange demo`: LeNet with Adam on small grey images.
 
-Also an example of a factory for `lrrange find`: try `lrrange find lrrange_torch.demo:make`.
+It is also an example of a factory for `lrrange find`: try `lrrange find lrrange_torch.demo:make`.
 """
 
 import contextlib
@@ -13,6 +13,8 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from lrrange.errors import MissingExtra, NoData, OptionError, UnknownName
 
+__all__ = ["LeNet", "make"]
+
 _EXTRA = "Run: pip install 'lrrange[demo]'"
 
 Data = Literal["digits", "mnist", "fashion-mnist"]
@@ -24,9 +26,9 @@ class LeNet(nn.Sequential):
     Args:
         side: height and width of the images, at least 4.
 
-    Source: LeCun et al., "Gradient-Based Learning Applied to Document Recognition", 1998, section II.B; with the ReLU
-        and maximum pooling that it is taught with today, and the second convolution padded too, because without
-        padding nothing would be left of an image of 8 by 8.
+    Source: LeCun et al., "Gradient-Based Learning Applied to Document Recognition", 1998, section II.B. It has the ReLU
+        and maximum pooling with which it is taught today. The second convolution is padded too, because an image of
+        8 by 8 pixels would shrink to nothing without.
     """
 
     def __init__(self, side: int) -> None:
@@ -49,15 +51,16 @@ class LeNet(nn.Sequential):
 def make(
     data: Data = "digits", root: str | None = None, batch_size: int = 64, seed: int = 0
 ) -> tuple[LeNet, dict[str, Any]]:
-    """A model and the options to sweep it with: `lrrange.find_lr(model, **options)`.
+    """Return a model and the options to sweep it with: `lrrange.find_lr(model, **options)`.
 
     Args:
-        data: `"digits"` comes with scikit-learn; the others are torchvision's own, downloaded if they are not there.
-        root: the folder torchvision keeps them in.
-        batch_size: images a step.
-        seed: of the weights and of the order of the images. The global generators are left alone.
+        data: `"digits"` comes with scikit-learn. The others come with torchvision, and are downloaded if they are not
+            in `root`.
+        root: the folder in which torchvision keeps them.
+        batch_size: images per step.
+        seed: of the weights and of the order of the images. The global generators are not changed.
     Returns: LeNet, and its `optimizer`, `loss_fn` and `loader`.
-    Raises: MissingExtra, NoData if the download fails, OptionError if `root` is wanted, UnknownName.
+    Raises: MissingExtra; NoData if the download fails; OptionError if `root` is needed and missing; UnknownName.
     """
     images, side = _images(data, root)
     with torch.random.fork_rng(devices=[]):
@@ -98,7 +101,7 @@ def _torchvision(data: str, root: str) -> Dataset[Any]:
         raise MissingExtra(f"{data} is read by torchvision. {_EXTRA}", extra="demo") from error
     kind = datasets.MNIST if data == "mnist" else datasets.FashionMNIST
     try:
-        # torchvision prints its progress to standard output, which is for answers.
+        # torchvision prints its progress to standard output, which is for results only.
         with contextlib.redirect_stdout(sys.stderr):
             images: Dataset[Any] = kind(root, train=True, download=True, transform=transforms.ToTensor())
     except (OSError, RuntimeError) as error:

@@ -1,7 +1,7 @@
-"""One training in several processes: they read the mean of their losses, and none goes on where another cannot.
+"""One training in several processes: all read the mean of their losses, and none goes on where another cannot.
 
-A sweep told the same losses gives out the same rates and stops at the same step. So nothing is decided in one process
-and sent to the others; the loss alone is shared.
+A sweep that is given the same losses gives the same rates and stops at the same step. So no process decides anything
+for the others; only the loss is shared.
 """
 
 import contextlib
@@ -18,39 +18,40 @@ from lrrange_torch.deferred_loss import Reader, read_now, reader_for
 
 Result = TypeVar("Result")
 
-# Of an error's text that is passed on.
+# Longest part of an error's text that is sent to the other processes.
 _TEXT_BYTES = 500
 
 
-class Alone:
-    """One process, which waits for nobody."""
+class SingleProcess:
+    """A training in one process, which waits for no other."""
 
     size = 1
 
-    def together(self, action: Callable[[], Result]) -> Result:
-        """What `action` returns."""
-        return action()
+    def together(self, action: Callable[..., Result], *args: Any) -> Result:
+        """Return what `action(*args)` returns."""
+        return action(*args)
 
     def mean(self, action: Callable[[], float]) -> float:
-        """What `action` returns."""
+        """Return what `action` returns."""
         return action()
 
     def reshard(self) -> None:
-        """Nothing is sharded here."""
+        """Do nothing, as nothing is sharded."""
 
     def reader(self, device: torch.device) -> Reader:
-        """How losses on this device are read."""
+        """Return how losses on this device are read."""
         return reader_for(device)
 
 
-class Processes(Alone):
-    """The processes of a group, each with the whole of a model or a part of it.
+class ProcessGroup:
+    """The processes of one training, each of which holds the whole model or a part of it.
 
-    Every process must make the same calls in the same order. They speak in a group of their own, on the CPU: one that
-    fails in the middle of a step would otherwise be heard as the gradients that the others wait for.
+    Every process must make the same calls in the same order. They communicate in a group of their own, on the CPU: in
+    the training's own group, the message of a process that fails in the middle of a step would be taken for the
+    gradients that the others wait for.
 
     Args:
-        group: that trains together.
+        group: the training's own torch process group.
         sharded: modules that `fully_shard` was applied to.
     """
 
@@ -59,23 +60,27 @@ class Processes(Alone):
         self._sharded = sharded
         self._group: Any = distributed.new_group(ranks, backend="gloo", use_local_synchronization=True)
         self.size = len(ranks)
-        weakref.finalize(self, _leave, self._group).atexit = False
+        weakref.finalize(self, _destroy, self._group).atexit = False
 
-    def together(self, action: Callable[[], Result]) -> Result:
-        """What `action` returns here, once it has returned in every process.
+    def together(self, action: Callable[..., Result], *args: Any) -> Result:
+        """Return what `action(*args)` returns in this process, once it has returned in every process.
 
-        Raises: what it raises here; ProcessFailed, if it raised in another; StopIteration, if data ran out in any.
+        Raises: the error of `action` in this process; ProcessFailed if it raised in another; StopIteration if the data
+            ran out in any.
         """
-        result, _ = self._exchange(lambda: (action(), 0.0))
+        result, _ = self._exchange(lambda: (action(*args), 0.0))
         return result
 
     def mean(self, action: Callable[[], float]) -> float:
-        """The mean of what `action` returns in each process. Raises: as `together`."""
+        """Return the mean over the processes of what `action` returns. Raises: the errors of `together`."""
         _, total = self._exchange(lambda: (None, action()))
         return total / self.size
 
-    def reader(self, device: torch.device) -> Reader:  # noqa: ARG002  all devices alike
-        """The mean over the processes, and at once: all must know in the same step whether one of them failed."""
+    def reader(self, device: torch.device) -> Reader:  # noqa: ARG002  the same on every device
+        """Return how losses are read: as the mean over the processes, and at once.
+
+        They are not read late, because all processes must learn in the same step whether one of them failed.
+        """
         return lambda values, factor: self.mean(lambda: read_now(values, factor))
 
     def reshard(self) -> None:
@@ -90,71 +95,73 @@ class Processes(Alone):
             self._sum(0.0, exhausted=True)
             raise
         except BaseException as error:
-            with contextlib.suppress(RuntimeError):  # another process may be gone, which must not hide why
+            with contextlib.suppress(RuntimeError):  # another process may be gone, which must not hide this error
                 self._sum(0.0, error)
             raise
         return result, self._sum(value)
 
     def _sum(self, value: float, error: BaseException | None = None, exhausted: bool = False) -> float:
-        told = torch.tensor([value, error is not None, exhausted], dtype=torch.float64)
-        distributed.all_reduce(told, group=self._group)
-        total, failed, run_out = told.tolist()
+        message = torch.tensor([value, error is not None, exhausted], dtype=torch.float64)
+        distributed.all_reduce(message, group=self._group)
+        total, failed, ran_out = message.tolist()
         if failed:
-            said = self._gathered("" if error is None else f"{type(error).__name__}: {error}")
+            texts = self._gathered("" if error is None else f"{type(error).__name__}: {error}")
             if error is None:
-                raise _failure(said)
-        if run_out and not exhausted and error is None:
+                raise _process_failed(texts)
+        if ran_out and not exhausted and error is None:
             raise StopIteration
         return float(total)
 
     def _gathered(self, text: str) -> list[str]:
-        """The beginning of every process's text. As bytes, because gathering objects would unpickle them."""
+        """Return the beginning of every process's text. It is sent as bytes, as gathering objects unpickles them."""
         own = torch.zeros(_TEXT_BYTES, dtype=torch.uint8)
         encoded = bytearray(text.encode()[:_TEXT_BYTES])
         if encoded:
             own[: len(encoded)] = torch.frombuffer(encoded, dtype=torch.uint8)
-        found = [torch.empty_like(own) for _ in range(self.size)]
-        distributed.all_gather(found, own, group=self._group)
-        return [bytes(one.tolist()).rstrip(b"\0").decode(errors="ignore") for one in found]
+        received = [torch.empty_like(own) for _ in range(self.size)]
+        distributed.all_gather(received, own, group=self._group)
+        return [bytes(row.tolist()).rstrip(b"\0").decode(errors="ignore") for row in received]
 
 
-def _failure(said: Sequence[str]) -> ProcessFailed:
-    failed = {rank: text for rank, text in enumerate(said) if text}
+Processes = SingleProcess | ProcessGroup
+
+
+def _process_failed(texts: Sequence[str]) -> ProcessFailed:
+    failed = {rank: text for rank, text in enumerate(texts) if text}
     rank, text = next(iter(failed.items()))
     return ProcessFailed(
-        f"{len(failed)} of {len(said)} processes failed, so the sweep ended in all: process {rank} raised {text}. "
+        f"{len(failed)} of {len(texts)} processes failed, so the sweep ended in all: process {rank} raised {text}. "
         f"That process's own traceback says where.",
         failed=failed,
     )
 
 
-def _leave(group: Any) -> None:
-    with contextlib.suppress(ValueError, AssertionError, RuntimeError):  # where the user has ended all groups
+def _destroy(group: Any) -> None:
+    with contextlib.suppress(ValueError, AssertionError, RuntimeError):  # the user may have ended all groups
         distributed.destroy_process_group(group)
 
 
-def processes_of(modules: Iterable[object], parameters: Iterable[torch.Tensor]) -> Alone:
-    """The processes that train these together: those of DistributedDataParallel, or of a model that is sharded.
+def processes_of(modules: Iterable[object], parameters: Iterable[torch.Tensor]) -> Processes:
+    """Return the processes that train these modules together, by DistributedDataParallel or as a sharded model.
 
-    Whoever trains something that is neither trains it alone, also where there are other processes.
+    A training that uses neither is one of a single process, even if there are other processes.
 
     Args:
-        modules: those among them are looked into.
-        parameters: that the optimizer has.
+        modules: searched for wrapped and sharded modules; values of other classes are ignored.
+        parameters: those of the optimizer.
     Raises: TargetError for the older kind of sharding, which gives no access to its shards.
     """
     if not (distributed.is_available() and distributed.is_initialized()):
-        return Alone()
-    inner = [one for module in modules if isinstance(module, nn.Module) for one in module.modules()]
-    if any(type(one).__name__ == "FullyShardedDataParallel" for one in inner):
+        return SingleProcess()
+    submodules = [sub for module in modules if isinstance(module, nn.Module) for sub in module.modules()]
+    if any(type(module).__name__ == "FullyShardedDataParallel" for module in submodules):
         raise TargetError(
             "the model is wrapped in FullyShardedDataParallel, and lrrange cannot put such a model back after a sweep. "
             "Shard it with torch.distributed.fsdp.fully_shard.",
         )
-    parameters = list(parameters)
-    wrapped = next((one for one in inner if isinstance(one, DistributedDataParallel)), None)
-    sharded = [one for one in inner if hasattr(one, "reshard")]
+    wrapped = next((module for module in submodules if isinstance(module, DistributedDataParallel)), None)
+    sharded = [module for module in submodules if hasattr(module, "reshard")]
     if wrapped is None and not any(hasattr(parameter, "device_mesh") for parameter in parameters):
-        return Alone()
+        return SingleProcess()
     group = distributed.group.WORLD if wrapped is None else wrapped.process_group
-    return Processes(group, sharded) if distributed.get_world_size(group) > 1 else Alone()
+    return ProcessGroup(group, sharded) if distributed.get_world_size(group) > 1 else SingleProcess()

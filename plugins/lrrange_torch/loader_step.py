@@ -1,9 +1,5 @@
-"""Form A: training steps made of a model, an optimizer, a loss function and a loader."""
+"""A training step made of a model, an optimizer, a loss function and a loader."""
 
-import contextlib
-import functools
-import inspect
-import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Literal, SupportsFloat
 
@@ -12,36 +8,35 @@ from torch import nn
 from torch.optim import Optimizer
 
 from lrrange import Sweep
-from lrrange.errors import OptionError
-from lrrange_torch.accelerate import accelerate_state, unprepared
+from lrrange_torch.accelerate import accelerate_state, unwrap
 from lrrange_torch.batches import Batches
 from lrrange_torch.checks import check_options, check_trains
-from lrrange_torch.deferred_loss import LateReading, read_now
-from lrrange_torch.distributed import Alone, processes_of
+from lrrange_torch.deferred_loss import read_now
+from lrrange_torch.distributed import processes_of
+from lrrange_torch.gradient_step import GradientStep
 from lrrange_torch.objective import BatchForm, MetricMode, Objective
-from lrrange_torch.optimizer.rate_control import Optimizing
-from lrrange_torch.snapshot.copy_on_write import LazySnapshot, why_not_lazy
-from lrrange_torch.snapshot.copy_stores import Place, check_place, copies_in
+from lrrange_torch.optimizer.rate_control import RateControl
+from lrrange_torch.snapshot.copy_on_write import why_not_lazy
+from lrrange_torch.snapshot.copy_stores import CopyLocation
 from lrrange_torch.snapshot.digest import digest_of
-from lrrange_torch.snapshot.snapshot import Snapshot, seed_everything
-from lrrange_torch.vmap.eligibility import Parts
-from lrrange_torch.vmap.runs import Replica, why_alone
-from lrrange_torch.vmap.step_timer import Pace
+from lrrange_torch.snapshot.random_state import seed_everything
+from lrrange_torch.snapshot.snapshot import Snapshot
+from lrrange_torch.snapshot.snapshot_maker import SnapshotMaker
+from lrrange_torch.vmap import LoaderRuns, Replica, StepTimer
 
-# Enough for `Pace` to know.
-_STEPS_TO_TIME = 10
+__all__ = ["LoaderStep"]
 
 ReadOn = Literal["training", "validation"]
 
 
-class LoaderStep(Optimizing):
-    """Form A: a `TrainingStep` made of a model, its optimizer, a loss function and a loader.
+class LoaderStep:
+    """The *loader step*: a `TrainingStep` made of a model, its optimizer, a loss function and a loader.
 
     Args:
-        model: in train mode during the sweep; one that is already keeps the modes of its sub-modules.
+        model: in train mode during the sweep. A model that is in train mode already keeps the modes of its sub-modules.
         optimizer: of (some of) the model's parameters. Param groups keep the proportions of their rates.
         loss_fn: `loss_fn(model(inputs), targets)`, or `loss_fn(model, batch)` with `batch_form="whole"`; a mean.
-        loader: any iterable of batches; it goes round if it is shorter than the sweep.
+        loader: any iterable of batches. It starts again if it is shorter than the sweep.
         scheduler: an attached LR scheduler, left as it was. It takes no steps during the sweep.
         grad_scaler: a `torch.amp.GradScaler`; the forward pass then runs under autocast. Steps it skips are counted.
         accumulate: micro-batches per optimizer step. The loss recorded is the mean of theirs.
@@ -55,16 +50,18 @@ class LoaderStep(Optimizing):
             batches, a mean over the batch. Training still follows the loss.
         metric_mode: `"max"` if higher is better; what is recorded is then the negative, so that a curve falls as it
             learns.
-        snapshot: where what training changes is copied to: `"device"`, beside it; `"cpu"`, main memory, or `"disk"`, a
-            temporary file, for a model that fills its device.
+        snapshot: where everything that training changes is copied to: `"device"`, beside it; `"cpu"`, main memory, or
+            `"disk"`, a temporary file, for a model that fills its device.
 
-    Where losses are read in their step, which is everywhere but on CUDA, one that is not finite does not move the
-    weights: that would only destroy them for the steps that follow. On CUDA losses are read some steps late, so that no
-    step waits for the device, and a loss that destroys the weights ends the sweep.
+    Except on CUDA, a loss is read in its own step, and a loss that is not finite does not move the weights: that would
+    only destroy them for the following steps. On CUDA, losses are read some steps late, so that no step waits for the
+    device, and a loss that destroys the weights ends the sweep.
 
     A model that is wrapped in DistributedDataParallel, or sharded by `fully_shard`, is swept in all its processes
-    together. They read the mean of their losses, in its step everywhere; where one of them raises, all end the sweep.
-    Raises: TargetError, OptionError or NoData for what cannot be trained.
+    together. They read the mean of their losses, on every device in its own step. If one of them raises, the sweep ends
+    in all.
+
+    Raises: TargetError, OptionError or NoData for a target that cannot be trained.
     """
 
     def __init__(
@@ -83,68 +80,37 @@ class LoaderStep(Optimizing):
         read_on: ReadOn = "training",
         metric: Callable[..., Any] | None = None,
         metric_mode: MetricMode = "max",
-        snapshot: Place = "device",
+        snapshot: CopyLocation = "device",
     ) -> None:
-        optimizer = unprepared(optimizer, grad_scaler)
-        super().__init__([optimizer])
+        optimizer = unwrap(optimizer, grad_scaler)
+        self._rates = RateControl([optimizer])
         check_trains(model, optimizer)
-        check_place(snapshot)
+        self._snapshots = SnapshotMaker([optimizer], why_not_lazy(model), snapshot)
         check_options(accumulate, clip_norm, read_on, val_loader)
-        self._objective = Objective(model, loss_fn, batch_form, metric, metric_mode)
+        scaler = grad_scaler if grad_scaler is not None and grad_scaler.is_enabled() else None
+        autocast = autocast if autocast is not None or scaler is None else torch.float16
+        self._objective = Objective(model, loss_fn, batch_form, metric, metric_mode, autocast)
+        self._batches = Batches(loader)
         self._model = model
         self._optimizer = optimizer
         self._loader = loader
-        self._batches = Batches(loader)
-        self._scheduler = unprepared(scheduler)
-        self._scaler = grad_scaler if grad_scaler is not None and grad_scaler.is_enabled() else None
+        self._scheduler = unwrap(scheduler)
+        self._scaler = scaler
         self._accumulate = accumulate
-        self._clip_norm = clip_norm
-        self._objective.autocast = autocast or (torch.float16 if self._scaler else None)
-        # LBFGS and its like evaluate the loss themselves, several times a step.
-        closure = inspect.signature(optimizer.step).parameters.get("closure")
-        self._takes_closure = closure is not None and closure.default is inspect.Parameter.empty
-        if self._takes_closure and self._scaler:
-            raise OptionError(f"a {type(optimizer).__name__} cannot be used with a GradScaler. Leave grad_scaler out.")
-        zero_grad = type(optimizer).zero_grad
-        self._own_zero_grad = zero_grad is not Optimizer.zero_grad or "zero_grad" in vars(optimizer)
-        self._skipped = 0
-        self._processes = processes_of([model], self._parameters())
-        self._read = self._processes.reader(self._objective.device)
-        self._late = self._read is LateReading
-        self._not_lazy = why_not_lazy(model)
-        self._pace = Pace()
-        self._place = snapshot
-        self._copied_bytes = 0
-        self._plain = (
-            type(self._processes) is Alone
-            and self._read is read_now
-            and self._objective.records_loss
-            and read_on == "training"
-            and accumulate == 1
-            and not (self._scaler or clip_norm or self._takes_closure)
-        )
-        self.parts = Parts(
-            model=model,
-            optimizer=optimizer,
-            loader=loader,
-            objective=self._objective,
-            ratios=self._rates.ratios,
-            accumulate=accumulate,
-            clip_norm=clip_norm,
-            obstacle=self._obstacle(read_on),
-        )
-        self._read_on = read_on
         self._val_loader = val_loader
-        if val_loader is not None:
-            self.evaluate = self._evaluate  # its presence says that there are held-out data
+        self._read_on = read_on
+        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        self._processes = processes_of([model], parameters)
+        self._gradients = GradientStep(self._objective, self._rates, self._processes, scaler, clip_norm)
+        self._gradients_before: list[tuple[torch.Tensor, torch.Tensor | None]] = []
+        self._timer = StepTimer()
 
     def snapshot(self) -> Snapshot:
-        """Keep everything, and set the present gradients aside."""
+        """Keep everything that a step may change, and set the present gradients aside."""
         self._processes.reshard()
-        copies = copies_in(self._place)
-        state = LazySnapshot([self._optimizer], copies) if self._not_lazy is None else Snapshot(copies)
-        parameters = [*self._model.parameters(), *self._parameters()]
-        self._grads = [(parameter, parameter.grad) for parameter in parameters]
+        state = self._snapshots.make()
+        parameters = [*self._model.parameters(), *self._gradients.parameters()]
+        self._gradients_before = [(parameter, parameter.grad) for parameter in parameters]
         for parameter in parameters:
             parameter.grad = None
         try:
@@ -152,34 +118,58 @@ class LoaderStep(Optimizing):
                 state.keep(holder)
             state.keep_loader(self._loader)
             state.keep_random_state()
-            self._watch(state)
+            self._rates.watch(state)
         except BaseException:
-            self._unwatch()
-            state.restore()  # of what was kept by then, which ends the copy-on-write
-            self._put_grads_back()
+            self._rates.unwatch()
+            state.restore()  # of what was kept until then, which ends the copy-on-write
+            self._put_gradients_back()
             raise
         if not self._model.training:
             self._model.train()
-        self._pace.begin(self._batches.taken)
+        self._timer.begin(self._batches.taken)
         return state
 
     def restore(self, state: Snapshot) -> None:
         """Put everything back."""
-        self._pace.end(self._batches.taken)
-        self._unwatch()
+        self._timer.end(self._batches.taken)
+        self._rates.unwatch()
         self._batches.close()
         self._processes.reshard()
-        self._copied_bytes = state.copied_bytes
-        state.restore()
-        self._put_grads_back()
+        self._snapshots.restore(state)
+        self._put_gradients_back()
 
-    def _put_grads_back(self) -> None:
-        for parameter, grad in self._grads:
-            parameter.grad = grad
-        self._grads = []
+    def step(self, lr: float) -> SupportsFloat:
+        """Take one optimizer step at `lr`. Return the mean loss of its micro-batches, on CUDA as a `DeferredLoss`."""
+        self._rates.set(lr)
+        batches = self._processes.together(self._next_batches)
+        if torch.is_grad_enabled():
+            loss = self._gradients.take(batches)
+        else:
+            with torch.enable_grad():
+                loss = self._gradients.take(batches)
+        return loss if self._read_on == "training" else self._validation_loss()
+
+    def evaluate(self) -> float | None:
+        """Return the mean loss, or metric, over the held-out batches; None if there is no `val_loader`."""
+        val_loader = self._val_loader
+        if val_loader is None:
+            return None
+        return self._processes.mean(lambda: float(self._objective.evaluate(val_loader, read_now)))
+
+    def seed(self, value: int) -> None:
+        """Seed every random generator that the sweep uses."""
+        seed_everything(value, self._loader, getattr(self._loader, "sampler", None))
+
+    def set_momentum(self, value: float) -> bool:
+        """Train the next steps at this momentum, in the groups that have one. Return whether any group has."""
+        return self._rates.set_momentum(value)
+
+    def bounds(self) -> dict[str, float]:
+        """Return the highest rate to try, where this optimizer needs another one than most."""
+        return self._rates.bounds()
 
     def digest(self) -> Iterator[tuple[str, Any]]:
-        """Values and checksums of all that a step changes."""
+        """Yield names with values or checksums of everything that a step changes."""
         holders = {
             "model": self._model,
             "optimizer": self._optimizer,
@@ -188,149 +178,54 @@ class LoaderStep(Optimizing):
         }
         return digest_of(holders, [self._loader])
 
-    def seed(self, value: int) -> None:
-        """Seed every generator that the sweep uses."""
-        seed_everything(value, self._loader, getattr(self._loader, "sampler", None))
-
-    def step(self, lr: float) -> SupportsFloat:
-        """One optimizer step at `lr`; the mean loss of its micro-batches, as a number or on its way to be one."""
-        self._set(lr)
-        if self._plain and torch.is_grad_enabled():
-            return self._plain_step()
-        batches = self._processes.together(self._next_batches)
-        with contextlib.nullcontext() if torch.is_grad_enabled() else torch.enable_grad():
-            reading = self._closure_step(batches) if self._takes_closure else self._update(batches)
-        if self._read_on == "validation":
-            return self._objective.evaluate(self._val_loader or (), self._read) if self._late else self._evaluate()
-        return reading
-
-    def _plain_step(self) -> float:
-        """What the rest of `step` comes to in most trainings. Where models are small, the way there costs as much."""
-        batch = self._objective.checked(next(self._batches))
-        self._drop_grads()
-        loss, _ = self._objective(batch)
-        loss.backward()  # type: ignore[no-untyped-call]
-        value = loss.item()
-        if math.isfinite(value):
-            self._optimizer.step()
-        else:
-            self._skipped += 1
-        return value
-
-    def _next_batches(self) -> list[Any]:
-        return [self._objective.checked(next(self._batches)) for _ in range(self._accumulate)]
-
-    def _evaluate(self) -> float:
-        return self._processes.mean(lambda: float(self._objective.evaluate(self._val_loader or (), read_now)))
-
-    def why_alone(self, count: int, measure: bool) -> str | None:
-        """Why so many runs cannot be taken together, or why that would not pay; None if it may."""
-        return why_alone(self.parts, count, measure)
-
-    def replica(self, sweep: Sweep, seed: int | None, reset: Callable[[], object] | None) -> Replica:
-        """One run of several that may be taken together."""
-        return Replica(self, sweep, seed, reset)
-
-    def seconds_a_step(self, lr: float) -> float:
-        """How long a step takes by itself: as in the runs so far, or else in some that are taken now, at this rate."""
-        if self._pace.seconds is None:
-            state = self.snapshot()
-            try:
-                for _ in range(_STEPS_TO_TIME // self._accumulate + 1):
-                    float(self.step(lr))
-            finally:
-                self.restore(state)
-        return (self._pace.seconds or math.inf) * self._accumulate
-
-    def count(self, batches: int, skipped: int) -> None:
-        """Report these as well, which were taken together with others."""
-        self._batches.taken += batches
-        self._skipped += skipped
-
-    def _obstacle(self, read_on: ReadOn) -> str | None:
-        """What is done here besides forward and backward passes and steps of the optimizer, and cannot be batched."""
-        obstacles = {
-            "it is trained in several processes": self._processes.size > 1,
-            f"{type(self._optimizer).__name__} evaluates the loss itself": self._takes_closure,
-            "a GradScaler skips steps": self._scaler is not None,
-            "the optimizer's zero_grad is its own": self._own_zero_grad,
-            "the loader cannot start again": self._batches.one_shot,
-            "validation losses are read": read_on == "validation",
-        }
-        return next((obstacle for obstacle, is_there in obstacles.items() if is_there), None)
-
     def report(self) -> dict[str, Any]:
-        """Versions, and what happened besides the losses."""
+        """Return versions, and what happened beside the losses."""
         return {
-            "versions": self._versions(),
+            "versions": {"torch": str(torch.__version__)},
             "form": "loader",
             "optimizer": type(self._optimizer).__name__,
             "group_ratios": list(self._rates.ratios),
             "batches_taken": self._batches.taken,
             "one_shot_loader": self._batches.one_shot,
-            "skipped_steps": self._skipped,
+            "skipped_steps": self._gradients.skipped,
             "processes": self._processes.size,
             "reads": f"{self._read_on} {self._objective.reads}",
-            "snapshot": "lazy" if self._not_lazy is None else f"full: {self._not_lazy}",
-            "copied_bytes": self._copied_bytes,
-            "copied_to": self._place,
+            **self._snapshots.report(),
         }
 
-    def _closure_step(self, batches: list[Any]) -> SupportsFloat:
-        first: list[SupportsFloat] = []
+    def why_alone(self, count: int, measure: bool) -> str | None:
+        """Return why `count` runs cannot be taken side by side, as far as is known without a step; None if they can."""
+        return self._runs().why_alone(count, measure)
 
-        def closure() -> torch.Tensor:
-            losses, reading = self._backward(batches)
-            first.append(reading)
-            return torch.stack(losses).mean()
+    def replica(self, sweep: Sweep, seed: int | None, reset: Callable[[], object] | None) -> Replica:
+        """Return this run as one of several that may be taken side by side."""
+        return self._runs().replica(sweep, seed, reset)
 
-        self._optimizer.step(closure)  # type: ignore[arg-type]  # torch says float, and its own closures give tensors
-        return first[0]
+    def _runs(self) -> LoaderRuns:
+        return LoaderRuns(
+            self,
+            model=self._model,
+            loader=self._loader,
+            accumulate=self._accumulate,
+            ratios=self._rates.ratios,
+            batches=self._batches,
+            gradients=self._gradients,
+            processes=self._processes,
+            timer=self._timer,
+            reads_validation=self._read_on == "validation",
+            evaluates=self._val_loader is not None,
+        )
 
-    def _update(self, batches: list[Any]) -> SupportsFloat:
-        losses, reading = self._backward(batches)
-        if not self._late and not math.isfinite(self._mean(losses, reading)):
-            self._skipped += 1
-            return reading
-        if self._clip_norm is not None:
-            if self._scaler:
-                self._scaler.unscale_(self._optimizer)
-            nn.utils.clip_grad_norm_(self._parameters(), self._clip_norm)
-        if self._scaler:
-            before = self._optimizer_steps
-            self._scaler.step(self._optimizer)
-            self._scaler.update()
-            self._skipped += self._optimizer_steps == before
-        else:
-            self._optimizer.step()
-        return reading
+    def _next_batches(self) -> list[Any]:
+        return [self._objective.checked(next(self._batches)) for _ in range(self._accumulate)]
 
-    def _backward(self, batches: list[Any]) -> tuple[list[torch.Tensor], SupportsFloat]:
-        """Gradients of the mean loss over the micro-batches; their losses, and the mean of what is recorded."""
-        self._drop_grads()
-        losses, recorded = [], []
-        for batch in batches:
-            loss, reading = self._processes.together(functools.partial(self._objective, batch))
-            part = loss if len(batches) == 1 else loss / len(batches)
-            (self._scaler.scale(part) if self._scaler else part).backward()  # type: ignore[no-untyped-call]
-            losses.append(loss.detach())
-            recorded.append(reading)
-        return losses, self._read(recorded, self._objective.sign / len(recorded))
+    def _validation_loss(self) -> SupportsFloat:
+        val_loader = () if self._val_loader is None else self._val_loader
+        if self._gradients.deferred:
+            return self._objective.evaluate(val_loader, self._gradients.read)
+        return self._processes.mean(lambda: float(self._objective.evaluate(val_loader, read_now)))
 
-    def _mean(self, losses: list[torch.Tensor], reading: SupportsFloat) -> float:
-        """The mean loss, which has been read already unless a metric is recorded in its place."""
-        if self._objective.records_loss:
-            return float(reading)
-        return self._processes.mean(lambda: sum(map(float, losses)) / len(losses))
-
-    def _drop_grads(self) -> None:
-        if self._own_zero_grad:
-            self._optimizer.zero_grad()
-            return
-        # As torch's own does, without its range for the profiler, which takes longer than all the rest of it.
-        for group in self._optimizer.param_groups:
-            for parameter in group["params"]:
-                parameter.grad = None
-
-    def _parameters(self) -> list[torch.Tensor]:
-        return [parameter for group in self._optimizer.param_groups for parameter in group["params"]]
+    def _put_gradients_back(self) -> None:
+        for parameter, gradient in self._gradients_before:
+            parameter.grad = gradient
+        self._gradients_before = []

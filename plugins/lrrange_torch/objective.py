@@ -1,4 +1,4 @@
-"""What a batch is worth: its loss, to train on, and what is recorded of it."""
+"""What is computed from a batch: the loss to train on, and what a sweep records of it, the loss or a metric."""
 
 import contextlib
 from collections.abc import Callable, Iterable
@@ -10,19 +10,28 @@ from torch import nn
 from lrrange.errors import LossError, NoData, OptionError, TargetError
 from lrrange_torch.batches import to_device
 from lrrange_torch.deferred_loss import Reader
-from lrrange_torch.snapshot.digest import digest_of
 
 BatchForm = Literal["inputs_and_targets", "whole"]
 MetricMode = Literal["max", "min"]
 
+_NO_AUTOCAST = contextlib.nullcontext()
+
 
 class Objective:
-    """A loss function over batches of a form, and a metric where one is recorded instead.
+    """The loss function of a training, and the metric that a sweep records in its place, if there is one.
 
     Args:
         model, loss_fn, batch_form, metric, metric_mode: see `lrrange_torch.loader_step.LoaderStep`.
+        autocast: dtype of the forward pass; None for the parameters' own.
 
-    Raises: OptionError for values that none of these can have.
+    Attributes:
+        loss_fn, metric, autocast: as given.
+        whole: whether batches are given whole to `loss_fn`, together with the model.
+        records_loss: whether the loss is recorded, and no metric.
+        sign: factor for what is recorded: -1 for a metric of which more is better, else 1.
+        device: that of the model.
+
+    Raises: OptionError for a value that its option cannot have.
     """
 
     def __init__(
@@ -32,6 +41,7 @@ class Objective:
         batch_form: BatchForm,
         metric: Callable[..., Any] | None,
         metric_mode: MetricMode,
+        autocast: torch.dtype | None,
     ) -> None:
         for name, function in (("loss_fn", loss_fn), ("metric", metric)):
             if function is not None and not callable(function):
@@ -41,51 +51,49 @@ class Objective:
         if metric_mode not in ("max", "min"):
             raise OptionError(f"metric_mode={metric_mode!r} is neither 'max' nor 'min'.")
         self._model = model
-        self._loss_fn = loss_fn
-        self._whole = batch_form == "whole"
-        self._metric = metric
+        self.loss_fn = loss_fn
+        self.whole = batch_form == "whole"
+        self.metric = metric
         self.records_loss = metric is None
         self.sign = -1.0 if metric is not None and metric_mode == "max" else 1.0
         self.device = next(model.parameters()).device
-        self.autocast: torch.dtype | None = None
-
-    def is_like(self, other: "Objective") -> bool:
-        """Whether the other one computes the same of a model's outputs, as far as can be seen."""
-        return (self._whole, self.sign) == (other._whole, other.sign) and all(
-            one is another
-            or (isinstance(one, nn.Module) and type(one) is type(another) and _settings(one) == _settings(another))
-            for one, another in ((self._loss_fn, other._loss_fn), (self._metric, other._metric))
-        )
+        self.autocast = autocast
 
     @property
     def reads(self) -> str:
         """What is recorded, in words."""
-        if self._metric is None:
+        if self.metric is None:
             return "loss"
-        name = getattr(self._metric, "__name__", type(self._metric).__name__)
+        name = getattr(self.metric, "__name__", type(self.metric).__name__)
         return f"minus {name}" if self.sign < 0 else name
 
     def __call__(self, batch: Any, training: bool = True) -> tuple[torch.Tensor, Any]:
-        """The loss of a batch, and what is to be read and recorded of it, times `sign`: the loss, or the metric.
+        """Return the loss of a batch, and what is recorded once it is multiplied by `sign`: the loss or the metric.
 
-        Raises: LossError if the loss is not one number; TargetError if nothing can be trained on it.
+        Args:
+            batch: on the model's device, as `checked` returns it.
+            training: whether to check that the loss can be trained on.
+        Raises: LossError if the loss is not one number; TargetError if it depends on nothing that can be trained.
         """
-        with torch.autocast(self.device.type, self.autocast) if self.autocast else contextlib.nullcontext():
-            if self._whole:
-                loss = self._loss_fn(self._model, batch)
+        with _NO_AUTOCAST if self.autocast is None else torch.autocast(self.device.type, self.autocast):
+            if self.whole:
+                loss = self.loss_fn(self._model, batch)
             else:
                 inputs, targets = batch
                 outputs = self._model(inputs)
-                loss = self._loss_fn(outputs, targets)
+                loss = self.loss_fn(outputs, targets)
         _check_loss(loss, training)
-        if self._metric is None:
+        if self.metric is None:
             return loss, loss.detach()
         with torch.no_grad():
-            return loss, self._metric(self._model, batch) if self._whole else self._metric(outputs.detach(), targets)
+            return loss, self.metric(self._model, batch) if self.whole else self.metric(outputs.detach(), targets)
 
     @torch.no_grad()
     def evaluate(self, batches: Iterable[Any], read: Reader) -> SupportsFloat:
-        """The mean of what is recorded, over held-out batches, in evaluation mode. The modes are put back."""
+        """Return the mean of what is recorded over held-out batches, computed in evaluation mode.
+
+        The modes of the modules are put back afterwards.
+        """
         modes = [(module, module.training) for module in self._model.modules()]
         self._model.eval()
         try:
@@ -98,18 +106,14 @@ class Objective:
         return read(recorded, self.sign / len(recorded))
 
     def checked(self, batch: Any) -> Any:
-        """The batch on the model's device. Raises: TargetError if it is not of the form that was said."""
-        if not self._whole and not (isinstance(batch, (list, tuple)) and len(batch) == 2):
+        """Return the batch on the model's device. Raises: TargetError if it is not of the `batch_form` given."""
+        if not self.whole and not (isinstance(batch, (list, tuple)) and len(batch) == 2):
             length = f" of length {len(batch)}" if hasattr(batch, "__len__") else ""
             raise TargetError(
-                f"the loader gives a {type(batch).__name__}{length}, not (inputs, targets). Say batch_form='whole' and "
+                f"the loader gives a {type(batch).__name__}{length}, not (inputs, targets). Set batch_form='whole' and "
                 f"give a loss_fn(model, batch).",
             )
         return to_device(batch, self.device)
-
-
-def _settings(function: nn.Module) -> list[tuple[str, Any]]:
-    return list(digest_of({"loss": function}))  # what it prints leaves out most of them
 
 
 def _check_loss(loss: object, training: bool) -> None:

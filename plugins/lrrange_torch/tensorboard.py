@@ -1,12 +1,12 @@
-"""The runs of a comparison, as TensorBoard shows them."""
+"""TensorBoard logs of the runs of a comparison."""
 
 from pathlib import Path
 from urllib.parse import quote
 
-from lrrange import hookimpl
-from lrrange.comparison.comparison import Run
-from lrrange.comparison.policies import Policy
+from lrrange import Policy, Run, hookimpl
 from lrrange.errors import MissingExtra
+
+__all__ = ["TensorBoardWatcher"]
 
 try:
     from torch.utils.tensorboard import SummaryWriter
@@ -15,13 +15,14 @@ except ModuleNotFoundError as error:
 
 
 class TensorBoardWatcher:
-    """Writes each run of `lrrange.compare(..., watchers=[TensorBoardWatcher("runs")])` when it is over.
+    """A watcher that writes each run of a comparison to TensorBoard when the run is over.
 
-    Every policy and seed is a run of its own in TensorBoard, with the scalars `loss/training`, `loss/held-out`, `lr`
-    and, where it was cycled, `momentum`; steps are counted from 1.
+    Use it as `lrrange.compare(..., watchers=[TensorBoardWatcher("runs")])`. Every policy and seed is a run of its own
+    in TensorBoard, with the scalars `loss/training`, `loss/held-out`, `lr` and, if it was cycled, `momentum`. Steps are
+    counted from 1.
 
     Args:
-        log_dir: the folder that `tensorboard --logdir` is given.
+        log_dir: the folder for `tensorboard --logdir`.
 
     Raises: MissingExtra, on import, if tensorboard is not installed.
     """

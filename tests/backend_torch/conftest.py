@@ -1,4 +1,4 @@
-"""Tests that need a GPU are left out where there is none; each has a twin that runs."""
+"""Leave out tests that need a GPU where there is none. Each has a twin that always runs."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Everything about a torch training that a sweep could change, as plain values. Written apart from what restores it."""
+"""Everything about a torch training that a sweep could change, as plain values. It shares no code with the restore."""
 
 import random
 from typing import Any

@@ -40,10 +40,10 @@ def rounds(loader: Iterable[Any]) -> Iterable[Any]:
 def rig_of(
     model: nn.Module, optimizer: torch.optim.Optimizer, loader: DataLoader, loss: Callable[..., Any], **options: Any
 ) -> Rig:
-    """A rig for form A, whose ordinary training is a loop as a user writes it."""
+    """A rig for a loader step, whose ordinary training is a loop as a user writes it."""
     scheduler, scaler = options.get("scheduler"), options.get("grad_scaler")
     whole = options.get("batch_form") == "whole"
-    form_loss = loss if whole else lambda model, batch: loss(model(batch[0]), batch[1])
+    loss_of = loss if whole else lambda model, batch: loss(model(batch[0]), batch[1])
 
     def train(steps: int) -> list[float]:
         losses = []
@@ -51,7 +51,7 @@ def rig_of(
         for _ in range(steps):
             optimizer.zero_grad()
             with torch.autocast("cpu", torch.bfloat16, enabled=scaler is not None):
-                value = form_loss(model, next(batches))
+                value = loss_of(model, next(batches))
             if scaler is not None:
                 scaler.scale(value).backward()
                 scaler.step(optimizer)
@@ -194,7 +194,7 @@ def sparse_embedding() -> Rig:
     return rig_of(model, optimizer, loader_of(dataset), nn.MSELoss())
 
 
-def lbfgs_by_form_a() -> Rig:
+def lbfgs_by_loader_step() -> Rig:
     seed_all()
     model = nn.Linear(6, 1)
     optimizer = torch.optim.LBFGS(model.parameters(), 0.1, max_iter=3)
@@ -238,8 +238,8 @@ def _own_step_rig(
     )
 
 
-def gan_by_form_b() -> Rig:
-    """Two optimizers at 4:1, two networks, gradients left lying about, a generator and counters of the user's own."""
+def gan_by_own_step() -> Rig:
+    """Two optimizers at 4:1, two networks, left-over gradients, a generator and counters of the user's own."""
     seed_all()
     maker = nn.Sequential(nn.Linear(2, 8), nn.ReLU(), nn.Linear(8, 2))
     judge = nn.Sequential(nn.Linear(2, 8), nn.LeakyReLU(0.2), nn.Dropout(0.1), nn.Linear(8, 1))
@@ -266,7 +266,7 @@ def gan_by_form_b() -> Rig:
     return _own_step_rig(step, {"maker": maker, "judge": judge}, [judging, making], noise, average, counts)
 
 
-def lbfgs_by_form_b() -> Rig:
+def lbfgs_by_own_step() -> Rig:
     seed_all()
     model = nn.Linear(6, 1)
     optimizer = torch.optim.LBFGS(model.parameters(), 0.1, max_iter=3, line_search_fn=None)
@@ -288,7 +288,7 @@ RIGS: tuple[Callable[[], Rig], ...] = (
     bfloat16_parameters,
     scaled_and_clipped,
     sparse_embedding,
-    lbfgs_by_form_a,
-    gan_by_form_b,
-    lbfgs_by_form_b,
+    lbfgs_by_loader_step,
+    gan_by_own_step,
+    lbfgs_by_own_step,
 )

@@ -1,4 +1,4 @@
-"""Small trainings, taken one run after another and all together, and what must not differ between the two."""
+"""Small trainings whose runs are taken one after another and all together, and what must be equal in both cases."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -14,7 +14,7 @@ from tests.backend_torch.rigs import data, loader_of, seed_all
 # Makes a model and the options of `find_lr` for it, the same each time.
 Make = Callable[[], tuple[nn.Module, dict[str, Any]]]
 
-# Rates at which rounding does not grow, from which the first sweep and two more begin.
+# Options of every test here, at rates where rounding errors do not grow: a first sweep, and two more.
 SWEEP: dict[str, Any] = {
     "start_lr": 1e-4,
     "end_lr": 0.1,
@@ -59,7 +59,7 @@ def observed(model: nn.Module, options: dict[str, Any]) -> Any:
 
 
 def find(make: Make, parallel: Any, **options: Any) -> lrrange.RangeTestResult:
-    """A range test, after which everything is as it was to the last bit."""
+    """Run a range test, and check that everything is as before to the last bit."""
     model, made = make()
     before = observed(model, made)
     try:
@@ -93,7 +93,7 @@ def assert_same_losses(one: lrrange.RangeTestResult, other: lrrange.RangeTestRes
 def assert_together_is_as_off(
     make: Make, rel: float = 1e-4, **options: Any
 ) -> tuple[lrrange.RangeTestResult, lrrange.RangeTestResult]:
-    """Both results, after they were compared."""
+    """Run the test both ways, compare, and return both results."""
     off, together = find(make, "off", **options), find(make, "vmap", **options)
     assert all("together" in way for way in ways(together)), ways(together)
     assert_same_losses(off, together, rel)

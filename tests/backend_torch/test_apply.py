@@ -1,4 +1,4 @@
-"""Setting the answer in every place where a rate lives."""
+"""Applying the answer to every field that holds a rate."""
 
 from collections.abc import Callable
 
@@ -104,7 +104,7 @@ def test_the_scheduler_of_another_optimizer_is_refused(result: lrrange.RangeTest
 
 
 @pytest.mark.parametrize("lr", [0.0, -1.0, float("nan"), float("inf")])
-def test_a_rate_that_is_none_is_refused(result: lrrange.RangeTestResult, lr: float) -> None:
+def test_a_number_that_is_no_rate_is_refused(result: lrrange.RangeTestResult, lr: float) -> None:
     optimizer = two_groups()
     with pytest.raises(OptionError, match="positive, finite"):
         result.apply(optimizer, lr=lr)

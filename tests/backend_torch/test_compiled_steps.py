@@ -1,4 +1,4 @@
-"""Steps that Python does not run line by line, compiled or captured as a CUDA graph, pass through form B."""
+"""Own steps that Python does not run line by line: compiled, or captured as a CUDA graph."""
 
 import math
 from collections.abc import Callable

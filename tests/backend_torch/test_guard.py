@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from lrrange_torch import verify
-from lrrange_torch.optimizer.rates import apply_rate
+from lrrange_torch.optimizer import apply_rate
 from torch import nn
 
 from lrrange.errors import OptionError, RateNotInForce
@@ -77,13 +77,15 @@ def test_a_rate_that_was_never_applied_is_named_with_both_rates(optimizer: torch
     assert (error.value.group, error.value.wanted, error.value.actual) == ("param group 0", 0.0363, 0.1)
 
 
-def test_another_hand_is_caught_at_the_next_step_and_the_group_is_named(optimizer: torch.optim.Optimizer) -> None:
+def test_a_rate_set_by_something_else_is_caught_at_the_next_step_and_the_group_is_named(
+    optimizer: torch.optim.Optimizer,
+) -> None:
     apply_rate(optimizer, 0.03)
     guard = verify(optimizer, 0.03, steps=10)
     steps(optimizer, 4)
     optimizer.param_groups[1]["lr"] = 0.5
     with pytest.raises(
-        RateNotInForce, match=r"param group 1 \(head\) trains at lr=0.5, not at the 0.003.*another hand"
+        RateNotInForce, match=r"param group 1 \(head\) trains at lr=0.5, not at the 0.003.*something else sets it"
     ):
         steps(optimizer, 1)
     assert guard.steps_seen == 4
@@ -92,7 +94,7 @@ def test_another_hand_is_caught_at_the_next_step_and_the_group_is_named(optimize
 def test_a_scheduler_whose_base_is_stale_is_caught_when_it_steps(optimizer: torch.optim.Optimizer) -> None:
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 1.0)  # sets the rate to its base at each step
     for group in optimizer.param_groups:
-        group["lr"] *= 0.3  # what a finder does that does not know of the scheduler
+        group["lr"] *= 0.3  # as a finder does that knows nothing of the scheduler
     verify(optimizer, 0.03)
     with pytest.raises(RateNotInForce, match="its LambdaLR starts from 0.1"):
         steps(optimizer, 3, scheduler.step)
@@ -108,7 +110,7 @@ def test_a_scheduler_around_the_right_rate_may_move_it(optimizer: torch.optim.Op
 
 
 class Deaf(torch.optim.SGD):
-    """Keeps its own rate and never reads the groups'."""
+    """An optimizer that keeps its own rate and never reads that of its groups."""
 
     def step(self, closure: Any = None) -> None:
         with torch.no_grad():

@@ -117,7 +117,7 @@ def test_param_groups_keep_their_proportion_at_every_step() -> None:
     assert all(second == pytest.approx(first / 10) for first, second in seen)
 
 
-def test_lbfgs_by_form_b_is_swept() -> None:
+def test_lbfgs_in_a_step_of_the_users_own_is_swept() -> None:
     model = network()
     optimizer = torch.optim.LBFGS(model.parameters(), 1.0, max_iter=2)
     x, y = data().tensors

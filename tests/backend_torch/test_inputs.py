@@ -151,11 +151,11 @@ def test_something_that_cannot_be_put_back_is_named_before_the_first_step(traini
     assert calls == []
 
 
-def test_a_module_without_an_optimizer_is_told_the_options(training: dict[str, Any]) -> None:
+def test_the_error_for_a_module_without_an_optimizer_lists_the_options(training: dict[str, Any]) -> None:
     with pytest.raises(OptionError, match="missing a required argument: 'optimizer'.*loader="):
         lrrange.find_lr(training["model"])
 
 
-def test_a_target_nobody_can_train_is_told_who_was_asked() -> None:
+def test_the_error_for_a_target_that_nothing_can_train_lists_the_plugins() -> None:
     with pytest.raises(TargetError, match=r"a str.*torch \(not of its kind\)"):
         lrrange.find_lr("a string")

@@ -1,4 +1,4 @@
-"""What a sweep over a step of the user's own copies, and what it puts back that it did not expect to change."""
+"""What a sweep over an own step copies, and that it also restores what changed unexpectedly."""
 
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -18,7 +18,7 @@ Step = Callable[[], torch.Tensor]
 
 
 def sweep(step: Step, optimizers: Any, model: nn.Module, **options: Any) -> dict[str, Any]:
-    """Sweep, check that nothing shows it, addresses included, and give the provenance's details."""
+    """Sweep, check that everything is as before, addresses included, and return the provenance's details."""
     several = optimizers if isinstance(optimizers, list) else [optimizers]
     before = of_module(model), [of_optimizer(one) for one in several]
     result = lrrange.find_lr(

@@ -1,4 +1,4 @@
-"""Runs that are taken together have the losses that they have one after another, whatever the training is made of."""
+"""Runs taken together have the same losses as one after another, whatever the training consists of."""
 
 import math
 import warnings
@@ -45,9 +45,9 @@ def test_repeats_and_trials_have_the_same_losses_with_every_optimizer(optimizer:
     assert ways(together) == [TOGETHER, "5 runs together", TOGETHER]
 
 
-def test_every_optimizer_of_pytorch_is_among_these() -> None:
-    there = {one for one in vars(o).values() if isinstance(one, type) and issubclass(one, o.Optimizer)}
-    assert {type(make(mlp().parameters())) for make in OPTIMIZERS.values()} == there - NOT_TOGETHER
+def test_these_are_all_optimizers_of_pytorch() -> None:
+    of_pytorch = {one for one in vars(o).values() if isinstance(one, type) and issubclass(one, o.Optimizer)}
+    assert {type(make(mlp().parameters())) for make in OPTIMIZERS.values()} == of_pytorch - NOT_TOGETHER
 
 
 @pytest.mark.parametrize("optimizer", [sgd, OPTIMIZERS["AdamW"], OPTIMIZERS["ASGD"], OPTIMIZERS["Adafactor"]])
@@ -220,7 +220,8 @@ def test_a_run_whose_weights_blow_up_ends_alone() -> None:
     assert len(set(lengths)) > 2
     assert [len(curve) for curve in together.sweeps] == lengths
     for curve, another in zip(off.sweeps, together.sweeps, strict=True):
-        assert another.loss[:18] == pytest.approx(curve.loss[:18], rel=1e-4)  # from where on rounding grows as they do
+        # After that, rounding errors grow with the losses.
+        assert another.loss[:18] == pytest.approx(curve.loss[:18], rel=1e-4)
 
 
 def test_a_loss_that_is_nan_moves_the_weights_of_its_run_no_more_than_alone() -> None:
@@ -240,7 +241,7 @@ def test_other_initial_weights_are_made_as_alone() -> None:
 
     def make() -> tuple[nn.Module, dict[str, Any]]:
         model, options = training(lambda: nn.Sequential(*mlp(), nn.Linear(1, 1)))()
-        model[3].requires_grad_(False)  # which a stack has for each run where weights are reset
+        model[3].requires_grad_(False)  # a stack has these for each run if weights are reset
 
         def reset() -> None:
             for layer in (model[0], model[2], model[3]):
@@ -279,7 +280,8 @@ def test_the_held_out_loss_of_a_trial_is_that_of_its_own_weights() -> None:
 
 def test_held_out_batches_that_are_drawn_at_random_are_the_same_for_all_trials() -> None:
     def shuffled() -> Any:
-        return torch.utils.data.DataLoader(data(count=40), batch_size=16, shuffle=True)  # unequal weights of samples
+        # The smaller last batch makes the mean depend on the order.
+        return torch.utils.data.DataLoader(data(count=40), batch_size=16, shuffle=True)
 
     def make() -> tuple[nn.Module, dict[str, Any]]:
         model, options = training()()
@@ -288,7 +290,7 @@ def test_held_out_batches_that_are_drawn_at_random_are_the_same_for_all_trials()
     assert_together_is_as_off(make, rel=1e-5, confirm=True, confirm_steps=90)
 
 
-def test_a_learning_rate_scheduler_hears_nothing_of_it() -> None:
+def test_a_learning_rate_scheduler_takes_no_step() -> None:
     def make() -> tuple[nn.Module, dict[str, Any]]:
         model, options = training()()
         return model, {**options, "scheduler": o.lr_scheduler.StepLR(options["optimizer"], 2)}

@@ -1,4 +1,4 @@
-"""What cannot be taken together is taken one run after another, with its reason in the result, and told once."""
+"""Runs that cannot be taken together are taken one by one. The result has the reason; watchers hear of each once."""
 
 import itertools
 import random
@@ -135,7 +135,7 @@ def hooked_activation() -> nn.Module:
 
 
 class KeepsItsOwn(nn.Module):
-    """A model that goes to a parameter past its own attributes."""
+    """A model that uses a parameter through a list, and not only through its attributes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -147,7 +147,7 @@ class KeepsItsOwn(nn.Module):
 
 
 def towards_the_start() -> Make:
-    """The penalty is zero at the start, and so is its gradient; it finds the weights past the model."""
+    """A penalty that uses the weights directly. It is zero at the start, and so is its gradient."""
 
     def make() -> tuple[nn.Module, dict[str, Any]]:
         model, options = training()()
@@ -235,8 +235,11 @@ REASONS: dict[str, tuple[Make, str]] = {
     "hooks after a gradient": (training(hooked_after_accumulation), "a parameter has hooks on its gradient"),
     "hooks on a backward pass": (training(hooked_backward), "a Linear has hooks on its backward pass"),
     "hooks on an activation": (training(hooked_activation), "RuntimeError: "),
-    "a parameter kept apart": (training(KeepsItsOwn), "the gradient of inner.0.weight in a batched pass is another"),
-    "a parameter kept in the loss": (towards_the_start(), "the loss finds 0.weight by another way"),
+    "a parameter kept apart": (training(KeepsItsOwn), "the gradient of inner.0.weight differs in a batched pass"),
+    "a parameter kept in the loss": (
+        towards_the_start(),
+        "the loss uses 0.weight directly, and not only",
+    ),
     "a parameter of the loss": (learned_in_the_loss(), "the optimizer holds parameters that are not the model's"),
     "sparse gradients": (sparse(), "NotImplementedError: "),
     "validation losses": (
@@ -269,7 +272,9 @@ class Heard:
 
 
 @pytest.mark.parametrize(("make", "reason"), REASONS.values(), ids=REASONS)
-def test_what_cannot_be_taken_together_gives_what_it_gives_alone_and_says_why(make: Make, reason: str) -> None:
+def test_runs_that_cannot_be_taken_together_give_the_curves_that_they_give_alone_and_the_reason(
+    make: Make, reason: str
+) -> None:
     alone, heard = Heard(), Heard()
     off = find(make, "off", watchers=[alone])
     together = find(make, "vmap", watchers=[heard])
@@ -289,14 +294,14 @@ def test_watchers_hear_of_each_sweep_once_when_they_are_taken_together(repeats: 
     assert heard.log[:32] == ["started 30", *map(str, range(30)), "finished 30"]  # the first, which is taken alone
 
 
-def test_trials_are_heard_of_by_nobody() -> None:
+def test_watchers_hear_nothing_of_trials() -> None:
     heard = Heard()
     result = find(training(), "vmap", repeats=1, confirm=True, confirm_steps=90, watchers=[heard])
     assert ways(result) == ["5 runs together", "2 runs together"]
     assert len(heard.log) == 32
 
 
-def test_an_error_of_the_batched_pass_alone_is_a_reason_even_if_it_says_nothing() -> None:
+def test_an_error_in_the_batched_pass_only_is_a_reason_even_without_a_message() -> None:
     calls = itertools.count(1)
 
     def loss(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -316,7 +321,7 @@ def test_a_model_that_only_looks_at_its_own_state_is_taken_together() -> None:
     assert_together_is_as_off(training(lambda: WithForward(looks, cache={"a": torch.ones(2)})))
 
 
-def test_a_first_loss_that_is_not_finite_is_no_measure_of_the_others() -> None:
+def test_a_first_loss_that_is_not_finite_is_a_reason() -> None:
     class Opening:
         def __iter__(self) -> Iterator[Any]:
             for number, (x, y) in enumerate(loader_of(data())):
@@ -328,7 +333,7 @@ def test_a_first_loss_that_is_not_finite_is_no_measure_of_the_others() -> None:
 
 
 @pytest.mark.parametrize("value", ["on", "VMAP", True, None, ["auto"]])
-def test_an_unknown_way_is_refused_before_the_first_step(value: Any) -> None:
+def test_an_unknown_value_of_parallel_is_refused_before_the_first_step(value: Any) -> None:
     def loss(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         raise AssertionError("a step was taken")
 

@@ -102,7 +102,7 @@ def test_runs_of_different_seeds_have_different_batches() -> None:
     assert together.sweeps[1].loss != pytest.approx(together.sweeps[2].loss, rel=1e-3)
 
 
-def test_batches_whose_shapes_come_to_differ_between_the_runs_are_passed_one_by_one_in_that_step() -> None:
+def test_batches_whose_shapes_differ_between_the_runs_are_passed_one_by_one_in_that_step() -> None:
     assert_together_is_as_off(training(OfAnyLength, loader=Cropped), confirm=True, confirm_steps=90)
 
 
@@ -153,7 +153,7 @@ def test_batches_that_hold_other_things_than_tensors_are_taken_together_only_whe
 
 
 class GivesWhatIsLeft:
-    """A loader that does not look like one which gives its batches once, and is."""
+    """A loader that gives its batches only once, and does not look like that."""
 
     def __init__(self, count: int) -> None:
         batches = list(loader_of(data()))
@@ -179,7 +179,7 @@ def test_trials_whose_data_run_out_say_so_as_they_do_alone() -> None:
             find(training(loader=lambda: GivesWhatIsLeft(35)), parallel, repeats=1, confirm=True, confirm_steps=90)
 
 
-def test_an_error_in_a_batch_that_no_run_comes_to_is_not_raised() -> None:
+def test_an_error_in_a_batch_that_no_run_needs_is_not_raised() -> None:
     class Broken(Augmented):
         def __getitem__(self, index: int) -> Any:
             if index >= 30:
@@ -187,7 +187,7 @@ def test_an_error_in_a_batch_that_no_run_comes_to_is_not_raised() -> None:
             return super().__getitem__(index)
 
     loader = training(loader=lambda: DataLoader(Broken(lambda: 0.0), batch_size=1))
-    assert_together_is_as_off(loader)  # of 30 steps each, and batches are drawn in eights
+    assert_together_is_as_off(loader)  # each takes 30 steps, and batches are drawn eight at a time
 
 
 def test_worker_processes_draw_for_runs_that_share_their_batches_and_for_no_others() -> None:

@@ -4,13 +4,13 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import lrrange_torch.loader_step
 import lrrange_torch.vmap.runs
 import pytest
 import torch
 from lrrange_torch.loader_step import LoaderStep
+from lrrange_torch.vmap.loader_runs import LoaderRuns
 from lrrange_torch.vmap.runs import Replica
-from lrrange_torch.vmap.step_timer import Pace
+from lrrange_torch.vmap.step_timer import StepTimer
 from torch import nn
 from torch.nn import functional as F
 
@@ -32,10 +32,10 @@ LONG = {"num_steps": 40}
 
 @pytest.fixture
 def paced(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Say how long a step takes alone."""
+    """Fix how long a step takes alone."""
 
     def pace(seconds: float) -> None:
-        monkeypatch.setattr(LoaderStep, "seconds_a_step", lambda self, lr: seconds)
+        monkeypatch.setattr(LoaderRuns, "seconds_a_step", lambda self, lr: seconds)
 
     return pace
 
@@ -49,13 +49,13 @@ def test_runs_are_taken_together_where_a_step_alone_takes_longer(paced: Callable
     assert heard.log.count("started 40") == heard.log.count("finished 40") == 3
 
 
-def test_they_are_given_up_untold_where_a_step_alone_is_faster(paced: Callable[[float], None]) -> None:
+def test_they_are_given_up_before_any_loss_is_told_where_a_step_alone_is_faster(paced: Callable[[float], None]) -> None:
     paced(1e-9)
     alone, heard = Heard(), Heard()
     off = find(training(), "off", watchers=[alone], **LONG)
     result = find(training(), "auto", watchers=[heard], **LONG)
     (way,) = ways(result)
-    assert way.startswith("2 runs one by one: together a step of all 2 takes ")
+    assert way.startswith("2 runs one by one: a step of all 2 together takes ")
     assert way.endswith(" times as long")
     assert result.sweeps == off.sweeps
     assert result.provenance.steps_run == off.provenance.steps_run
@@ -69,9 +69,9 @@ def test_a_grid_is_decided_on_as_repeats_are(paced: Callable[[float], None]) -> 
     options = {**SWEEP, **LONG, "repeats": 1}
     off = lrrange.grid(make, {"weight_decay": [0, 0.1]}, parallel="off", **options)
     paced(1e-9)
-    alone = lrrange.grid(make, {"weight_decay": [0, 0.1]}, **options)
+    alone = lrrange.grid(make, {"weight_decay": [0, 0.1]}, parallel="auto", **options)
     paced(1e3)
-    together = lrrange.grid(make, {"weight_decay": [0, 0.1]}, **options)
+    together = lrrange.grid(make, {"weight_decay": [0, 0.1]}, parallel="auto", **options)
     assert [ways(cell.result)[0][:19] for cell in alone.cells] == ["2 runs one by one: "] * 2
     assert [cell.result.curve for cell in alone.cells] == [cell.result.curve for cell in off.cells]
     assert [ways(cell.result) for cell in together.cells] == [[TOGETHER]] * 2
@@ -90,25 +90,26 @@ def test_how_long_a_step_takes_is_known_from_the_run_before(monkeypatch: pytest.
     assert set(steps[:40]) == set(lrrange.SweepPlan(start_lr=1e-4, end_lr=0.1, num_steps=40).rates)
 
 
-def test_where_none_was_before_some_steps_are_taken_and_taken_back() -> None:
+def test_without_an_earlier_run_some_steps_are_timed_and_undone() -> None:
     model, options = training()()
     target = LoaderStep(model, **options)
     before = [one.detach().clone() for one in model.parameters()]
-    assert 0 < target.seconds_a_step(0.1) < math.inf
+    training_alone = target.replica(lrrange.Sweep(lrrange.SweepPlan()), None, None).training
+    assert 0 < training_alone.seconds_a_step(0.1) < math.inf
     assert all(torch.equal(one, was) for one, was in zip(model.parameters(), before, strict=True))
 
 
-def test_pace_counts_batches_of_a_run_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_timer_measures_the_batches_of_a_run_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
     times = iter([0.0, 5.0, 100.0, 104.0, 200.0])
     monkeypatch.setattr("lrrange_torch.vmap.step_timer.time.perf_counter", lambda: next(times))
-    pace = Pace()
-    pace.begin(7)
-    pace.end(27)
-    assert pace.seconds == 0.25
-    pace.begin(27)
-    pace.end(29)  # too few to say anything
-    pace.end(100)  # of no run
-    assert pace.seconds == 0.25
+    timer = StepTimer()
+    timer.begin(7)
+    timer.end(27)
+    assert timer.seconds == 0.25
+    timer.begin(27)
+    timer.end(29)  # too few to measure
+    timer.end(100)  # no run was begun
+    assert timer.seconds == 0.25
 
 
 def test_runs_too_short_to_measure_are_taken_one_by_one_unless_asked_for() -> None:
@@ -138,7 +139,7 @@ def test_nothing_is_made_ready_where_it_is_switched_off(monkeypatch: pytest.Monk
     lrrange.grid(lambda width: training()(), {"width": [1, 2]}, parallel="off", **{**SWEEP, "repeats": 1})
 
 
-def test_one_sweep_alone_has_nobody_to_be_taken_with() -> None:
+def test_a_single_sweep_is_not_reported_as_one_of_several() -> None:
     assert "parallel" not in find(training(), "vmap", repeats=1).provenance.details
 
 
@@ -148,7 +149,7 @@ LATE = 3
 
 
 class Row:
-    """What was recorded of a step, which remembers how many steps were taken when it was read."""
+    """The recorded losses of a step, which note how many further steps were taken when they are read."""
 
     rows: list["Row"] = []  # noqa: RUF012  of the test that runs
     read_behind: list[int] = []  # noqa: RUF012
@@ -167,14 +168,14 @@ class Row:
 def late(monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs that are taken together are told their losses late, as on CUDA."""
     Row.rows, Row.read_behind = [], []
-    make = lrrange_torch.vmap.runs._Batch.__init__
+    make = lrrange_torch.vmap.runs._JointRun.__init__
 
     def init(self: Any, replicas: Any) -> None:
         make(self, replicas)
         self._late = LATE
 
-    monkeypatch.setattr(lrrange_torch.vmap.runs._Batch, "__init__", init)
-    monkeypatch.setattr(lrrange_torch.vmap.runs, "Arriving", Row)
+    monkeypatch.setattr(lrrange_torch.vmap.runs._JointRun, "__init__", init)
+    monkeypatch.setattr(lrrange_torch.vmap.runs, "PendingTensors", Row)
 
 
 @pytest.mark.usefixtures("late")
@@ -183,7 +184,7 @@ def test_losses_that_are_read_late_are_the_same() -> None:
 
 
 @pytest.mark.usefixtures("late")
-def test_no_loss_is_read_before_its_time_but_at_the_end() -> None:
+def test_no_loss_is_read_earlier_except_at_the_end() -> None:
     find(training(), "vmap")
     assert Row.read_behind == [LATE] * (30 - LATE) + list(range(LATE))[::-1]
 
@@ -212,12 +213,12 @@ def test_measured_steps_are_told_late_or_not_at_all(paced: Callable[[float], Non
 
 
 @pytest.mark.usefixtures("late")
-def test_a_late_sweep_that_goes_on_further_takes_up_where_it_was_while_another_is_longer() -> None:
+def test_a_sweep_with_late_losses_that_is_extended_continues_beside_a_longer_one() -> None:
     def make(end_lr: float | None) -> Any:
         model, options = training(optimizer=lambda p: torch.optim.SGD(p, 0.01), loss_fn=little)()
         return model, {**options, "loader": list(loader_of(data(), 96)), "end_lr": end_lr, "start_lr": 1e-2}
 
-    # The one sweep goes on above 10; the other, to a bound that was given, is longer.
+    # The first sweep is extended above 10. The second has an end_lr of its own, and is longer.
     options: dict[str, Any] = {"seed": 1, "divergence": None, "heuristic": SWEEP["heuristic"]}
     grids = [lrrange.grid(make, {"end_lr": [None, 1e4]}, parallel=way, **options) for way in ("off", "vmap")]
     assert [len(cell.result.curve) for cell in grids[0].cells] == [124, 150]
@@ -244,7 +245,7 @@ def test_on_cuda_trials_are_taken_together_and_no_step_synchronises(
         options["loader"] = [(x.cuda(), y.cuda()) for x, y in loader_of(data())]
         return model, options
 
-    step = lrrange_torch.vmap.runs._Batch._step
+    step = lrrange_torch.vmap.runs._JointRun._step
     checked = []
 
     def without_waiting(self: Any, going: Any) -> None:
@@ -258,7 +259,7 @@ def test_on_cuda_trials_are_taken_together_and_no_step_synchronises(
             torch.cuda.set_sync_debug_mode("default")
         checked.append(self._taken)
 
-    monkeypatch.setattr(lrrange_torch.vmap.runs._Batch, "_step", without_waiting)
+    monkeypatch.setattr(lrrange_torch.vmap.runs._JointRun, "_step", without_waiting)
     results = []
     for parallel in ("off", "vmap"):
         model, options = make()

@@ -26,7 +26,7 @@ class Enough(Exception):
 
 
 def loss_that_raises(number: int, error: type[BaseException]) -> Callable[..., torch.Tensor]:
-    """From so many calls on; the first sweep alone makes 30."""
+    """Return a loss function that raises from call `number` on. The first sweep makes 30 calls."""
     calls = itertools.count(1)
 
     def loss(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -42,7 +42,7 @@ def momentous(parameters: Any) -> torch.optim.Optimizer:
 
 
 def trained(**options: Any) -> Make:
-    """An optimizer with a state, gradients left lying about, and a loader in the middle of its generator."""
+    """A training with optimizer state, left-over gradients, and a loader whose generator has been used."""
 
     def make() -> tuple[nn.Module, dict[str, Any]]:
         model, made = training(optimizer=momentous)()
@@ -58,15 +58,17 @@ def trained(**options: Any) -> Make:
 # The first loss of the runs together, the batched pass that is compared with it, and steps.
 @pytest.mark.parametrize("number", [31, 32, 33, 34, 50, 62])
 @pytest.mark.parametrize("error", [Enough, KeyboardInterrupt, SystemExit])
-def test_an_error_of_the_loss_function_is_raised_and_all_is_back(number: int, error: type[BaseException]) -> None:
+def test_an_error_of_the_loss_function_is_raised_and_everything_is_restored(
+    number: int, error: type[BaseException]
+) -> None:
     loss = loss_that_raises(number, error)
-    # What is wrong with a batched pass alone is a reason against it, and then the first run by itself raises it.
+    # An error in the batched pass only sends the runs one by one. Then the first of them raises the error itself.
     with pytest.raises(error, match="from the loss function"):
         find(trained(loss_fn=loss), "vmap")
 
 
 @pytest.mark.parametrize("number", [31, 35, 60])
-def test_an_error_of_the_loader_is_raised_and_all_is_back(number: int) -> None:
+def test_an_error_of_the_loader_is_raised_and_everything_is_restored(number: int) -> None:
     class Failing:
         taken = 0
 
@@ -82,14 +84,14 @@ def test_an_error_of_the_loader_is_raised_and_all_is_back(number: int) -> None:
 
 
 class Refusing:
-    """A watcher that raises when it is told for the so-manieth time."""
+    """A watcher that raises at the `number`-th call of one hook."""
 
     def __init__(self, hook: str, number: int, error: type[BaseException] = Enough) -> None:
         self.hook, self.number, self.error = hook, number, error
         self.started = self.finished = 0
         self.ends: list[StopReason | None] = []
 
-    def _told(self, hook: str) -> None:
+    def _count(self, hook: str) -> None:
         if hook == self.hook:
             self.number -= 1
             if self.number == 0:
@@ -98,17 +100,17 @@ class Refusing:
     @lrrange.hookimpl
     def lrrange_started(self, sweep: lrrange.Sweep) -> None:
         self.started += 1
-        self._told("started")
+        self._count("started")
 
     @lrrange.hookimpl
     def lrrange_advanced(self, sweep: lrrange.Sweep) -> None:
-        self._told("advanced")
+        self._count("advanced")
 
     @lrrange.hookimpl
     def lrrange_finished(self, sweep: lrrange.Sweep) -> None:
         self.finished += 1
         self.ends.append(sweep.stop_reason)
-        self._told("finished")
+        self._count("finished")
 
 
 @pytest.mark.parametrize(
@@ -116,7 +118,9 @@ class Refusing:
     [("started", 2), ("started", 3), ("advanced", 31), ("advanced", 44), ("advanced", 90), ("finished", 2)],
 )
 @pytest.mark.parametrize("error", [Enough, KeyboardInterrupt])
-def test_an_error_of_a_watcher_is_raised_and_all_is_back(hook: str, number: int, error: type[BaseException]) -> None:
+def test_an_error_of_a_watcher_is_raised_and_everything_is_restored(
+    hook: str, number: int, error: type[BaseException]
+) -> None:
     watcher = Refusing(hook, number, error)
     with pytest.raises(error, match="from a watcher"):
         find(trained(), "vmap", watchers=[watcher])
@@ -130,7 +134,7 @@ def test_sweeps_that_are_interrupted_say_so() -> None:
     assert watcher.ends == [StopReason.COMPLETED, StopReason.INTERRUPTED, StopReason.INTERRUPTED]
 
 
-def test_an_error_of_the_reset_is_raised_and_all_is_back() -> None:
+def test_an_error_of_the_reset_is_raised_and_everything_is_restored() -> None:
     def make() -> tuple[nn.Module, dict[str, Any]]:
         model, options = trained()()
         calls = itertools.count()
@@ -148,7 +152,7 @@ def test_an_error_of_the_reset_is_raised_and_all_is_back() -> None:
         find(make, "vmap")
 
 
-def test_an_error_in_the_held_out_batches_is_raised_and_all_is_back() -> None:
+def test_an_error_in_the_held_out_batches_is_raised_and_everything_is_restored() -> None:
     class Failing:
         def __iter__(self) -> Iterator[Any]:
             raise Enough("from the held-out batches")
@@ -158,7 +162,7 @@ def test_an_error_in_the_held_out_batches_is_raised_and_all_is_back() -> None:
         find(trained(val_loader=Failing()), "vmap", repeats=1, confirm=True, confirm_steps=90)
 
 
-def test_a_training_goes_on_after_all_of_it_as_if_nothing_had_been() -> None:
+def test_training_continues_afterwards_as_if_there_had_been_no_sweep() -> None:
     def train(swept: bool) -> list[float]:
         model, options = trained()()
         if swept:
@@ -175,7 +179,7 @@ def test_a_training_goes_on_after_all_of_it_as_if_nothing_had_been() -> None:
     assert train(swept=True) == train(swept=False)
 
 
-def test_twice_in_a_row_gives_the_same_twice() -> None:
+def test_a_second_test_gives_the_sweeps_of_the_first() -> None:
     model, options = trained()()
     first, second = (find(lambda: (model, options), "vmap") for _ in range(2))
     assert first.sweeps == second.sweeps
@@ -183,7 +187,7 @@ def test_twice_in_a_row_gives_the_same_twice() -> None:
 
 @pytest.mark.parametrize("parallel", ["vmap", "off"])
 @pytest.mark.parametrize("number", [40, None])
-def test_what_a_run_leaves_behind_is_found_also_where_it_raised(parallel: Any, number: int | None) -> None:
+def test_an_incomplete_restore_is_found_even_if_the_run_raised(parallel: Any, number: int | None) -> None:
     class Leaving(LoaderStep):
         """Its second restore is not complete."""
 
@@ -207,7 +211,7 @@ def test_what_a_run_leaves_behind_is_found_also_where_it_raised(parallel: Any, n
     assert (raised.value.__cause__ is None) == (number is None)
 
 
-def test_the_random_state_is_back_where_only_trials_are_taken_together() -> None:
+def test_the_random_state_is_restored_if_only_trials_are_taken_together() -> None:
     model, options = trained()()
     before, states = observed(model, options), of_random_states()
     result = lrrange.find_lr(

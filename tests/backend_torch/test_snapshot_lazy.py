@@ -1,4 +1,4 @@
-"""What the lazy snapshot copies, and that it restores also what it did not expect to change."""
+"""What the lazy snapshot copies, and that it also restores what changed unexpectedly."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -301,7 +301,7 @@ def test_weights_in_memory_that_is_not_torchs_are_put_back() -> None:
     sweep(model, batches())
 
 
-def test_after_a_sweep_no_weight_is_copied_on_write_any_more() -> None:
+def test_after_a_sweep_copy_on_write_is_off_for_every_weight() -> None:
     model = wide()
     model[2].requires_grad_(False)
     sweep(model, batches())

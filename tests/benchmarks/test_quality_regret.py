@@ -2,85 +2,85 @@ import math
 
 import pytest
 
-from benchmarks.quality.regret import Truth
-from benchmarks.quality.report.statistics import calibration, movement, regret, steps
-from tests.benchmarks.made_up import store_with_truth
+from benchmarks.quality.regret import TaskRegret
+from benchmarks.quality.report.statistics import calibration, finder_regret, movement, steps
+from tests.benchmarks.stand_ins import store_with_ground_truth
 
 TASK = "logistic"
 
 
 @pytest.fixture
-def truth(tmp_path):
-    store = store_with_truth(tmp_path, TASK, constant=[9.0, 4.0, 2.0, None], onecycle=[9.0, 6.0, 2.0, 3.0])
-    return Truth(TASK, store)
+def regret(tmp_path):
+    store = store_with_ground_truth(tmp_path, TASK, constant=[9.0, 4.0, 2.0, None], onecycle=[9.0, 6.0, 2.0, 3.0])
+    return TaskRegret(TASK, store)
 
 
 def row(lr, max_lr=None, **more):
     return {"task": TASK, "seed": 10, "lr": lr, "max_lr": max_lr or lr, "low": None, "high": None, **more}
 
 
-def test_the_best_rate_of_each_protocol_has_no_regret(truth):
-    assert truth.best("constant") == 0.1
-    assert truth.regret(0.1, "constant") == 0
-    assert truth.regret(0.1, "onecycle") == 0
+def test_the_best_rate_of_each_protocol_has_no_regret(regret):
+    assert regret.best_lr("constant") == 0.1
+    assert regret.at(0.1, "constant") == 0
+    assert regret.at(0.1, "onecycle") == 0
 
 
-def test_regret_is_the_part_of_what_could_be_learnt_that_is_not(truth):
+def test_regret_is_the_fraction_of_the_possible_improvement_that_is_missing(regret):
     # Strict: against the best constant output, whose loss is 8. Otherwise: against the initial loss of 10.
-    assert truth.regret(0.01, "constant") == pytest.approx((4 - 2) / (8 - 2))
-    assert truth.regret(0.01, "constant", strict=False) == pytest.approx((4 - 2) / (10 - 2))
+    assert regret.at(0.01, "constant") == pytest.approx((4 - 2) / (8 - 2))
+    assert regret.at(0.01, "constant", strict=False) == pytest.approx((4 - 2) / (10 - 2))
 
 
-def test_between_two_rates_the_loss_is_linear_in_the_logarithm(truth):
-    assert truth.regret(math.sqrt(0.01 * 0.1), "constant") == pytest.approx((3 - 2) / (8 - 2))
+def test_between_two_rates_the_loss_is_linear_in_the_logarithm(regret):
+    assert regret.at(math.sqrt(0.01 * 0.1), "constant") == pytest.approx((3 - 2) / (8 - 2))
 
 
-def test_a_rate_that_learns_less_than_a_constant_output_is_worth_nothing(truth):
-    assert truth.regret(0.001, "constant") == 1
-    assert truth.regret(0.001, "constant", strict=False) == pytest.approx((9 - 2) / (10 - 2))
+def test_a_rate_worse_than_a_constant_output_has_all_the_regret(regret):
+    assert regret.at(0.001, "constant") == 1
+    assert regret.at(0.001, "constant", strict=False) == pytest.approx((9 - 2) / (10 - 2))
 
 
-def test_a_diverged_run_counts_as_its_beginning(truth):
-    assert truth.regret(1.0, "constant") == 1
-    assert truth.loss["constant"][-1] == 10
+def test_a_diverged_run_counts_with_its_initial_loss(regret):
+    assert regret.at(1.0, "constant") == 1
+    assert regret.loss["constant"][-1] == 10
 
 
-def test_below_the_grid_what_is_learnt_shrinks_with_the_rate(truth):
-    assert truth.regret(0.0001, "constant", strict=False) == pytest.approx((9.9 - 2) / (10 - 2))
+def test_below_the_grid_the_improvement_shrinks_with_the_rate(regret):
+    assert regret.at(0.0001, "constant", strict=False) == pytest.approx((9.9 - 2) / (10 - 2))
 
 
 @pytest.mark.parametrize("no_answer", [None, math.nan, 0.0, -1.0, math.inf, 2.0])
-def test_no_answer_and_a_rate_above_the_grid_have_all_the_regret(truth, no_answer):
-    assert truth.regret(no_answer, "constant") == 1
+def test_no_answer_and_a_rate_above_the_grid_have_all_the_regret(regret, no_answer):
+    assert regret.at(no_answer, "constant") == 1
 
 
-def test_one_cycle_is_judged_by_the_upper_end_of_the_range(truth):
-    found = regret([row(0.1, max_lr=1.0), row(0.1, max_lr=0.1)], {TASK: truth})
-    assert found.by_protocol == {"constant": 0, "onecycle": pytest.approx((3 - 2) / (8 - 2) / 2)}
-    assert found.bad == {"constant": 0, "onecycle": 0.5}
-    assert found.mean == pytest.approx((3 - 2) / (8 - 2) / 4)
+def test_one_cycle_is_judged_by_the_upper_end_of_the_range(regret):
+    measured = finder_regret([row(0.1, max_lr=1.0), row(0.1, max_lr=0.1)], {TASK: regret})
+    assert measured.by_protocol == {"constant": 0, "onecycle": pytest.approx((3 - 2) / (8 - 2) / 2)}
+    assert measured.bad == {"constant": 0, "onecycle": 0.5}
+    assert measured.mean == pytest.approx((3 - 2) / (8 - 2) / 4)
 
 
-def test_a_refusal_is_counted_and_costs_everything(truth):
-    found = regret([row(None), row(0.1)], {TASK: truth})
-    assert (found.unanswered, found.suggestions, found.mean) == (1, 2, 0.5)
-    assert found.catastrophic == {"constant": 0.5, "onecycle": 0.5}
+def test_a_refusal_is_counted_and_costs_everything(regret):
+    measured = finder_regret([row(None), row(0.1)], {TASK: regret})
+    assert (measured.unanswered, measured.suggestions, measured.mean) == (1, 2, 0.5)
+    assert measured.catastrophic == {"constant": 0.5, "onecycle": 0.5}
 
 
-def test_a_finder_that_was_not_asked_about_a_task_has_no_figure(truth):
-    assert regret([row(0.1)], {TASK: truth, "another": truth}) is None
+def test_a_finder_that_did_not_run_on_a_task_has_no_regret(regret):
+    assert finder_regret([row(0.1)], {TASK: regret, "another": regret}) is None
 
 
-def test_calibration_measures_how_far_outside_of_the_interval_the_best_rate_lies(truth):
+def test_calibration_is_the_distance_of_the_best_rate_from_the_interval(regret):
     rows = [
         row(0.1, low=0.05, high=0.5),
         row(1.0, low=0.1 * 10**0.4, high=10.0),
         row(0.001, low=0.0001, high=0.01),
         row(None),
     ]
-    found = calibration(rows, {TASK: truth})
-    assert [found.share(within) for within in (0.0, 0.5, 1.0, 5.0)] == [0.25, 0.5, 0.75, 0.75]
-    assert found.width == pytest.approx(1.6)
+    intervals = calibration(rows, {TASK: regret})
+    assert [intervals.share(within) for within in (0.0, 0.5, 1.0, 5.0)] == [0.25, 0.5, 0.75, 0.75]
+    assert intervals.width == pytest.approx(1.6)
 
 
 def test_movement_is_the_median_distance_for_the_same_task_and_seed():
@@ -89,8 +89,8 @@ def test_movement_is_the_median_distance_for_the_same_task_and_seed():
     assert movement(rows, others, "constant") == pytest.approx(0.5)
 
 
-def test_steps_are_those_that_were_counted():
+def test_steps_are_means_of_the_counts():
     counted = [row(0.1, forwards=200, optimizer_steps=190, evaluations=0), row(0.1, forwards=450)]
-    found = steps(counted)
-    assert (found.forwards, found.most_forwards, found.optimizer_steps, found.extended) == (325, 450, 190, 0.5)
+    cost = steps(counted)
+    assert (cost.forwards, cost.most_forwards, cost.optimizer_steps, cost.extended) == (325, 450, 190, 0.5)
     assert steps([row(0.1, forwards=0)]) is None

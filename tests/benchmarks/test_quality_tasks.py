@@ -8,7 +8,7 @@ from benchmarks.quality.tasks.data import DATA_ROOT
 from benchmarks.quality.tasks.registry import TASKS
 from lrrange import find_lr
 from lrrange.errors import NoData
-from tests.benchmarks.made_up import write_images
+from tests.benchmarks.stand_ins import write_images
 
 
 @pytest.fixture(autouse=True)
@@ -21,14 +21,14 @@ def first_batches(problem, count=3):
 
 
 def same(some, others):
-    return all(torch.equal(one, other) for one, other in zip(some, others, strict=True))
+    return all(torch.equal(tensor, other) for tensor, other in zip(some, others, strict=True))
 
 
 @pytest.mark.parametrize("name", TASKS)
 def test_two_builds_have_equal_weights_and_batches_and_another_seed_has_others(name):
-    one, again, other = (TASKS[name].build(seed) for seed in (3, 3, 4))
-    weights = [list(problem.model.state_dict().values()) for problem in (one, again, other)]
-    batches = [first_batches(problem) for problem in (one, again, other)]
+    first, again, other = (TASKS[name].build(seed) for seed in (3, 3, 4))
+    weights = [list(problem.model.state_dict().values()) for problem in (first, again, other)]
+    batches = [first_batches(problem) for problem in (first, again, other)]
     assert same(weights[0], weights[1])
     assert same(batches[0], batches[1])
     assert not same(weights[0], weights[2])
@@ -47,7 +47,7 @@ def test_a_task_gives_one_loss_that_can_be_trained_on(name):
     assert problem.model.training
 
 
-def test_what_is_held_out_is_neither_trained_on_nor_validated_on():
+def test_held_out_data_are_neither_trained_on_nor_validated_on():
     problem = TASKS["logistic"].build(0)
     rest, (held_x, _) = problem.hold_out()
     rows = [{tuple(row.tolist()) for row in part} for part in (rest.train.x, held_x, problem.val_x)]
@@ -74,7 +74,7 @@ def test_steps_are_counted_by_hooks_and_evaluations_apart():
     assert (task.cost.forwards, task.cost.optimizer_steps, task.cost.evaluations) == (3, 1, 1)
 
 
-def test_what_finders_share_runs_once_and_each_is_charged_for_it():
+def test_a_shared_sweep_runs_once_and_is_charged_to_each_finder():
     @shared
     def sweep(task, seed):
         problem = task.build(seed)
@@ -86,7 +86,7 @@ def test_what_finders_share_runs_once_and_each_is_charged_for_it():
     assert [task.cost.forwards for task in tasks] == [1, 1]
 
 
-def test_a_replayed_recording_is_the_curve_that_find_lr_has():
+def test_a_replayed_recording_is_the_curve_of_find_lr():
     problem = TASKS["logistic"].build(10)
     options = {"optimizer": problem.optimizer(0.1), "loss_fn": problem.criterion, "loader": problem.loader()}
     curve = find_lr(problem.model, num_steps=200, **options).curve

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from lrrange.cli import main
 
-# A loss that falls from 2.3 to 0.15 around lr=1.6e-3 and climbs from lr=0.3 on; `log` records what was done to it.
+# A loss that falls from 2.3 to 0.15 around lr=1.6e-3 and rises from lr=0.3 on. `log` records the calls.
 TRAIN = '''
 import math
 import random

@@ -105,7 +105,7 @@ def test_a_result_that_cannot_be_saved_is_printed_all_the_same(project, lrrange,
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("lrrange.storage.documents.os.replace", full)
+    monkeypatch.setattr("lrrange.storage.atomic.os.replace", full)
     run = lrrange("find", "train:make", "--save", "run.json")
     assert "No space left on device" in one_error_line(run, 1)
     assert "valley" in run.stdout

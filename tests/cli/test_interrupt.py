@@ -6,7 +6,7 @@ import sys
 WAITING = """
 import pathlib, signal, time, train
 
-# A test runner in the background may have handed down an ignored Ctrl-C.
+# A process started by a test runner in the background may inherit an ignored Ctrl-C.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 class Waiting(train.Loop):
@@ -31,7 +31,7 @@ def test_ctrl_c_in_a_real_process_is_exit_code_130_and_puts_the_target_back(proj
         process.send_signal(signal.SIGINT)
         stdout, stderr = process.communicate()
     assert process.returncode == 130
-    assert (stdout, stderr) == ("", "Error: interrupted. What a sweep had changed was put back.\n")
+    assert (stdout, stderr) == ("", "Error: interrupted. Everything that a sweep changed was put back.\n")
     assert project.path.joinpath("restored").read_text() == "0"
     assert not project.path.joinpath("run.json").exists()
 

@@ -23,7 +23,7 @@ MODULES = {
 
 @pytest.fixture
 def installed(project):
-    """A process that finds four more plug-ins, installed as any package is: by the entry points of a distribution."""
+    """Run the command in a process with four more plug-ins, installed through the entry points of a distribution."""
     site = project.path / "site"
     info = site / "third_party-2.5.dist-info"
     info.mkdir(parents=True)
@@ -59,7 +59,7 @@ def test_plug_ins_are_listed_with_source_and_hooks_or_the_reason_they_were_set_a
 
 def test_the_table_of_plug_ins_shows_the_reason_one_was_set_aside(installed):
     run = installed("plugins")
-    # The table folds long reasons; a reader joins them again.
+    # The table wraps long reasons; join their lines again.
     text = " ".join(run.stdout.replace("│", " ").split())
     assert run.returncode == 0
     assert "lrrange_offer_heuristics" in text

@@ -114,7 +114,7 @@ def test_where_there_is_no_terminal_nothing_is_written():
     assert console.file.getvalue() == ""
 
 
-def test_find_lr_asked_for_progress_writes_nothing_to_a_pipe(capsys):
+def test_find_lr_with_progress_writes_nothing_to_a_pipe(capsys):
     lrrange.find_lr(Loop(lambda step: 1.0 / step), num_steps=12, progress=True)
     assert capsys.readouterr() == ("", "")
 

@@ -8,9 +8,10 @@ import pytest
 from rich.console import Console
 
 import lrrange
+from lrrange.advice.advice import read_answers, read_ranges
 from lrrange.advice.heuristics import HEURISTICS
-from lrrange.report.table import as_html, as_rich
-from lrrange.result import read
+from lrrange.report.html import as_html
+from lrrange.report.table import as_rich
 
 
 def result_of(loss, lr=None, stop_reason=lrrange.StopReason.COMPLETED, **fields):
@@ -20,7 +21,13 @@ def result_of(loss, lr=None, stop_reason=lrrange.StopReason.COMPLETED, **fields)
         backend="torch", versions={"torch": "2.4"}, seed=7, steps_run=len(loss), wall_time=1.5, details={"skipped": 3}
     )
     return lrrange.RangeTestResult(
-        plan=plan, curve=curve, stop_reason=stop_reason, provenance=origin, **read(curve, HEURISTICS), **fields
+        plan=plan,
+        curve=curve,
+        stop_reason=stop_reason,
+        provenance=origin,
+        answers=read_answers(curve, HEURISTICS),
+        ranges=read_ranges(curve),
+        **fields,
     )
 
 
@@ -58,7 +65,7 @@ def test_every_suggestion_is_shown_and_the_chosen_one_marked():
     assert f"{result.lr:.2e}  steepest, as asked" in text
 
 
-def test_a_choice_that_was_lrranges_is_called_that():
+def test_a_heuristic_that_lrrange_chose_is_labelled_so():
     result = result_of(descending())
     assert f"{result.lr:.2e}  {result.chosen.heuristic}, lrrange's choice" in text_of(result)
 
@@ -130,7 +137,7 @@ def test_a_reason_that_several_share_is_given_once():
     assert text.count(f"as {result.answers[0].heuristic}") == len(result.answers) - 1
 
 
-def test_a_heuristic_that_was_asked_for_and_refuses_is_marked():
+def test_a_heuristic_that_the_user_chose_and_that_refuses_is_marked():
     result = result_of(descending(8), heuristic="valley")
     text = text_of(result)
     assert ["*", "valley", "refused"] in [row[:3] for row in rows(text)]

@@ -31,8 +31,8 @@ def test_without_options_the_answer_is_the_saved_one(saved, lrrange):
 def test_the_range_asked_for_comes_first(saved, lrrange):
     ranges = json.loads(lrrange("suggest", saved, "--range", "max/4", "--json").stdout)["result"]["ranges"]
     before = [attrs.asdict(bounds) for bounds in library.load(saved).ranges]
-    (asked,) = [bounds for bounds in before if bounds["rule"] == "max/4"]
-    assert ranges == [asked, *(bounds for bounds in before if bounds["rule"] != "max/4")]
+    (requested,) = [bounds for bounds in before if bounds["rule"] == "max/4"]
+    assert ranges == [requested, *(bounds for bounds in before if bounds["rule"] != "max/4")]
 
 
 def test_the_table_shows_the_range_asked_for_with_its_source(saved, lrrange):
@@ -82,10 +82,10 @@ def test_the_answer_of_a_heuristic_that_is_not_installed_here_still_stands(saved
 
     library.load(saved).with_heuristic(mine).save(saved)
     again = lrrange("suggest", saved)
-    asked = lrrange("suggest", saved, "--heuristic", "mine")
-    assert (again.exit_code, asked.exit_code) == (0, 0)
+    by_name = lrrange("suggest", saved, "--heuristic", "mine")
+    assert (again.exit_code, by_name.exit_code) == (0, 0)
     assert "1.25e-01  mine, as asked" in again.stdout
-    assert "1.25e-01  mine, as asked" in asked.stdout
+    assert "1.25e-01  mine, as asked" in by_name.stdout
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def here(tmp_path, monkeypatch):
 
 
 def write_idx(root, kind, count=150):
-    """The smallest data set that torchvision's own class reads: stripes whose position is the label."""
+    """Write the smallest data set that torchvision's own class reads: stripes whose position is the label."""
     raw = root / kind / "raw"
     raw.mkdir(parents=True)
     labels = torch.arange(count, dtype=torch.uint8) % 10
@@ -45,10 +45,10 @@ def write_idx(root, kind, count=150):
 
 @pytest.fixture(params=sorted(FOLDERS))
 def data_and_root(request, tmp_path):
-    """Real images where LRRANGE_TEST_DATA names a folder of them, and else a data set written here."""
+    """Real images if LRRANGE_TEST_DATA names a folder of them, otherwise a data set written here."""
     folder, kind = FOLDERS[request.param]
-    if given := os.environ.get("LRRANGE_TEST_DATA"):
-        return request.param, Path(given) / folder
+    if data := os.environ.get("LRRANGE_TEST_DATA"):
+        return request.param, Path(data) / folder
     write_idx(tmp_path, kind)
     return request.param, tmp_path
 
@@ -75,7 +75,7 @@ def test_the_default_demo_learns_and_every_heuristic_answers(here):
     assert lrrange("demo").exit_code == 0
     result = library.load("lrrange-demo.json")
     assert all(isinstance(answer, library.Suggestion) for answer in result.answers)
-    # Cross-entropy over ten classes starts at ln 10 = 2.3; half of that is digits told apart.
+    # Cross-entropy over ten classes starts at ln 10 = 2.3; half of that means that digits are told apart.
     assert min(result.curve.finite.smoothed) < 1.15
     assert (result.provenance.backend, result.provenance.seed) == ("torch", 0)
 
@@ -110,7 +110,7 @@ def test_a_read_only_folder_is_told_by_its_reason(here, monkeypatch):
     def refuse(file, *_, **__):
         raise PermissionError(13, "Permission denied", str(file))
 
-    monkeypatch.setattr("lrrange.storage.documents.open", refuse, raising=False)
+    monkeypatch.setattr("lrrange.storage.atomic.open", refuse, raising=False)
     run = lrrange("demo", "--steps", 60)
     assert run.exit_code == 1
     assert run.stderr.count("Permission denied") == 2

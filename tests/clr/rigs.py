@@ -8,15 +8,15 @@ import torch
 from torch import nn
 
 from lrrange import LRRange, Provenance, RangeTestResult, StopReason
+from lrrange.advice.advice import read_answers, read_ranges
 from lrrange.advice.heuristics import HEURISTICS
-from lrrange.result import read
 from tests.core.strategies import PLAN, Landscape
 
 BOUNDS = LRRange(base_lr=0.001, max_lr=0.01, rule="mine", source="made up")
 
 
 def result() -> RangeTestResult:
-    """A range test whose "smith" and default ranges differ."""
+    """Return the result of a range test whose "smith" and default ranges differ."""
     return result_of(Landscape(noise=0.01))
 
 
@@ -27,7 +27,8 @@ def result_of(landscape: Landscape) -> RangeTestResult:
         curve=curve,
         stop_reason=StopReason.COMPLETED,
         provenance=Provenance(backend="test"),
-        **read(curve, HEURISTICS),
+        answers=read_answers(curve, HEURISTICS),
+        ranges=read_ranges(curve),
     )
 
 
@@ -36,7 +37,7 @@ def parameters(count: int = 1) -> list[nn.Parameter]:
 
 
 def sgd(*groups: dict[str, Any], **options: Any) -> torch.optim.SGD:
-    """With one group for each mapping, or one group."""
+    """Return an SGD with one param group for each mapping, or with one group."""
     made = [{"params": parameters(), **group} for group in groups or ({},)]
     return torch.optim.SGD(made, **{"lr": 0.1, **options})
 
@@ -58,7 +59,7 @@ def train_step(optimizer: torch.optim.Optimizer) -> None:
 
 
 def every_optimizer() -> Iterator[type[torch.optim.Optimizer]]:
-    """All that `torch.optim` exports."""
+    """Yield every optimizer class that `torch.optim` exports."""
     for name in sorted(vars(torch.optim)):
         found = getattr(torch.optim, name)
         if inspect.isclass(found) and issubclass(found, torch.optim.Optimizer) and found is not torch.optim.Optimizer:
@@ -66,12 +67,12 @@ def every_optimizer() -> Iterator[type[torch.optim.Optimizer]]:
 
 
 def momentum_of(group: dict[str, Any]) -> float | None:
-    """As the optimizer reads it; None if it knows none."""
+    """Return the momentum as the optimizer reads it; None if it has none."""
     if "betas" in group:
         return float(group["betas"][0])
     return float(group["momentum"]) if "momentum" in group else None
 
 
 def now(optimizer: torch.optim.Optimizer) -> list[tuple[float, float | None]]:
-    """Each group's rate and momentum."""
+    """Return each group's rate and momentum."""
     return [(float(group["lr"]), momentum_of(group)) for group in optimizer.param_groups]

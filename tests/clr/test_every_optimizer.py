@@ -7,7 +7,7 @@ from torch import nn
 
 from tests.clr.rigs import BOUNDS, every_optimizer, momentum_of, now, parameters, train_step
 
-# Constructor arguments without which they are not the case that is meant, and two that are cases of their own.
+# Every optimizer with its default arguments, and two more cases with momentum.
 CASES = {kind.__name__: (kind, {}) for kind in every_optimizer()} | {
     "SGD with momentum": (torch.optim.SGD, {"momentum": 0.9}),
     "RMSprop with momentum": (torch.optim.RMSprop, {"momentum": 0.9}),
@@ -25,7 +25,7 @@ def made(kind: type[torch.optim.Optimizer], options: dict[str, object]) -> torch
     return kind(groups[0]["params"], lr=0.1) if kind is torch.optim.LBFGS else kind(groups, **options)
 
 
-def test_there_are_the_optimizers_that_everybody_knows() -> None:
+def test_the_well_known_optimizers_are_among_them() -> None:
     assert {"SGD", "Adam", "AdamW", "RMSprop", "Adagrad", "LBFGS", "SparseAdam", "Adafactor"} <= CASES.keys()
 
 

@@ -1,4 +1,4 @@
-"""The schedules through `lrrange.make_schedule`, and what a third party can add to them."""
+"""The schedules through `lrrange.make_schedule`, and the schedules that another plug-in can add."""
 
 import subprocess
 import sys
@@ -35,7 +35,7 @@ def test_the_hook_reads_a_result_by_the_rule_of_its_mode() -> None:
     assert lrrange.make_schedule(sgd(), found, "one_cycle", total_steps=40).schedule.max_lr == found.range.max_lr
 
 
-def test_a_mode_that_nobody_offers_names_those_there_are() -> None:
+def test_a_mode_that_no_plug_in_offers_is_an_error_that_names_the_modes() -> None:
     with pytest.raises(OptionError, match="'sine' is not one of triangular, triangular2, exp_range, one_cycle"):
         lrrange.make_schedule(sgd(), BOUNDS, "sine")
 
@@ -48,7 +48,9 @@ def test_a_mode_that_nobody_offers_names_those_there_are() -> None:
         ("one_cycle", {}, "missing a required argument: 'total_steps'"),
     ],
 )
-def test_options_of_another_mode_name_those_there_are(mode: str, options: dict[str, int], says: str) -> None:
+def test_options_of_another_mode_are_an_error_that_names_the_options(
+    mode: str, options: dict[str, int], says: str
+) -> None:
     with pytest.raises(OptionError, match=says):
         lrrange.make_schedule(sgd(), BOUNDS, mode, **options)
 
@@ -59,7 +61,7 @@ def test_what_is_no_torch_optimizer_is_left_to_others() -> None:
 
 
 class Warmth:
-    """A third party's plug-in: a mode of its own, and one that it does better."""
+    """A third party's plug-in, with a mode of its own and another version of a known mode."""
 
     @lrrange.hookimpl
     def lrrange_schedule(self, optimizer, bounds, mode, options):
@@ -83,7 +85,7 @@ def test_a_third_party_offers_a_mode_of_its_own() -> None:
 
 
 @pytest.mark.usefixtures("third_party")
-def test_a_third_party_is_asked_first_and_the_rest_is_as_it_was() -> None:
+def test_a_third_party_comes_first_and_other_modes_are_unchanged() -> None:
     assert lrrange.make_schedule(sgd(), BOUNDS, "exp_range") == "the third party's exp_range"
     assert isinstance(lrrange.make_schedule(sgd(), BOUNDS, steps_per_half_cycle=2), ScheduleLR)
 

@@ -1,7 +1,7 @@
-"""The schedules against torch's own schedulers, step by step, over the arguments that both have.
+"""The schedules against torch's own schedulers, step by step, over the arguments that both take.
 
-Rates and momenta agree to 1e-9 of the peak: torch reckons the place in a cycle as a fraction that grows with the step,
-and loses digits as it does; the schedules here count whole steps. The momentum of a pair is of the order of 1.
+Rates agree to 1e-9 of the peak, and momenta to 1e-9: torch computes the position in a cycle as a fraction that grows
+with the step, and loses digits as it grows. The schedules here count whole steps.
 """
 
 import pytest
@@ -25,11 +25,11 @@ optimizers = st.sampled_from([lambda: sgd(momentum=0.9), adam])
 
 
 def in_force(scheduler: LRScheduler, steps: int) -> list[tuple[float, float | None]]:
-    """Rate and momentum at each optimizer step."""
+    """Return the rate and the momentum at each optimizer step."""
     seen = []
     for _ in range(steps):
         seen += now(scheduler.optimizer)
-        scheduler.optimizer.step()  # without gradients, which costs nothing
+        scheduler.optimizer.step()  # without gradients, so it costs nothing
         scheduler.step()
     return seen
 
@@ -96,7 +96,7 @@ def test_one_cycle_is_torchs_one_cycle_lr(
 ) -> None:
     low, high = momentum
     up = pct_start * total - 1
-    # Torch divides by zero where a phase has no length, and steps out of its curve where it has less than none.
+    # Torch divides by zero if a phase has no length, and leaves its curve if the length is negative.
     assume(up > 1e-6 and (2 * up if three_phase else up) < total - 1 - 1e-6)
     schedule = OneCycle(
         max_lr=peak,
@@ -124,7 +124,7 @@ def test_one_cycle_is_torchs_one_cycle_lr(
     compare(schedule, torchs, ScheduleLR(make(), schedule), total, peak)
 
 
-# Where torch is not what the docstrings promise
+# Faults of torch that the docstrings and the documentation mention
 
 
 def test_torch_leaves_momentum_in_an_sgd_that_was_made_without_it_and_refuses_one_that_cannot_have_any() -> None:

@@ -71,7 +71,7 @@ def test_the_order_of_making_and_loading_does_not_matter() -> None:
     go_on(optimizer, scheduler, 5)
     resumed = sgd(momentum=0.9)
     resumed.load_state_dict(optimizer.state_dict())
-    again = MAKERS["triangular2"](resumed)  # sets the first rate anew
+    again = MAKERS["triangular2"](resumed)  # sets the first rate again
     again.load_state_dict(scheduler.state_dict())
     assert now(resumed) == now(optimizer)
     assert go_on(resumed, again, 20)[0] == go_on(optimizer, scheduler, 20)[0]
@@ -97,7 +97,7 @@ def test_a_state_can_be_loaded_twice_and_is_not_changed_by_it() -> None:
     assert state == before
 
 
-def test_what_apply_did_is_saved_with_it() -> None:
+def test_a_rate_that_apply_set_is_saved_too() -> None:
     optimizer = sgd(momentum=0.9)
     scheduler = MAKERS["triangular"](optimizer)
     go_on(optimizer, scheduler, 3)
@@ -113,12 +113,12 @@ def test_a_state_of_other_groups_is_refused_and_nothing_changes() -> None:
     optimizer = sgd({}, {})
     scheduler = MAKERS["triangular"](optimizer)
     before = scheduler.state_dict()
-    with pytest.raises(TargetError, match="of 1 param groups, and this SGD has 2"):
+    with pytest.raises(TargetError, match="has 1 param groups, and this SGD has 2"):
         scheduler.load_state_dict(MAKERS["triangular"](sgd()).state_dict())
     assert scheduler.state_dict() == before
 
 
 def test_a_state_of_torchs_own_scheduler_is_refused() -> None:
     state = CyclicLR(sgd(momentum=0.9), base_lr=0.1, max_lr=1.0).state_dict()
-    with pytest.raises(TargetError, match="of another kind of scheduler"):
+    with pytest.raises(TargetError, match="from another class of scheduler"):
         MAKERS["triangular"](sgd()).load_state_dict(state)

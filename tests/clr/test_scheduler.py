@@ -1,4 +1,4 @@
-"""What becomes of an optimizer under a schedule: its groups, its momentum, its tensors, and other schedulers."""
+"""An optimizer under a schedule: its param groups, its momentum, its tensors, and other schedulers."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ from tests.core.strategies import Landscape
 
 
 def rates_of(scheduler: LRScheduler, steps: int) -> list[list[float]]:
-    """The rate of each group at each optimizer step."""
+    """Return the rate of each group at each optimizer step."""
     seen = []
     for _ in range(steps):
         seen.append([float(group["lr"]) for group in scheduler.optimizer.param_groups])
@@ -51,7 +51,9 @@ def test_a_result_without_a_range_raises_its_reason_and_leaves_the_optimizer() -
     assert "initial_lr" not in optimizer.param_groups[0]
 
 
-def test_half_a_cycle_is_two_epochs_of_the_loader_by_default_and_that_is_said(caplog: pytest.LogCaptureFixture) -> None:
+def test_half_a_cycle_is_two_epochs_of_the_loader_by_default_and_a_warning_says_so(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     loader = torch.utils.data.DataLoader(torch.zeros(100, 1), batch_size=10)
     scheduler = cyclical(sgd(), BOUNDS, loader=loader)
     assert (scheduler.schedule.steps_up, scheduler.schedule.steps_down) == (20, 20)
@@ -71,9 +73,9 @@ def test_a_length_in_epochs_counts_the_optimizer_steps_that_the_user_counts(capl
         ({}, "Give steps_per_epoch="),
         ({"epochs_per_half_cycle": 2}, "Give steps_per_epoch="),
         ({"loader": (batch for batch in range(3))}, "a loader= that has a length"),
-        ({"epochs_per_half_cycle": 2, "steps_per_half_cycle": 9}, "two lengths"),
-        ({"mode": "one_cycle", "steps_per_half_cycle": 9}, r"exp_range\. A single cycle is made by one_cycle\(\)"),
-        ({"gamma": 0.9, "steps_per_half_cycle": 9}, "is of mode 'exp_range'"),
+        ({"epochs_per_half_cycle": 2, "steps_per_half_cycle": 9}, "are both lengths"),
+        ({"mode": "one_cycle", "steps_per_half_cycle": 9}, r"exp_range\. For a single cycle call one_cycle\(\)"),
+        ({"gamma": 0.9, "steps_per_half_cycle": 9}, "belongs to mode 'exp_range', and the mode is 'triangular2'"),
         ({"bounds": (0.1, 1.0), "steps_per_half_cycle": 9}, "neither a RangeTestResult nor an LRRange"),
     ],
 )
@@ -85,7 +87,7 @@ def test_arguments_that_cannot_be_used_are_refused_before_the_optimizer_is_touch
 
 
 @pytest.mark.parametrize("steps", [0, 2.5])
-def test_a_length_that_is_none_is_refused(steps: float) -> None:
+def test_a_length_that_is_not_a_positive_whole_number_is_refused(steps: float) -> None:
     with pytest.raises(PlanError):
         cyclical(sgd(), BOUNDS, steps_per_half_cycle=steps)
 
@@ -153,7 +155,7 @@ def test_momentum_falls_as_the_rate_climbs() -> None:
     assert seen == pytest.approx([0.9, 0.85, 0.8, 0.85, 0.9])
 
 
-def test_of_adam_the_first_beta_is_cycled_and_the_second_stays() -> None:
+def test_adams_first_beta_is_cycled_and_its_second_stays() -> None:
     optimizer = torch.optim.AdamW(parameters(), betas=(0.9, 0.98))
     scheduler = one_cycle(optimizer, BOUNDS, total_steps=11)
     rates_of(scheduler, 3)
@@ -205,7 +207,7 @@ def test_momentum_is_left_alone_if_its_bounds_are_none() -> None:
     assert optimizer.param_groups[0]["momentum"] == 0.77
 
 
-# Beside others
+# With other schedulers, and after the end
 
 
 def test_after_the_last_step_of_one_cycle_the_last_rate_is_held() -> None:
@@ -242,6 +244,6 @@ def test_it_follows_a_warm_up_from_its_own_first_step() -> None:
     assert rates[3:] == [cycles.schedule.lr_at(step) for step in range(6)]
 
 
-def test_a_schedule_of_the_users_own_making_is_followed_too() -> None:
+def test_a_schedule_that_the_user_made_is_followed_too() -> None:
     slow_fall = Cycle(base_lr=0.1, max_lr=0.4, steps_up=1, steps_down=3)
     assert rates_of(ScheduleLR(sgd(), slow_fall), 5) == [[slow_fall.lr_at(step)] for step in range(5)]

@@ -30,7 +30,7 @@ FIXED = ("--policy", "0.1", "--policy", "0.5", "--steps", "30", "--repeats", "2"
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
-    """A user's folder with fit.py in it, as the working directory."""
+    """A user's folder with fit.py in it, which is the working directory."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     (tmp_path / "fit.py").write_text(TRAIN)
@@ -49,7 +49,7 @@ def run(project):
 
 
 def one_line(ran, code):
-    """The one line of error, after checking that there is no more."""
+    """Return the line of error, after checking that it is the only one."""
     assert ran.exit_code == code, ran.output
     (line,) = ran.stderr.splitlines()
     assert line.startswith("Error: ")
@@ -60,7 +60,7 @@ def test_the_table_is_shown_with_the_winner_and_exit_code_0(run):
     ran = run("fit:make", *FIXED)
     assert (ran.exit_code, ran.stderr) == (0, "")
     assert " wins: " in ran.stdout
-    assert "fit:make" not in ran.stdout  # it is named after the module that it comes from
+    assert "fit:make" not in ran.stdout  # the table names the module that defines the function
     assert "tests.compare.training:make" in ran.stdout
 
 

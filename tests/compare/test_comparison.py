@@ -4,8 +4,7 @@ import math
 import pytest
 
 import lrrange
-from lrrange.comparison.comparison import NoWinner
-from lrrange.errors import LoadError, UnknownName
+from lrrange.errors import LoadError, NoWinner, UnknownName
 
 INF = math.inf
 
@@ -29,7 +28,7 @@ def test_a_clear_win_is_confident_and_the_headline_has_its_numbers(compared):
 def test_a_small_gap_among_spread_out_seeds_is_no_confident_win(compared):
     comparison = compared(fixed=[0.41, 0.52, 0.58], clr=[0.40, 0.50, 0.60])
     assert comparison.winner == "clr"
-    assert "less than the seeds' spread" in str(comparison.verdict)
+    assert "the seeds' spread is too wide to tell clr from fixed" in str(comparison.verdict)
 
 
 def test_the_verdict_is_about_the_runner_up_and_not_about_the_last(compared):

@@ -1,7 +1,7 @@
 import pytest
 from distributed import Client, LocalCluster
 
-from tests.compare.training import compare, make_telling, untimed
+from tests.compare.training import compare, make_reporting_process, untimed
 
 
 @pytest.fixture(scope="module")
@@ -18,5 +18,5 @@ def test_two_dask_workers_give_the_same_numbers_as_one_after_another(client):
 
 
 def test_runs_are_spread_over_both_workers(client):
-    comparison = compare(make_telling, repeats=4, executor=client.get_executor())
+    comparison = compare(make_reporting_process, repeats=4, executor=client.get_executor())
     assert len({run.details["process"] for run in comparison.runs}) == 2

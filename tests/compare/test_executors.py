@@ -42,21 +42,21 @@ def test_a_worker_that_dies_is_reported_and_the_runs_before_it_are_kept_and_resu
 
 
 def test_a_function_that_cannot_be_sent_to_processes_is_refused_before_the_first_run(processes):
-    made = []
+    seeds = []
 
     def local(seed):
-        made.append(seed)
+        seeds.append(seed)
         return Descent(seed)
 
     with pytest.raises(
         OptionError, match="cannot be sent to another process.*Make it a function at the top of a module"
     ):
         compare(local, executor=processes)
-    assert made == []
+    assert seeds == []
 
 
 class OutOfOrder(Executor):
-    """Answers the last job first, as a cluster may; remembers what it was asked."""
+    """An executor that finishes the last job first, as a cluster may, and keeps the jobs it was given."""
 
     def __init__(self):
         self.waiting, self.jobs = [], []
@@ -83,7 +83,7 @@ def test_jobs_come_seed_by_seed_so_that_what_an_interruption_leaves_can_be_compa
 
 def test_jobs_that_did_not_start_are_cancelled_if_the_comparison_is_interrupted():
     class Stuck(Executor):
-        futures = []  # noqa: RUF012  one for all is what is wanted here
+        futures = []  # noqa: RUF012  the instances are meant to share it
 
         def submit(self, function, /, *arguments, **options):
             future = Future()

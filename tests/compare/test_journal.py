@@ -23,7 +23,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def log(tmp_path, monkeypatch):
-    """The runs that came to their end, as (seed, rate), in whatever process."""
+    """Return the runs that came to their end in any process, as lines of seed and rate."""
     file = tmp_path / "log"
     monkeypatch.setenv("RUN_LOG", str(file))
     return lambda: file.read_text().splitlines() if file.exists() else []
@@ -80,13 +80,13 @@ def test_a_damaged_line_in_the_middle_costs_its_own_run_alone(path, log):
     assert len(log()) == before + 1
 
 
-def test_a_header_that_was_cut_short_begins_anew(path):
+def test_a_header_that_was_cut_short_is_written_again(path):
     path.write_text('{"format": "lrrange compar')
     assert len(compare(path=path).finished) == 6
     assert json.loads(lines(path)[0])["format"] == "lrrange comparison"
 
 
-def test_more_repeats_go_on_from_those_there_are(path, log):
+def test_more_repeats_continue_from_the_runs_in_the_file(path, log):
     compare(path=path, repeats=1)
     assert len(log()) == 2
     assert untimed(compare(path=path, repeats=3)) == untimed(compare(repeats=3))
@@ -108,27 +108,27 @@ def test_failed_runs_are_made_again_and_no_others(path, log):
 
 
 def test_the_range_test_is_not_run_again(path):
-    made = []
+    seeds = []
 
     def counted(seed):
-        made.append(seed)
+        seeds.append(seed)
         return Descent(seed), {"start_lr": 1e-3}
 
     first = compare(counted, ["found", "one-cycle"], path=path)
-    assert made == [0, 0, 0, 1, 1]
+    assert seeds == [0, 0, 0, 1, 1]
     assert compare(counted, ["found", "one-cycle"], path=path) == first
-    assert made == [0, 0, 0, 1, 1]
+    assert seeds == [0, 0, 0, 1, 1]
 
 
 @pytest.mark.parametrize(
     ("change", "difference"),
     [
-        ({"steps": 40}, "steps=30 there and 40 here"),
-        ({"evaluate_every": 5}, "evaluate_every=None there and 5 here"),
-        ({"policies": [0.1, 0.5]}, "a policy '3' there and not here"),
-        ({"policies": [0.1, 0.5, 3.0, 4.0]}, "a policy '4' here and not there"),
-        ({"policies": {"0.1": 0.2, "0.5": 0.5, "3": 3.0}}, "other rates or momenta under the policy '0.1'"),
-        ({"make_run": make_failing}, "make_run='tests.compare.training:make' there"),
+        ({"steps": 40}, "steps=30 in the file and 40 in this call"),
+        ({"evaluate_every": 5}, "evaluate_every=None in the file and 5 in this call"),
+        ({"policies": [0.1, 0.5]}, "the policy '3' is only in the file"),
+        ({"policies": [0.1, 0.5, 3.0, 4.0]}, "the policy '4' is only in this call"),
+        ({"policies": {"0.1": 0.2, "0.5": 0.5, "3": 3.0}}, "the policy '0.1' has other rates or momenta"),
+        ({"make_run": make_failing}, "make_run='tests.compare.training:make' in the file"),
     ],
 )
 def test_a_file_of_another_comparison_is_refused_with_the_difference_named_and_left_as_it_is(path, change, difference):

@@ -12,7 +12,7 @@ def difference(*gaps):
     return Difference(better="clr", other="fixed", gaps=gaps)
 
 
-# Any printed table of Student's t, two-sided, 95 %.
+# From any printed table of Student's t, two-sided, 95 %.
 @pytest.mark.parametrize(
     ("degrees", "value"), [(1, 12.706), (2, 4.303), (3, 3.182), (4, 2.776), (9, 2.262), (30, 2.042), (120, 1.980)]
 )
@@ -31,7 +31,7 @@ def test_a_gap_that_is_much_the_same_on_every_seed_is_shown_to_be_there():
 def test_a_gap_that_changes_with_the_seed_is_not_shown_though_it_is_won_on_every_seed():
     gap = difference(0.01, 0.10, 0.40)
     assert gap.wins == 3
-    assert "less than the seeds' spread" in gap.reason
+    assert "the seeds' spread is too wide to tell clr from fixed" in gap.reason
 
 
 def test_a_gap_the_other_way_is_not_a_win():
@@ -47,7 +47,7 @@ def test_one_seed_says_nothing_of_the_spread():
 def test_no_seed_in_common_is_said():
     gap = difference()
     assert math.isnan(gap.mean)
-    assert gap.reason == "no seed finished both"
+    assert gap.reason == "no seed finished under both"
     assert "share no finished seed" in str(gap)
 
 
@@ -71,7 +71,7 @@ def test_divergence_on_some_seeds_alone_is_not_enough_to_tell(gaps):
 
 @pytest.mark.parametrize("policies", [2, 5])
 def test_of_policies_that_are_all_alike_a_winner_is_confirmed_once_in_twenty_times_or_less(policies):
-    """The winner is picked before it is compared, and the claim in the docstring is that this needs no correction."""
+    """Check the claim in the docstring of `Difference`: picking the winner first needs no correction."""
     luck, trials, wrong = random.Random(0), 2000, 0
     for _ in range(trials):
         seeds = [luck.gauss(0, 3) for _ in range(3)]
@@ -79,4 +79,4 @@ def test_of_policies_that_are_all_alike_a_winner_is_confirmed_once_in_twenty_tim
         gap = difference(*(second - first for first, second in zip(*ends[:2], strict=True)))
         wrong += gap.reason is None
     assert wrong / trials < 0.06
-    assert wrong > 0  # a rule that never says so would pass too
+    assert wrong > 0  # otherwise a rule that never confirms a winner would pass

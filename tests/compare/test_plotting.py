@@ -4,9 +4,8 @@ import sys
 import matplotlib
 import pytest
 
-from lrrange.comparison.comparison import NoWinner
 from lrrange.comparison.plot import save_plot
-from lrrange.errors import MissingExtra, OptionError
+from lrrange.errors import MissingExtra, NoWinner, OptionError
 from tests.compare.training import compare
 
 matplotlib.use("Agg")
@@ -14,7 +13,7 @@ matplotlib.use("Agg")
 
 @pytest.fixture
 def axes():
-    """Axes of the user's own, with no pyplot behind them."""
+    """Axes of the user's own, without pyplot."""
     from matplotlib.figure import Figure
 
     return tuple(Figure().subplots(2))

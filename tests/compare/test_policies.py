@@ -2,20 +2,21 @@ import math
 
 import pytest
 
-from lrrange.comparison.policies import Policy, by_name, needs_range_test, write_out
+from lrrange.comparison.policies import name_policies, needs_range_test, write_out
 from lrrange.cyclical import OneCycle
 from lrrange.errors import NoSuggestion, PlanError, UnknownName
+from lrrange.policy import Policy
 
 
 def written(policies, steps=60, result=None):
-    return {policy.name: policy for policy in write_out(by_name(policies), steps, result)}
+    return {policy.name: policy for policy in write_out(name_policies(policies), steps, result)}
 
 
 def test_a_number_or_its_text_is_a_fixed_rate():
     policies = written([0.001, "1e-4"], steps=3)
     assert policies["0.001"].lr == (0.001,) * 3
     assert policies["1e-4"].lr == (1e-4,) * 3
-    assert not needs_range_test(by_name([0.001, "1e-4"]))
+    assert not needs_range_test(name_policies([0.001, "1e-4"]))
 
 
 def test_found_is_the_rate_of_the_range_test_throughout(range_test):
@@ -75,12 +76,25 @@ def test_the_table_says_where_a_policy_comes_from(range_test):
         (["found", "found"], PlanError, "two policies are called 'found'"),
         (["fuond"], UnknownName, "neither a rate nor one of found, clr, triangular"),
         ([lambda step: 0.1], PlanError, "has no name. Give a mapping"),
-        ({"mine": object()}, PlanError, "a object is no policy"),
+        ({"mine": object()}, PlanError, "a object is not a policy"),
     ],
 )
 def test_what_is_no_policy_is_refused_with_what_to_give(policies, error, text):
     with pytest.raises(error, match=text):
-        by_name(policies)
+        name_policies(policies)
+
+
+class RatesOnly:
+    """A schedule without momentum, which `lrrange.cyclical.Schedule` would have."""
+
+    def lr_at(self, step):
+        return 0.1 / (1 + step)
+
+
+def test_a_schedule_without_momentum_is_a_policy():
+    policy = written({"mine": RatesOnly()}, steps=3)["mine"]
+    assert policy.lr == (0.1, 0.05, 0.1 / 3)
+    assert policy.momentum is None
 
 
 @pytest.mark.parametrize("rate", [-0.1, math.nan, math.inf, None])
@@ -93,11 +107,11 @@ def test_a_range_test_without_an_answer_gives_its_reason(range_test):
     import attrs
 
     from lrrange import Curve
+    from lrrange.advice.advice import read_answers, read_ranges
     from lrrange.advice.heuristics import HEURISTICS
-    from lrrange.result import read
 
     flat = Curve(lr=range_test.curve.lr, loss=[1.0] * len(range_test.curve))
-    nothing = attrs.evolve(range_test, curve=flat, **read(flat, HEURISTICS))
+    nothing = attrs.evolve(range_test, curve=flat, answers=read_answers(flat, HEURISTICS), ranges=read_ranges(flat))
     for name in ("found", "clr", "one-cycle"):
         with pytest.raises(NoSuggestion):
             written([name], result=nothing)

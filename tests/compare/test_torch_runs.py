@@ -48,7 +48,7 @@ def test_threads_and_processes_give_the_same_numbers_with_dropout(threads):
 
 
 class Momenta:
-    """Notes the momentum of a group at every optimizer step."""
+    """A make_run that notes the momentum of every param group at every optimizer step."""
 
     def __init__(self, make_run, read):
         self.make_run, self.read, self.seen = make_run, read, []
@@ -102,7 +102,7 @@ def test_the_users_own_weights_and_random_state_are_as_before():
     torch.manual_seed(5)
     state = torch.get_rng_state()
     compare(lambda seed: (model, options))
-    assert all(torch.equal(one, other) for one, other in zip(before, model.parameters(), strict=True))
+    assert all(torch.equal(old, new) for old, new in zip(before, model.parameters(), strict=True))
     assert torch.equal(torch.get_rng_state(), state)
 
 

@@ -11,7 +11,7 @@ def _data(count, seed):
     return TensorDataset(inputs, (inputs.sum(1) > 0).long())
 
 
-def _made(seed, optimizer):
+def _make(seed, optimizer):
     torch.manual_seed(seed)
     model = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Dropout(0.3), nn.Linear(16, 2))
     order = torch.Generator().manual_seed(seed)
@@ -24,19 +24,19 @@ def _made(seed, optimizer):
 
 
 def make(seed=0):
-    return _made(seed, lambda model: torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9))
+    return _make(seed, lambda model: torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9))
 
 
 def make_adam(seed=0):
-    return _made(seed, lambda model: torch.optim.Adam(model.parameters()))
+    return _make(seed, lambda model: torch.optim.Adam(model.parameters()))
 
 
 def make_plain(seed=0):
-    return _made(seed, lambda model: torch.optim.SGD(model.parameters(), lr=0.1))
+    return _make(seed, lambda model: torch.optim.SGD(model.parameters(), lr=0.1))
 
 
 def make_with_groups(seed=0):
-    return _made(
+    return _make(
         seed,
         lambda model: torch.optim.SGD(
             [{"params": model[0].parameters(), "momentum": 0.9}, {"params": model[3].parameters()}], lr=0.1

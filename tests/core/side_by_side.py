@@ -1,17 +1,22 @@
-"""A training without a framework that takes several runs side by side."""
+"""A training without a framework that can take several runs side by side."""
 
 from tests.core.training import SeededLoop
 
 
 class SideBySide(SeededLoop):
-    """A training that takes runs step by step side by side, each in a state of its own.
+    """A training that takes a step of each run in turn. Each run has its own state.
 
     Args:
-        reason: against it, known without a step.
-        given_up: a reason that shows when it is tried.
-        leaves: what a restore after several runs leaves behind.
-        fails: the number of the round in which it raises.
-        stops: the number of the round in which it ends without saying why.
+        landscape: the loss at each rate.
+        reason: why runs cannot be taken side by side, known without a step; None if they can.
+        given_up: why the attempt is given up; None if it is not.
+        leaves: error in the weights after a restore of several runs.
+        fails: number of the round in which it raises an error.
+        stops: number of the round in which it ends without a stop reason.
+
+    Attributes:
+        asked: arguments of every call of `why_alone`.
+        taken: number of runs in each group that was taken side by side.
     """
 
     def __init__(self, landscape=None, *, reason=None, given_up=None, leaves=0.0, fails=None, stops=None):
@@ -32,7 +37,7 @@ class SideBySide(SeededLoop):
 
 
 class Twin:
-    """One run of several; see `lrrange.finder.together.Replica`."""
+    """One of several runs; see `lrrange.protocol.Replica`."""
 
     def __init__(self, loop, sweep, seed, reset):
         self.loop, self.sweep, self.seed, self.reset = loop, sweep, seed, reset
@@ -62,11 +67,11 @@ class Twin:
         self.state = self.loop.state
 
     def rounds(self, twins):
-        taken = 0
+        number = 0
         while any(twin.sweep.running for twin in twins):
-            if taken == self.loop.fails:
+            if number == self.loop.fails:
                 raise ArithmeticError("in a round")
-            if taken == self.loop.stops:
+            if number == self.loop.stops:
                 return
             for twin in twins:
                 if twin.sweep.running:
@@ -74,4 +79,4 @@ class Twin:
                     loss = twin.loop.step(twin.sweep.lr)
                     twin.state = twin.loop.state
                     twin.sweep.tell(loss)
-            taken += 1
+            number += 1

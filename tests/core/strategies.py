@@ -1,4 +1,4 @@
-"""What the core is tested on: plans, losses, and curves whose answer is known because they are made from it."""
+"""Test data for the core: plans, losses, and curves made from a known answer."""
 
 import math
 import random
@@ -8,7 +8,7 @@ import attrs
 from hypothesis import strategies as st
 
 from lrrange import Curve, LRRange, Provenance, RangeTestResult, Refusal, StopReason, Suggestion, Sweep, SweepPlan
-from lrrange.finder.trials import Confirmation, Trial
+from lrrange.advice.confirmation import Confirmation, Trial
 
 # 25 rates a decade over 8 decades: what `find_lr` takes by default.
 PLAN = SweepPlan(start_lr=1e-7, end_lr=10.0, num_steps=200)
@@ -24,12 +24,12 @@ class Landscape:
         top: the loss before any training.
         drop: how far it falls.
         fall: log10 of the rate where half of the drop is made; infinite for a loss that never falls.
-        decades: distance from a tenth of the drop to nine tenths.
-        blow_up: log10 of the rate from which on the loss climbs; infinite for one that never does.
-        steepness: the climb is the square of this many times the decades since, in parts of the drop.
-        noise: standard deviation of one reading, in parts of the drop.
-        spikes: steps whose reading is off, and by how many drops.
-        seed: of the noise.
+        decades: distance from a tenth of the drop to nine tenths, in decades.
+        blow_up: log10 of the rate from which on the loss climbs; infinite for a loss that never climbs.
+        steepness: in parts of the drop, the climb is the square of this times the decades above `blow_up`.
+        noise: standard deviation of a single loss, in parts of the drop.
+        spikes: steps with a spike, each with its height in drops.
+        seed: seed of the noise.
     """
 
     top: float = 2.3
@@ -43,14 +43,14 @@ class Landscape:
     seed: int = 0
 
     def at(self, lr: float) -> float:
-        """The loss without noise."""
+        """Return the loss without noise."""
         x = math.log10(lr)
         fallen = 1 / (1 + math.exp(-2 * math.log(9) / self.decades * (x - self.fall)))
         climbed = (self.steepness * max(x - self.blow_up, 0.0)) ** 2
         return self.top + self.drop * (climbed - fallen)
 
     def falls_to(self, part: float) -> float:
-        """log10 of the rate where this part of the drop is made."""
+        """Return log10 of the rate where this part of the drop is made."""
         return self.fall + self.decades / (2 * math.log(9)) * math.log(part / (1 - part))
 
     @property
@@ -64,24 +64,24 @@ class Landscape:
         return self.blow_up + 1 / self.steepness
 
     def losses(self, rates: Sequence[float] = PLAN.rates) -> list[float]:
-        """One reading at each rate."""
+        """Return one noisy loss for each rate."""
         random_ = random.Random(self.seed)
-        readings = [self.at(lr) + random_.gauss(0.0, self.noise * self.drop) for lr in rates]
+        noisy = [self.at(lr) + random_.gauss(0.0, self.noise * self.drop) for lr in rates]
         for step, drops in self.spikes:
-            readings[step] += drops * self.drop
-        return readings
+            noisy[step] += drops * self.drop
+        return noisy
 
     def curve(self, plan: SweepPlan = PLAN) -> Curve:
-        """What a sweep measures that never stops early."""
+        """Return the curve of a sweep that does not stop early."""
         return Curve(lr=plan.rates, loss=self.losses(plan.rates))
 
     def sweep(self, plan: SweepPlan = PLAN) -> Sweep:
-        """A sweep over it, ended."""
-        return told(Sweep(plan), self.losses(plan.rates))
+        """Return an ended sweep over this landscape."""
+        return replay(Sweep(plan), self.losses(plan.rates))
 
 
-def told(sweep: Sweep, losses: Sequence[object]) -> Sweep:
-    """The sweep after as many of these losses as it takes."""
+def replay(sweep: Sweep, losses: Sequence[object]) -> Sweep:
+    """Tell these losses to the sweep until it ends, and return it."""
     for loss in losses:
         if not sweep.running:
             break
@@ -90,7 +90,7 @@ def told(sweep: Sweep, losses: Sequence[object]) -> Sweep:
 
 
 def landscapes(noise: float = 0.05, **fixed: object) -> st.SearchStrategy[Landscape]:
-    """Valleys of many kinds, whose floor is wide enough to see."""
+    """Draw valleys of many kinds, with a floor wide enough to see."""
     free = {
         "top": st.floats(-5.0, 5.0),
         "drop": st.floats(0.1, 10.0),
@@ -106,7 +106,7 @@ def landscapes(noise: float = 0.05, **fixed: object) -> st.SearchStrategy[Landsc
 
 @st.composite
 def plans(draw: st.DrawFn, min_steps: int = 2, max_steps: int = 300, shape: str | None = None) -> SweepPlan:
-    """Any plan over at least a hundredth of a decade."""
+    """Draw any plan over at least a hundredth of a decade."""
     start = draw(st.floats(1e-12, 1e6))
     return SweepPlan(
         start_lr=start,
@@ -124,8 +124,8 @@ non_finite_losses = st.sampled_from([math.nan, math.inf, -math.inf])
 finite_losses = st.floats(-1e6, 1e6)
 
 
-# Multiples of a thousandth or so, small enough that a constant of `constants` or a factor of `factors` moves none of
-# their bits out of a float: what a law says of the sum or product is then not blurred by its rounding.
+# Multiples of 2**-10, small enough that adding one of `constants` or multiplying by one of `factors` is exact in
+# floating point. So the laws about sums and products can be tested without rounding errors.
 _GRID = 2.0**-10
 
 exact_losses = st.integers(-(2**13), 2**13).map(lambda thousandths: thousandths * _GRID)
@@ -134,7 +134,7 @@ factors = st.integers(-20, 20).map(lambda power: 2.0**power)
 
 
 def exact_sequences(max_size: int = 120) -> st.SearchStrategy[list[float]]:
-    """Losses on the grid: no shape at all, or a valley with noise."""
+    """Draw losses on the grid: either without any shape, or a valley with noise."""
     valleys = st.builds(
         lambda landscape, length: [round(loss / _GRID) * _GRID for loss in landscape.losses()[:length]],
         landscapes(noise=0.3),
@@ -143,7 +143,7 @@ def exact_sequences(max_size: int = 120) -> st.SearchStrategy[list[float]]:
     return st.one_of(st.lists(exact_losses, max_size=max_size), valleys)
 
 
-# What is no loss, by the kind of mistake.
+# Values that are no loss, one strategy for each kind of mistake.
 rubbish = st.one_of(
     st.none(),
     st.text(),
@@ -156,7 +156,7 @@ rubbish = st.one_of(
 )
 
 
-# What a file may hold. Text without lone surrogates, which no encoding takes.
+# Text and numbers that a file may hold. The text has no lone surrogates, because no encoding can write them.
 text = st.text(st.characters(codec="utf-8"), max_size=20)
 
 # A single NaN object, because two of them are never equal.
@@ -213,7 +213,7 @@ confirmations = st.builds(
 
 @st.composite
 def curves(draw: st.DrawFn, plan: SweepPlan) -> Curve:
-    """As much of the plan as was swept, with any losses at all, smoothed in any way."""
+    """Draw a curve over the first rates of the plan, with any losses and any smoothed losses."""
     swept = draw(st.integers(0, plan.num_steps))
     readings = st.lists(numbers, min_size=swept, max_size=swept)
     return Curve(lr=plan.rates[:swept], loss=draw(readings), smoothed=draw(readings))
@@ -221,7 +221,7 @@ def curves(draw: st.DrawFn, plan: SweepPlan) -> Curve:
 
 @st.composite
 def results(draw: st.DrawFn) -> RangeTestResult:
-    """Any result that its parts allow, whether or not a sweep could have brought it."""
+    """Draw any valid result, whether or not a sweep could produce it."""
     plan = draw(plans(max_steps=12))
     return RangeTestResult(
         plan=plan,

@@ -1,4 +1,4 @@
-"""What `find_lr` refuses before the first step."""
+"""Arguments that `find_lr` refuses before the first step."""
 
 import pytest
 
@@ -21,14 +21,14 @@ BAD_ARGUMENTS = {
     "no repeat": ({"repeats": 0}, PlanError),
     "repeats that are text": ({"repeats": "2"}, LRRangeError),
     "repeats that are not whole": ({"repeats": 1.5}, LRRangeError),
-    "seed for what takes none": ({"seed": 3}, OptionError),
-    "repeats of what takes no seed": ({"repeats": 2}, OptionError),
+    "seed of a target that cannot be seeded": ({"seed": 3}, OptionError),
+    "repeats of a target that cannot be seeded": ({"repeats": 2}, OptionError),
     "reset without repeats": ({"reset": list}, OptionError),
     "budget": ({"confirm": True, "confirm_steps": 89}, PlanError),
     "budget that is text": ({"confirm": True, "confirm_steps": "648"}, LRRangeError),
     "limit": ({"non_finite_limit": 0}, PlanError),
     "limit that is text": ({"non_finite_limit": "3"}, LRRangeError),
-    "divergence that is no rule": ({"divergence": "never"}, LRRangeError),
+    "divergence that is not a Divergence": ({"divergence": "never"}, LRRangeError),
     "option": ({"loader": [1, 2]}, OptionError),
 }
 
@@ -41,7 +41,7 @@ def test_a_wrong_argument_is_refused_before_the_first_step(arguments, reason):
     assert target.rates == []
 
 
-def test_an_option_nobody_takes_is_named():
+def test_an_unknown_option_is_named():
     with pytest.raises(OptionError, match="loader, optimiser: unknown here") as caught:
         find_lr(Loop(), loader=[], optimiser=None)
     assert caught.value.options == ("loader", "optimiser")
@@ -54,7 +54,7 @@ def test_a_target_that_nothing_can_train_is_refused_with_its_type(target):
     assert caught.value.target_type == type(target).__name__
 
 
-def test_a_watcher_that_takes_what_its_hook_does_not_give_is_refused_before_the_first_step():
+def test_a_watcher_whose_hook_has_an_unknown_argument_is_refused_before_the_first_step():
     class Odd:
         @hookimpl
         def lrrange_advanced(self, banana):
@@ -66,7 +66,7 @@ def test_a_watcher_that_takes_what_its_hook_does_not_give_is_refused_before_the_
     assert target.rates == []
 
 
-def test_a_watcher_of_a_hook_that_does_not_exist_is_refused_before_the_first_step():
+def test_a_watcher_with_an_unknown_hook_is_refused_before_the_first_step():
     class Misspelt:
         @hookimpl
         def lrrange_advance(self, point):

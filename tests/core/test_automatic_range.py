@@ -1,4 +1,4 @@
-"""Bounds and length where the user gives none, and how a sweep goes on where the curve asks for it."""
+"""Bounds and length of a sweep if the user gives none, and when a sweep goes on beyond its default bounds."""
 
 import math
 
@@ -11,7 +11,7 @@ from tests.core.training import Loop
 
 
 class Bounded(Loop):
-    """A training that knows which rates fit its optimizer."""
+    """A training with default bounds of its own for its optimizer."""
 
     def __init__(self, landscape=None, **bounds):
         super().__init__(landscape)
@@ -40,7 +40,7 @@ def test_a_linear_sweep_has_200_steps():
     assert find_lr(Loop(), shape="linear", start_lr=1e-4, end_lr=0.1).plan.num_steps == 200
 
 
-def test_the_backend_s_bounds_fit_the_optimizer_better():
+def test_the_backend_s_bounds_come_before_the_defaults():
     assert find_lr(Bounded(end_lr=1.0, start_lr=1e-6)).plan == SweepPlan(start_lr=1e-6, end_lr=1.0, num_steps=150)
 
 
@@ -114,13 +114,13 @@ def test_a_number_of_steps_is_a_budget_and_not_spent_twice(landscape):
     [Landscape(noise=0.02), Landscape(fall=math.inf, blow_up=math.inf, noise=0.02), Landscape(fall=-5.0, noise=0.02)],
     ids=["valley", "flat", "wide valley"],
 )
-def test_a_curve_that_does_not_ask_for_it_is_swept_once(landscape):
+def test_any_other_curve_is_swept_once(landscape):
     target = Loop(landscape)
     find_lr(target)
     assert sweeps(target) == 1
 
 
-def test_data_that_ran_out_while_the_loss_fell_are_not_asked_for_more():
+def test_a_sweep_whose_data_ran_out_while_the_loss_fell_is_not_extended():
     target = Bounded(Landscape(fall=-2.0, noise=0.01), end_lr=0.02)
     target.batches = 120
     assert find_lr(target).stop_reason is StopReason.DATA_EXHAUSTED
@@ -129,7 +129,7 @@ def test_data_that_ran_out_while_the_loss_fell_are_not_asked_for_more():
 
 @pytest.mark.parametrize("steps", [100, 400])
 def test_half_or_twice_the_steps_move_the_answer_by_less_than_a_fifth_of_a_decade(steps):
-    """Of a real training, whose loss falls with the sum of its rates so far, not with the last one."""
+    """In a real training the loss falls with the sum of the rates so far, not with the last rate."""
 
     class Learns(Loop):
         def loss(self, lr):

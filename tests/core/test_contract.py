@@ -1,4 +1,4 @@
-"""`lrrange.testing` itself: a sound training passes every check, and each check fails on one that breaks it."""
+"""`lrrange.testing` itself: a correct training passes every check, and each check fails on one that breaks it."""
 
 import math
 
@@ -14,7 +14,7 @@ LANDSCAPE = Landscape(noise=0.05)
 
 
 def rig_of(training, **options):
-    """A training that can be swept, watched and trained."""
+    """Return a function that makes the rig of this training."""
 
     def make():
         target = training(LANDSCAPE)
@@ -31,7 +31,7 @@ def rig_of(training, **options):
 
 
 class Forgets(Loop):
-    """Puts back what it says it puts back, and not the rest."""
+    """Forgets to restore its weights or its random state."""
 
     forgets = ("weights",)
 
@@ -44,7 +44,7 @@ class Forgets(Loop):
 
 
 class ForgetsAfterTraining(Loop):
-    """As an optimizer whose state appears with the first step and is made anew by a restore."""
+    """Behaves like an optimizer whose state appears at the first step, and is reset by a restore."""
 
     def restore(self, state):
         super().restore(state)
@@ -53,35 +53,33 @@ class ForgetsAfterTraining(Loop):
 
 
 class ForgetsAfterAnError(OwnLoop):
-    """Restores at the end of its loop, and not in `finally`."""
+    """Restores at the end of its loop instead of in `finally`."""
 
     def run(self, sweep):
         before = self.loop.snapshot()
         while sweep.running:
             sweep.tell(self.loop.step(sweep.lr))
         self.loop.restore(before)
-        return sweep.curve
 
 
 class Swallows(OwnLoop):
-    """Takes an error for the end of its training."""
+    """Swallows an error, as if the training had ended."""
 
     swallowed: tuple[type[BaseException], ...] = (RuntimeError,)
 
     def run(self, sweep):
         try:
-            return super().run(sweep)
+            super().run(sweep)
         except self.swallowed:
             sweep.close(StopReason.DATA_EXHAUSTED)
-            return sweep.curve
 
 
 class NoReason(OwnLoop):
-    """Does not tell the sweep that it was interrupted. (Its restore is sound.)"""
+    """Does not close the sweep as interrupted. Its restore is correct."""
 
 
 class LeavesATrace(Loop):
-    """Everything it shows is put back, and something it does not show is not."""
+    """Restores everything that it shows, and leaves a trace in something that it does not show."""
 
     def restore(self, state):
         super().restore(state)
@@ -92,7 +90,7 @@ class LeavesATrace(Loop):
 
 
 class ShowsNothing(Loop):
-    """Observes a thing that training does not change."""
+    """Shows only what training does not change."""
 
     @property
     def state(self):
@@ -105,7 +103,7 @@ class ShowsNothing(Loop):
 
 
 class TakesAnything(Loop):
-    """Stands for a backend that does not look at its options."""
+    """Stands for a backend that ignores its options."""
 
 
 @pytest.mark.parametrize("check", testing.CHECKS, ids=lambda check: check.__name__)
@@ -189,7 +187,7 @@ def test_a_backend_that_takes_any_option_is_found_out(registered):
             return target if isinstance(target, TakesAnything) else None
 
     registered(Careless(), "careless")
-    with pytest.raises(AssertionError, match="took an option that does not exist"):
+    with pytest.raises(AssertionError, match="accepted an option that does not exist"):
         testing.check_an_unknown_option_is_refused_before_the_first_step(rig_of(TakesAnything))
 
 

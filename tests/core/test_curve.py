@@ -18,9 +18,9 @@ def curve(*readings, **fields):
 @given(plans(max_steps=40), st.data())
 def test_rates_losses_and_smoothed_losses_are_tuples_of_equal_length(plan, data):
     readings = data.draw(st.lists(losses, min_size=plan.num_steps, max_size=plan.num_steps))
-    made = Curve(lr=list(plan.rates), loss=readings)
-    assert [type(values) for values in (made.lr, made.loss, made.smoothed)] == [tuple] * 3
-    assert len(made) == len(made.lr) == len(made.loss) == len(made.smoothed) == plan.num_steps
+    measured = Curve(lr=list(plan.rates), loss=readings)
+    assert [type(values) for values in (measured.lr, measured.loss, measured.smoothed)] == [tuple] * 3
+    assert len(measured) == len(measured.lr) == len(measured.loss) == len(measured.smoothed) == plan.num_steps
 
 
 @given(st.lists(losses, max_size=40))
@@ -30,7 +30,7 @@ def test_a_curve_is_smoothed_unless_its_smoothed_losses_are_given(readings):
 
 
 @given(st.lists(losses, max_size=20))
-def test_equal_curves_are_equal_with_nan_in_them_too(readings):
+def test_curves_with_the_same_gaps_are_equal(readings):
     assert curve(*readings, math.nan) == curve(*readings, float("nan"))
 
 
@@ -75,38 +75,38 @@ def test_more_smoothed_losses_than_rates_are_refused():
 
 @given(st.lists(st.one_of(finite_losses, non_finite_losses), max_size=40))
 def test_finite_is_the_curve_without_its_gaps(readings):
-    made = curve(*readings)
+    measured = curve(*readings)
     kept = [i for i, loss in enumerate(readings) if math.isfinite(loss)]
-    assert made.finite.lr == tuple(made.lr[i] for i in kept)
-    assert made.finite.loss == tuple(made.loss[i] for i in kept)
-    assert made.finite.finite == made.finite
+    assert measured.finite.lr == tuple(measured.lr[i] for i in kept)
+    assert measured.finite.loss == tuple(measured.loss[i] for i in kept)
+    assert measured.finite.finite == measured.finite
 
 
 @given(st.lists(finite_losses, max_size=40))
 def test_the_halves_are_sweeps_of_half_as_many_steps(readings):
-    made = curve(*readings)
-    even, odd = made.halves
-    assert sorted([*even.lr, *odd.lr]) == list(made.lr)
-    assert even.loss == made.loss[::2]
-    assert even == Curve(lr=made.lr[::2], loss=made.loss[::2])
+    measured = curve(*readings)
+    even, odd = measured.halves
+    assert sorted([*even.lr, *odd.lr]) == list(measured.lr)
+    assert even.loss == measured.loss[::2]
+    assert even == Curve(lr=measured.lr[::2], loss=measured.loss[::2])
 
 
 @given(st.floats(0.01, 0.5), st.integers(0, 2**32))
-def test_noise_is_the_standard_deviation_of_a_reading(noise, seed):
+def test_noise_is_the_standard_deviation_of_a_single_loss(noise, seed):
     measured = Landscape(noise=noise, seed=seed, blow_up=math.inf).curve().noise
     assert measured == pytest.approx(noise * 2.0, rel=0.4)
 
 
 @given(landscapes(noise=0.1))
 def test_a_valley_falls_and_rises(landscape):
-    made = landscape.curve()
-    assert (made.falls, made.rises) == (True, True)
+    measured = landscape.curve()
+    assert (measured.falls, measured.rises) == (True, True)
 
 
 @given(landscapes(noise=0.1, fall=math.inf))
 def test_a_blow_up_alone_rises_and_does_not_fall(landscape):
-    made = landscape.curve()
-    assert (made.falls, made.rises) == (False, True)
+    measured = landscape.curve()
+    assert (measured.falls, measured.rises) == (False, True)
 
 
 def test_start_is_the_median_of_the_first_five_finite_losses():

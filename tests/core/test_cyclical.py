@@ -1,4 +1,4 @@
-"""The schedules as plain numbers, and which range each is made over. `tests/clr` compares them with torch."""
+"""The rates of the schedules, and the range that each takes. `tests/clr` compares them with torch."""
 
 import ast
 import logging
@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrrange import LRRange, Provenance, RangeTestResult, StopReason
+from lrrange.advice.advice import read_answers, read_ranges
 from lrrange.advice.heuristics import HEURISTICS
 from lrrange.cyclical import (
     Cycle,
@@ -25,7 +26,6 @@ from lrrange.cyclical import (
     triangular2,
 )
 from lrrange.errors import FlatCurve, PlanError
-from lrrange.result import read
 from tests.core.strategies import PLAN, Landscape
 
 MINE = LRRange(base_lr=0.001, max_lr=0.006, rule="mine", source="Smith 2017, section 3.3, CIFAR-10")
@@ -40,7 +40,8 @@ def result_of(landscape: Landscape) -> RangeTestResult:
         curve=curve,
         stop_reason=StopReason.COMPLETED,
         provenance=Provenance(backend="test"),
-        **read(curve, HEURISTICS),
+        answers=read_answers(curve, HEURISTICS),
+        ranges=read_ranges(curve),
     )
 
 
@@ -126,7 +127,7 @@ def test_a_cycle_far_into_training_rests_at_its_base() -> None:
     assert cycle.lr_at(10**7 + 1) == 0.001
 
 
-# The one cycle of Smith & Topin
+# The single cycle of Smith & Topin
 
 
 def test_one_cycle_begins_at_its_base_meets_its_peak_and_ends_far_below() -> None:
@@ -169,7 +170,7 @@ def test_momentum_stays_at_its_maximum_in_a_third_phase(cycle: OneCycle) -> None
     assert {cycle.momentum_at(step) for step in range(begin, cycle.total_steps)} <= {0.95}
 
 
-# What is no schedule
+# Values that make no schedule
 
 
 @pytest.mark.parametrize(
@@ -179,11 +180,11 @@ def test_momentum_stays_at_its_maximum_in_a_third_phase(cycle: OneCycle) -> None
         ({"base_lr": 2.0}, "base_lr=2 and max_lr=1 are not a rising pair"),
         ({"max_lr": math.nan}, "rising pair"),
         ({"max_lr": math.inf}, "rising pair"),
-        ({"max_lr": None}, "None, which is not a number"),
-        ({"base_lr": "low"}, "'low', which is not a number"),
+        ({"max_lr": None}, "max_lr=None is not a number"),
+        ({"base_lr": "low"}, "base_lr='low' is not a number"),
         ({"steps_up": 0}, "steps_up=0"),
         ({"steps_down": -1}, "steps_down=-1"),
-        ({"steps_up": 2.5}, "2.5, which is not a whole number"),
+        ({"steps_up": 2.5}, "steps_up=2.5 is not a whole number"),
         ({"mode": "sine"}, "triangular, triangular2, exp_range"),
         ({"gamma": 1.1}, "gamma=1.1"),
         ({"gamma": 0.0}, "gamma=0"),
@@ -210,8 +211,8 @@ def test_what_makes_no_cycle_is_refused_with_its_numbers(change: dict[str, objec
         ({"pct_start": 0.0}, "leave a phase without steps"),
         ({"pct_start": 1.0}, "leave a phase without steps"),
         ({"total_steps": 3}, "total_steps=3"),
-        ({"three_phase": True, "pct_start": 0.51}, r"they end at \(50.0, 100.0, 99.0\)"),
-        ({"total_steps": 100.5}, "100.5, which is not a whole number"),
+        ({"three_phase": True, "pct_start": 0.51}, r"phases end at \(50.0, 100.0, 99.0\)"),
+        ({"total_steps": 100.5}, "total_steps=100.5 is not a whole number"),
         ({"max_momentum": None}, "max_momentum=None"),
     ],
 )
@@ -247,7 +248,7 @@ def test_cycles_that_repeat_take_the_range_that_smith_reads(make: object) -> Non
     smith = result.range_by("smith")
     assert (cycle.base_lr, cycle.max_lr) == (smith.base_lr, smith.max_lr)
     assert cycle.mode == make.__name__
-    assert smith.max_lr != result.range.max_lr  # or this says nothing
+    assert smith.max_lr != result.range.max_lr  # otherwise this test proves nothing
 
 
 def test_a_single_cycle_takes_the_default_range_whose_maximum_is_for_its_peak() -> None:
@@ -279,7 +280,7 @@ def test_a_result_without_a_range_says_why(mode: str) -> None:
 
 
 def test_a_range_beside_a_maximum_is_one_too_many() -> None:
-    with pytest.raises(PlanError, match=r"max_lr=0.1 was given beside a range"):
+    with pytest.raises(PlanError, match=r"max_lr=0.1 was given together with a range"):
         triangular(MINE, 0.1, steps_per_half_cycle=10)
 
 

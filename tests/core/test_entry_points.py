@@ -1,4 +1,4 @@
-"""Plug-ins that are installed: found by their entry point, and set aside with a reason where they are broken."""
+"""Installed plug-ins: they are found by their entry point, and set aside with the reason if they are broken."""
 
 import json
 import subprocess
@@ -16,19 +16,19 @@ class Loop:
     def snapshot(self): return None
     def restore(self, state): pass
 
-def asked(name):
+def by_name(name):
     try:
         lrrange.find_lr(Loop(), backend=name)
     except lrrange.LRRangeError as error:
         return type(error).__name__, str(error), type(error.__cause__).__name__
     return "no error", "", ""
 
-found = {plugin.name: plugin for plugin in lrrange.list_plugins()}
+plugins = {plugin.name: plugin for plugin in lrrange.list_plugins()}
 print(json.dumps({
-    "problems": {name: plugin.problem and str(plugin.problem) for name, plugin in found.items()},
-    "sources": {name: plugin.source for name, plugin in found.items()},
-    "hooks": {name: plugin.hooks for name, plugin in found.items()},
-    "asked": {name: asked(name) for name in found},
+    "problems": {name: plugin.problem and str(plugin.problem) for name, plugin in plugins.items()},
+    "sources": {name: plugin.source for name, plugin in plugins.items()},
+    "hooks": {name: plugin.hooks for name, plugin in plugins.items()},
+    "raised": {name: by_name(name) for name in plugins},
     "swept": lrrange.find_lr(Loop()).provenance.backend,
     "heuristic": lrrange.find_lr(Loop(), heuristic="third").lr,
 }))
@@ -59,7 +59,7 @@ def lrrange_adapt(target, colour):
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
-    """What a process says in which a distribution with these modules is installed, beside whatever else is."""
+    """Return the report of a process in which a distribution with these modules is installed too."""
     site = tmp_path_factory.mktemp("site")
     info = site / "third_party-1.5.dist-info"
     info.mkdir()
@@ -102,12 +102,12 @@ def test_a_plug_in_that_does_not_load_is_set_aside_with_its_reason_which_is_rais
 ):
     assert reason in report["problems"][name]
     assert report["hooks"][name] == []
-    raised, message, caused_by = report["asked"][name]
+    raised, message, caused_by = report["raised"][name]
     assert (raised, caused_by) == (kind, cause)
     assert message == report["problems"][name]
 
 
 def test_a_plug_in_that_is_none_for_the_target_is_not_the_one_to_blame(report):
-    raised, message, _ = report["asked"]["sound"]
+    raised, message, _ = report["raised"]["sound"]
     assert raised == "TargetError"
     assert "sound (not of its kind)" in message

@@ -1,4 +1,4 @@
-"""A sweep that is told to go on when its plan is done."""
+"""A sweep that continues with a longer plan when its own plan is done."""
 
 import attrs
 import pytest
@@ -23,24 +23,24 @@ def test_it_takes_the_rates_that_the_longer_plan_would_have_had_from_the_start()
     assert rates[:41] == list(PLAN.rates)
 
 
-def test_it_is_asked_once_with_what_was_measured_and_may_end_there() -> None:
-    asked: list[Curve] = []
-    sweep = Sweep(PLAN, extend=lambda curve: asked.append(curve))  # type: ignore[func-returns-value]
+def test_extend_is_called_once_with_the_measured_curve_and_the_sweep_may_end_there() -> None:
+    curves: list[Curve] = []
+    sweep = Sweep(PLAN, extend=lambda curve: curves.append(curve))  # type: ignore[func-returns-value]
     run(sweep)
-    assert [curve.lr for curve in asked] == [PLAN.rates]
+    assert [curve.lr for curve in curves] == [PLAN.rates]
     assert (sweep.plan, sweep.stop_reason) == (PLAN, StopReason.COMPLETED)
 
 
 def test_a_longer_plan_is_not_extended_again() -> None:
-    asked: list[int] = []
+    lengths: list[int] = []
 
     def longer(curve: Curve) -> SweepPlan:
-        asked.append(len(curve))
+        lengths.append(len(curve))
         return LONGER
 
     sweep = Sweep(PLAN, extend=longer)
     run(sweep)
-    assert (asked, len(sweep.points), sweep.plan) == ([41], 61, LONGER)
+    assert (lengths, len(sweep.points), sweep.plan) == ([41], 61, LONGER)
 
 
 def test_a_sweep_that_stops_early_is_not_extended() -> None:

@@ -1,4 +1,4 @@
-"""The front door over trainings without a framework: what it refuses, what it puts back, what it returns."""
+"""`find_lr` on trainings without a framework: what it refuses, what it restores, and what it returns."""
 
 import itertools
 import json
@@ -19,7 +19,7 @@ def steps_of(target):
 
 
 @pytest.mark.parametrize("training", TRAININGS)
-def test_a_training_is_swept_and_answered(training):
+def test_a_training_is_swept_and_gets_an_answer(training):
     target = training(Landscape(noise=0.02))
     result = find_lr(target)
     assert result.stop_reason is StopReason.DIVERGED
@@ -30,19 +30,19 @@ def test_a_training_is_swept_and_answered(training):
 
 
 @pytest.mark.parametrize("training", TRAININGS)
-def test_data_that_run_out_end_the_sweep_with_that_name_and_the_points_before_are_kept(training):
+def test_data_that_run_out_end_the_sweep_as_data_exhausted_and_keep_the_points_before(training):
     result = find_lr(training(batches=20), num_steps=100)
     assert (result.stop_reason, len(result.curve)) == (StopReason.DATA_EXHAUSTED, 20)
 
 
-def test_a_driver_that_stops_without_saying_why_is_told_to():
+def test_a_driver_that_stops_without_a_stop_reason_is_an_error():
     with pytest.raises(TargetError, match="ended its training after 20 of 100 steps without saying why") as caught:
         find_lr(OwnLoop(batches=20, ends=None), num_steps=100)
     assert caught.value.steps_run == 20
 
 
 @pytest.mark.parametrize("training", TRAININGS)
-def test_an_empty_training_gives_a_result_without_points_that_says_so(training):
+def test_an_empty_training_gives_a_result_without_points_whose_rate_is_refused(training):
     result = find_lr(training(batches=0))
     assert (result.stop_reason, len(result.curve)) == (StopReason.DATA_EXHAUSTED, 0)
     with pytest.raises(LRRangeError, match="this curve has 0"):
@@ -58,7 +58,7 @@ def test_the_seed_is_set_after_the_snapshot_and_gives_the_same_curve_again():
     assert find_lr(target, seed=8).curve != first.curve
 
 
-def test_a_driver_is_given_its_seed_before_it_runs():
+def test_a_driver_is_seeded_before_it_runs():
     target = SeededOwnLoop()
     assert find_lr(target, seed=7).curve == find_lr(target, seed=7).curve
     assert target.loop.log[:2] == ["seed 7", "snapshot"]
@@ -75,17 +75,17 @@ def test_a_second_sweep_gives_the_same_curve():
     assert find_lr(target).curve == find_lr(target).curve
 
 
-def test_the_heuristic_asked_for_is_the_one_chosen():
+def test_the_requested_heuristic_is_the_chosen_one():
     result = find_lr(Loop(), heuristic="steepest")
     assert (result.heuristic, result.chosen.heuristic) == ("steepest", "steepest")
     assert math.log10(result.lr) == pytest.approx(-3.5, abs=0.2)
 
 
-def test_fastai_s_name_for_it_is_understood():
+def test_fastai_s_name_of_a_heuristic_is_accepted():
     assert find_lr(Loop(), heuristic="steep").heuristic == "steepest"
 
 
-def test_without_one_the_choice_is_lrrange_s_own():
+def test_without_a_requested_heuristic_lrrange_chooses():
     result = find_lr(Loop())
     assert (result.heuristic, result.chosen.heuristic) == (None, "midway")
 
@@ -99,7 +99,7 @@ def test_a_heuristic_may_be_a_function_of_the_user_s_own():
     assert isinstance(result.chosen, Suggestion)
 
 
-def test_a_heuristic_may_be_an_object_that_can_be_called():
+def test_a_heuristic_may_be_a_callable_object():
     class Last:
         def __call__(self, curve):
             return curve.lr[-1]
@@ -121,7 +121,7 @@ def test_options_of_the_sweep_reach_it():
 
 
 @pytest.mark.parametrize("limit", [1, 3, 6])
-def test_non_finite_losses_end_the_sweep_after_as_many_as_were_allowed(limit):
+def test_non_finite_losses_end_the_sweep_once_they_reach_the_limit(limit):
     class Breaks(Loop):
         def step(self, lr):
             super().step(lr)
@@ -131,7 +131,7 @@ def test_non_finite_losses_end_the_sweep_after_as_many_as_were_allowed(limit):
     assert (result.stop_reason, len(result.curve)) == (StopReason.NON_FINITE, limit)
 
 
-def test_what_the_backend_reports_is_in_the_provenance():
+def test_the_report_of_the_backend_is_in_the_provenance():
     class Reports(Loop):
         def report(self):
             return {"versions": {"fake": "1.2"}, "skipped_steps": 3}
@@ -143,13 +143,13 @@ def test_what_the_backend_reports_is_in_the_provenance():
     assert provenance.wall_time > 0
 
 
-def test_progress_draws_a_bar_on_standard_error_alone_and_takes_nothing_from_the_result(capsys):
-    quiet, shown = (find_lr(Loop(), progress=progress) for progress in (False, True))
-    assert shown.curve == quiet.curve
+def test_progress_writes_only_to_standard_error_and_does_not_change_the_result(capsys):
+    without_bar, with_bar = (find_lr(Loop(), progress=progress) for progress in (False, True))
+    assert with_bar.curve == without_bar.curve
     assert capsys.readouterr().out == ""
 
 
-def test_a_target_with_a_run_method_that_a_plug_in_knows_goes_to_the_plug_in(adapter):
+def test_a_plug_in_that_adapts_a_target_takes_precedence_over_the_target_s_own_run_method(adapter):
     adapter.made = Loop()
     target = OwnLoop()
     result = find_lr(target, colour="red")
@@ -158,20 +158,20 @@ def test_a_target_with_a_run_method_that_a_plug_in_knows_goes_to_the_plug_in(ada
     assert steps_of(target) == 0
 
 
-def test_a_backend_asked_for_by_name_is_the_only_one_asked(adapter):
-    with pytest.raises(TargetError, match=r"Asked: adapter \(not of its kind\)"):
+def test_a_backend_requested_by_name_is_the_only_one_called(adapter):
+    with pytest.raises(TargetError, match=r"Tried: adapter \(not of its kind\)"):
         find_lr(Loop(), backend="adapter")
     assert len(adapter.asked) == 1
 
 
-def test_the_result_of_a_sweep_can_be_saved_as_it_is(tmp_path):
+def test_the_result_of_a_sweep_can_be_saved(tmp_path):
     path = tmp_path / "result.json"
     find_lr(Loop()).save(path)
     assert json.loads(path.read_text())["schema"] == 1
 
 
 @pytest.mark.parametrize("training", TRAININGS)
-def test_the_rates_of_the_plan_are_trained_at_in_their_order(training):
+def test_the_training_takes_the_rates_of_the_plan_in_order(training):
     target = training()
     result = find_lr(target, start_lr=1e-4, end_lr=1e-1, num_steps=30)
     rates = (target.loop if training is OwnLoop else target).rates

@@ -1,4 +1,4 @@
-"""What `import lrrange` promises: its names, what it loads, and that they are documented."""
+"""The promises of `import lrrange`: its names, the modules it loads, and their documentation."""
 
 import json
 import re
@@ -14,7 +14,7 @@ CHECKOUT = Path(__file__).parents[2]
 
 HEAVY = ["torch", "numpy", "matplotlib", "lightning", "pytorch_lightning", "pandas", "sklearn"]
 
-# What importing lrrange can do without as well: only a sweep, a file or a command needs them.
+# Importing lrrange does not need these either. Only a sweep, a file or a command does.
 LATER = [
     "pluggy",
     "cattrs",
@@ -28,12 +28,12 @@ LATER = [
 
 
 def in_a_checkout():
-    """Whether these tests lie beside the sources and the docs, and not alone beside an installed wheel."""
+    """Return whether the sources and the docs are beside these tests, which run on an installed wheel too."""
     return (CHECKOUT / "lrrange").is_dir()
 
 
 def loaded_after(code, names):
-    """Which of these modules a new process has loaded after this code."""
+    """Return which of these modules a new process has loaded after this code."""
     report = f"{code}\nimport json, sys; print(json.dumps([name for name in {names!r} if name in sys.modules]))"
     done = subprocess.run([sys.executable, "-c", report], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -1,3 +1,5 @@
+"""Range tests over a grid of settings."""
+
 import io
 import math
 from typing import Any
@@ -10,7 +12,7 @@ from lrrange.errors import PlanError, TargetError
 
 
 class Loop:
-    """Its loss falls at `fall` and blows up two decades later."""
+    """A training whose loss falls at the rate `fall` and blows up two decades above it."""
 
     def __init__(self, fall: float = 1e-3, drop: float = 1.0) -> None:
         self.fall, self.drop = fall, drop
@@ -32,7 +34,7 @@ def text_of(grid: lrrange.Grid) -> str:
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 
-def test_there_is_a_test_for_every_combination_with_the_last_setting_changing_fastest() -> None:
+def test_every_combination_is_tested_and_the_last_setting_changes_fastest() -> None:
     grid = lrrange.grid(Loop, {"fall": [1e-4, 1e-3], "drop": [1.0, 0.5]})
     assert [tuple(cell.setting.values()) for cell in grid.cells] == [(1e-4, 1.0), (1e-4, 0.5), (1e-3, 1.0), (1e-3, 0.5)]
     assert grid[1].label == "fall=0.0001, drop=0.5"
@@ -43,7 +45,7 @@ def test_the_largest_rate_moves_with_the_setting() -> None:
     assert high / low == pytest.approx(10, rel=0.2)
 
 
-def test_options_go_before_those_of_the_factory() -> None:
+def test_options_of_grid_override_those_of_the_factory() -> None:
     def make(fall: float) -> tuple[Loop, dict[str, Any]]:
         return Loop(fall), {"end_lr": 1.0, "num_steps": 50}
 
@@ -51,7 +53,7 @@ def test_options_go_before_those_of_the_factory() -> None:
     assert (cell.result.plan.end_lr, cell.result.plan.num_steps) == (1.0, 70)
 
 
-def test_a_setting_that_allows_no_answer_is_shown_with_its_reason_and_ends_nothing() -> None:
+def test_a_setting_without_an_answer_is_shown_with_its_reason_and_the_others_are_still_tested() -> None:
     grid = lrrange.grid(Loop, {"drop": [0.0, 1.0]}, end_lr=1e-2)
     assert math.isnan(grid.max_lr[0])
     assert not math.isnan(grid.max_lr[1])
@@ -62,11 +64,11 @@ def test_a_setting_that_allows_no_answer_is_shown_with_its_reason_and_ends_nothi
 
 
 @pytest.mark.parametrize("settings", [{}, {"fall": []}])
-def test_no_setting_at_all_is_refused(settings: dict[str, list[float]]) -> None:
+def test_an_empty_grid_is_refused(settings: dict[str, list[float]]) -> None:
     with pytest.raises(PlanError, match="nothing to try"):
         lrrange.grid(Loop, settings)
 
 
-def test_a_factory_that_returns_nothing_is_named() -> None:
+def test_a_factory_that_returns_none_is_refused() -> None:
     with pytest.raises(TargetError, match=r"make\(\) returned None"):
         lrrange.grid(lambda fall: None, {"fall": [1.0]})

@@ -1,4 +1,4 @@
-"""The hooks: what each promises, and that each is documented. What they do is in the tests of what calls them."""
+"""The hooks: the promise of each, and its documentation. Their effects are tested with the code that calls them."""
 
 import inspect
 import re
@@ -16,7 +16,7 @@ CHECKOUT = Path(__file__).parents[2]
 
 
 def in_a_checkout():
-    """Whether these tests lie beside the sources and the docs, and not alone beside an installed wheel."""
+    """Return whether the sources and the docs are beside these tests, which run on an installed wheel too."""
     return (CHECKOUT / "lrrange").is_dir()
 
 

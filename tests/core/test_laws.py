@@ -1,30 +1,30 @@
-"""What neither the unit nor the zero of the loss may change: when a sweep stops, what is suggested, what is refused."""
+"""Neither the unit nor the zero of the loss may change when a sweep stops, what is suggested, or what is refused."""
 
 import pytest
 from hypothesis import given
 
 from lrrange import Curve, LRRangeError, Suggestion, Sweep
-from lrrange.advice.heuristics import HEURISTICS, ask
+from lrrange.advice.heuristics import HEURISTICS, ask_heuristic
 from lrrange.advice.ranges import RANGE_RULES
-from tests.core.strategies import PLAN, constants, exact_sequences, factors, told
+from tests.core.strategies import PLAN, constants, exact_sequences, factors, replay
 
 
 def suggestion(name, losses):
-    """The rate, or the kind of the refusal."""
-    answer = ask(name, HEURISTICS[name], Curve(lr=PLAN.rates[: len(losses)], loss=losses))
+    """Return the suggested rate, or the kind of the refusal."""
+    answer = ask_heuristic(name, HEURISTICS[name], Curve(lr=PLAN.rates[: len(losses)], loss=losses))
     return pytest.approx(answer.lr, rel=1e-6) if isinstance(answer, Suggestion) else answer.kind
 
 
 def bounds(rule, losses):
     try:
-        found = RANGE_RULES[rule](Curve(lr=PLAN.rates[: len(losses)], loss=losses))
+        lr_range = RANGE_RULES[rule](Curve(lr=PLAN.rates[: len(losses)], loss=losses))
     except LRRangeError as error:
         return type(error).__name__
-    return pytest.approx(found.base_lr, rel=1e-6), pytest.approx(found.max_lr, rel=1e-6)
+    return pytest.approx(lr_range.base_lr, rel=1e-6), pytest.approx(lr_range.max_lr, rel=1e-6)
 
 
 def end(losses):
-    sweep = told(Sweep(PLAN), losses)
+    sweep = replay(Sweep(PLAN), losses)
     return len(sweep.points), sweep.stop_reason
 
 

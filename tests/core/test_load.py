@@ -1,4 +1,4 @@
-"""Reading with care: a file is a result, or the reason why it is none."""
+"""Loading: a file is read as a result, or refused with the reason."""
 
 import copy
 import json
@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from lrrange import find_lr, load
 from lrrange.errors import LoadError
-from lrrange.storage import documents as storage
+from lrrange.result import dumps
 from tests.core.strategies import Landscape, json_values, results
 from tests.core.training import Loop, SeededLoop
 
-WHOLE = storage.dumps(find_lr(SeededLoop(Landscape(noise=0.02)), num_steps=30, confirm=True, repeats=2, seed=1))
+WHOLE = dumps(find_lr(SeededLoop(Landscape(noise=0.02)), num_steps=30, confirm=True, repeats=2, seed=1))
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def loaded(tmp_path_factory):
 
 
 def changed(*path, to):
-    """The document with the value at this path replaced."""
+    """Return the document with the value at this path replaced."""
     document = json.loads(WHOLE)
     at = document
     for key in path[:-1]:
@@ -43,7 +43,7 @@ def changed(*path, to):
 
 
 def places(value, path=()):
-    """The path of every value inside."""
+    """Yield the path of every value inside."""
     if path:
         yield path
     inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
@@ -51,7 +51,7 @@ def places(value, path=()):
         yield from places(inner, (*path, key))
 
 
-# A list of numbers is as good a place to break as any of its numbers, and there are hundreds of those.
+# Of a long list of numbers, the first two stand for all.
 PLACES = [path for path in places(json.loads(WHOLE)) if not (isinstance(path[-1], int) and path[-1] > 1)]
 
 
@@ -61,7 +61,7 @@ def test_a_missing_file_is_an_os_error(tmp_path):
 
 
 def test_a_folder_is_an_os_error(tmp_path):
-    with pytest.raises(OSError):  # noqa: PT011  which one is the system's
+    with pytest.raises(OSError):  # noqa: PT011  which one depends on the system
         load(tmp_path)
 
 
@@ -154,12 +154,12 @@ def test_nan_and_infinity_are_read_from_their_text_alone(loaded):
 
 
 def is_read_or_refused(loaded, content):
-    """Only LoadError or OSError, and what is read is a result that can be used."""
+    """Check that only LoadError or OSError is raised, and that a result that is read can be used."""
     try:
         result = loaded(content)
     except (LoadError, OSError):
         return
-    assert storage.dumps(result)
+    assert dumps(result)
     assert isinstance(result._repr_html_(), str)
 
 
@@ -192,7 +192,7 @@ def test_whichever_value_is_missing_the_file_is_read_or_refused(loaded, path):
 
 @given(results(), st.data())
 def test_whichever_bytes_of_a_file_are_damaged_it_is_read_or_refused(loaded, result, data):
-    content = bytearray(storage.dumps(result).encode())
+    content = bytearray(dumps(result).encode())
     for _ in range(data.draw(st.integers(1, 4))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     is_read_or_refused(loaded, bytes(content))

@@ -1,4 +1,4 @@
-"""The default advice: where it is read, and when it refuses."""
+"""The default advice: which rates it is read from, and when it refuses."""
 
 import math
 import random
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lrrange import Curve, SweepPlan
 from lrrange.advice.heuristics import midway
-from lrrange.advice.midway import readings
+from lrrange.advice.midway import find_fall_and_blow_up
 from lrrange.advice.ranges import RANGE_RULES
 from lrrange.errors import OnlyRises, RatesTooFarApart, StillFalls
 from tests.core.strategies import PLAN, Landscape, landscapes
@@ -22,18 +22,18 @@ def exponents(*rates):
 
 
 def middle(landscape):
-    """log10 of the rate two fifths of the way from where four fifths of the drop are made to where the loss is back."""
+    """Return log10 of the rate two fifths of the way from the fall to the blow-up."""
     return 0.6 * landscape.falls_to(0.8) + 0.4 * landscape.back_at_top
 
 
 def cut(landscape, end, plan=PLAN):
-    """The curve as far as this rate, in log10."""
+    """Return the curve up to this rate, in log10."""
     rates = [lr for lr in plan.rates if math.log10(lr) <= end]
     return Curve(lr=rates, loss=landscape.losses(rates))
 
 
 @given(landscapes(noise=0.05))
-def test_the_rate_is_a_sixth_of_that_about_midway_between_fall_and_blow_up(landscape):
+def test_the_rate_is_a_sixth_of_the_rate_about_midway_between_fall_and_blow_up(landscape):
     assert math.log10(midway(landscape.curve()).lr) == pytest.approx(middle(landscape) - math.log10(6), abs=0.2)
 
 
@@ -95,15 +95,15 @@ def test_a_blow_up_within_the_first_decade_is_refused_and_start_lr_is_to_be_lowe
 
 
 @pytest.mark.parametrize("blow_up", [-6.7, -6.5, -6.3])
-def test_so_is_one_that_ended_the_sweep_within_the_first_decade(blow_up):
+def test_a_blow_up_that_ends_the_sweep_within_the_first_decade_is_refused_too(blow_up):
     sweep = Landscape(fall=math.inf, blow_up=blow_up, noise=0.01).sweep()
     assert math.log10(sweep.points[-1].lr) < -6.0
     with pytest.raises(OnlyRises, match="Lower start_lr"):
         midway(sweep.curve)
 
 
-def test_where_noise_hides_the_fall_the_blow_up_alone_is_read_in_a_wider_interval():
-    """In 199 of 200 curves at least: chance makes a fall, or a blow-up, of the noise of a few in a thousand."""
+def test_where_noise_hides_the_fall_the_answer_follows_from_the_blow_up_with_a_wider_interval():
+    """In at least 199 of 200 curves. In a few of a thousand, the noise passes for a fall or a blow-up by chance."""
     misled = 0
     for seed in range(200):
         blow_up = random.Random(seed).uniform(-4.0, 0.0)
@@ -131,7 +131,7 @@ def test_the_height_of_the_explosion_changes_nothing():
 
 
 @given(landscapes(noise=0.05), st.floats(3.0, 100.0), st.integers(0, 2**32))
-def test_one_reading_in_a_hundred_far_off_moves_the_answer_little(landscape, height, seed):
+def test_one_loss_in_a_hundred_far_off_the_curve_moves_the_answer_little(landscape, height, seed):
     random_ = random.Random(seed)
     readings = landscape.losses()
     for step in (random_.randrange(0, 100), random_.randrange(100, 200)):
@@ -140,14 +140,14 @@ def test_one_reading_in_a_hundred_far_off_moves_the_answer_little(landscape, hei
     assert math.log10(answer.lr / midway(landscape.curve()).lr) == pytest.approx(0.0, abs=0.3)
 
 
-def test_a_blow_up_before_there_are_enough_points_is_refused_for_that():
+def test_a_curve_that_is_short_because_it_blew_up_at_once_is_refused_for_the_blow_up():
     climbing = [2.3, 2.31, 2.3, 2.29, 2.3, 9.0, 40.0, 200.0, 900.0]
     with pytest.raises(OnlyRises, match="Lower start_lr"):
         midway(Curve(lr=PLAN.rates[: len(climbing)], loss=climbing))
 
 
-def remembering(noise=0.02, late=0.02, plateau=1.6):
-    """A network that knew something: from 4 down to 0.5 about lr=1e-2, and from 0.3 on it guesses, at 1.6."""
+def pretrained(noise=0.02, late=0.02, plateau=1.6):
+    """Return the curve of a pretrained network: it falls from 4 to 0.5 at about lr=1e-2, and from 0.3 on it guesses."""
     source = random.Random(0)
     readings = []
     for lr in PLAN.rates:
@@ -159,11 +159,11 @@ def remembering(noise=0.02, late=0.02, plateau=1.6):
 
 
 @pytest.mark.parametrize("noise", [0.02, 0.4])
-def test_a_loss_that_is_back_by_a_quarter_of_its_drop_has_blown_up_though_it_began_higher(noise):
-    found = readings(remembering(noise))
-    assert found.blown_up
-    assert found.blow_up == pytest.approx(math.log10(0.3), abs=0.1)
+def test_a_loss_that_climbs_a_quarter_of_its_drop_again_has_blown_up_though_it_began_higher(noise):
+    rates = find_fall_and_blow_up(pretrained(noise))
+    assert rates.blown_up
+    assert rates.blow_up == pytest.approx(math.log10(0.3), abs=0.1)
 
 
-def test_a_loss_that_wavers_about_its_lowest_level_has_not():
-    assert not readings(remembering(late=0.3, plateau=0.5)).blown_up
+def test_a_loss_that_wavers_about_its_lowest_level_has_not_blown_up():
+    assert not find_fall_and_blow_up(pretrained(late=0.3, plateau=0.5)).blown_up

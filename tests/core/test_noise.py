@@ -1,4 +1,4 @@
-"""The false alarms and the sensitivity of the test for a fall, measured. The seeds are fixed, and so are the rates."""
+"""How often pure noise passes for a fall, and how small a fall is seen. The seeds are fixed, so the shares are too."""
 
 import math
 import random
@@ -34,17 +34,17 @@ def skewed(random_):
 
 
 def counted(random_):
-    """Mistakes in a batch of ten: five values, most of them ties."""
+    """Return the number of mistakes in a batch of ten, a metric with few values and many ties."""
     return float(sum(random_.random() < 0.2 for _ in range(10)))
 
 
 def student(random_):
-    """Student's t with 3 degrees of freedom: one reading in a hundred is beyond four standard deviations."""
+    """Draw from Student's t with 3 degrees of freedom: one value in a hundred is beyond four standard deviations."""
     return random_.gauss(0.0, 1.0) / math.sqrt(sum(random_.gauss(0.0, 1.0) ** 2 for _ in range(3)) / 3)
 
 
 def false_alarms(kind, length, test=significant_fall):
-    """The part of curves of pure noise in which a fall is seen."""
+    """Return the share of curves of pure noise that pass for a fall."""
     random_ = random.Random(length)
     return sum(test([kind(random_) for _ in range(length)]) for _ in range(CURVES)) / CURVES
 
@@ -56,12 +56,12 @@ def test_pure_noise_falls_in_one_of_two_hundred_curves_at_most(kind, length):
 
 
 @pytest.mark.parametrize("length", [6, 8, 12, 16])
-def test_so_it_does_in_short_curves(length):
+def test_pure_noise_falls_as_rarely_in_short_curves(length):
     assert false_alarms(normal, length) <= 0.005
 
 
 @pytest.mark.parametrize("kind", [skewed, counted])
-def test_so_does_noise_that_is_skewed_or_counted(kind):
+def test_skewed_or_counted_noise_falls_as_rarely(kind):
     assert false_alarms(kind, 200) <= 0.005
 
 
@@ -75,7 +75,7 @@ def test_noise_rises_as_rarely_as_it_falls():
 
 
 def seen(drops_in_noise, **shape):
-    """The part of noisy valleys whose fall is seen; the drop is so many standard deviations of a reading."""
+    """Return the share of noisy valleys whose fall is seen. The drop is this many standard deviations of the noise."""
     curves = [Landscape(noise=1 / drops_in_noise, seed=seed, **shape).losses()[:150] for seed in range(100)]
     return sum(map(significant_fall, curves)) / len(curves)
 
@@ -137,7 +137,7 @@ def test_a_straight_line_has_no_noise(level, slope):
 
 
 @pytest.mark.parametrize("losses", [[], [1.0], [1.0, 5.0]])
-def test_fewer_than_three_readings_have_no_noise(losses):
+def test_fewer_than_three_losses_have_no_noise(losses):
     assert noise_level(losses) == 0.0
     assert noise_from([]) == 0.0
 
@@ -153,23 +153,23 @@ def test_the_one_steep_part_of_a_curve_is_not_noise():
     assert noise_level(steep) < 0.01
 
 
-def test_despike_takes_single_readings_to_a_neighbour_and_leaves_pairs_alone():
+def test_despike_gives_a_single_spike_the_loss_of_a_neighbour_and_leaves_pairs_alone():
     assert despike([1.0, 1.0, 9.0, 1.0, 1.0], 0.1) == [1.0] * 5
     assert despike([1.0, 1.0, 9.0, 9.0, 1.0, 1.0], 0.1) == [1.0, 1.0, 9.0, 9.0, 1.0, 1.0]
     assert despike([1.0, 1.0, 1.5, 1.0], 0.1) == [1.0, 1.0, 1.5, 1.0]
 
 
 @given(st.lists(finite_losses, max_size=30), st.floats(0.0, 10.0))
-def test_despike_leaves_both_ends_and_gives_back_readings_that_were_there(losses, noise):
-    calm = despike(losses, noise)
-    assert (calm[:1], calm[-1:]) == (losses[:1], losses[-1:])
-    assert set(calm) <= set(losses)
+def test_despike_leaves_both_ends_and_makes_up_no_loss(losses, noise):
+    despiked = despike(losses, noise)
+    assert (despiked[:1], despiked[-1:]) == (losses[:1], losses[-1:])
+    assert set(despiked) <= set(losses)
 
 
 def test_start_level_is_the_median_of_the_first_five():
     assert start_level([5.0, 1.0, 2.0, 3.0, 4.0, -100.0]) == 3.0
 
 
-def test_rounding_is_that_of_the_first_readings_and_not_of_an_explosion():
+def test_rounding_follows_from_the_first_losses_and_not_from_an_explosion():
     assert rounding_of([1.0, 2.0, 1.0, 1.0, 1.0, 1e300]) == rounding_of([2.0])
     assert rounding_of([]) == 0.0

@@ -1,4 +1,4 @@
-"""Runs taken side by side where a backend offers it, and one after another where it does not."""
+"""Runs taken side by side if the backend supports it, and one after another if not."""
 
 import pytest
 
@@ -12,35 +12,40 @@ from tests.core.training import Loop, OwnLoop, SeededLoop, SeededOwnLoop
 SETTINGS = {"num_steps": 20, "start_lr": 1e-4, "end_lr": 0.3, "heuristic": lambda _: Suggestion(heuristic="f", lr=0.01)}
 
 
-class Heard:
-    """What watchers are told; raises where it is told `refuses` for the n-th time."""
+class Watcher:
+    """A watcher that logs which hooks are called.
 
-    def __init__(self, refuses=None, at=1):
-        self.log, self.refuses, self.at = [], refuses, at
+    Args:
+        fails: the hook that raises an error; None for none.
+        at: number of the call at which it does.
+    """
 
-    def hear(self, what):
-        self.log.append(what)
-        if what == self.refuses and self.log.count(what) == self.at:
-            raise LookupError(f"{what} refused")
+    def __init__(self, fails=None, at=1):
+        self.log, self.fails, self.at = [], fails, at
+
+    def record(self, hook):
+        self.log.append(hook)
+        if hook == self.fails and self.log.count(hook) == self.at:
+            raise LookupError(f"{hook} refused")
 
     @lrrange.hookimpl
     def lrrange_started(self):
-        self.hear("started")
+        self.record("started")
 
     @lrrange.hookimpl
     def lrrange_advanced(self):
-        self.hear("advanced")
+        self.record("advanced")
 
     @lrrange.hookimpl
     def lrrange_finished(self):
-        self.hear("finished")
+        self.record("finished")
 
 
 def find(target, parallel="vmap", **options):
     return lrrange.find_lr(target, parallel=parallel, **{**SETTINGS, "repeats": 3, **options})
 
 
-def ways(result):
+def how_taken(result):
     return result.provenance.details["parallel"]
 
 
@@ -53,71 +58,78 @@ def numbers(result):
 
 @pytest.mark.parametrize("seed", [None, 3])
 @pytest.mark.parametrize("confirm", [False, True])
-def test_runs_taken_together_are_those_taken_one_by_one(seed, confirm):
+def test_runs_give_the_same_results_side_by_side_and_one_after_another(seed, confirm):
     target = SideBySide()
     off = find(SideBySide(), "off", seed=seed, confirm=confirm, confirm_steps=90)
     together = find(target, seed=seed, confirm=confirm, confirm_steps=90, verify_restore=True)
     assert numbers(together) == numbers(off)
     assert target.taken == ([2, 5, 2] if confirm else [2])
-    assert ways(together) == [f"{count} runs together" for count in target.taken]
+    assert how_taken(together) == [f"{count} runs together" for count in target.taken]
 
 
-def test_a_reset_is_passed_on_to_each_run():
+def test_a_reset_is_called_for_each_run():
     calls = []
     find(SideBySide(), reset=lambda: calls.append("reset"))
     assert calls == ["reset"] * 2
 
 
-def test_all_runs_are_announced_before_the_first_loss_and_ended_after_the_last():
-    heard = Heard()
-    find(SideBySide(), watchers=[heard])
-    alone, together = heard.log[:22], heard.log[22:]
+def test_watchers_see_all_runs_start_before_the_first_loss_and_finish_after_the_last():
+    watcher = Watcher()
+    find(SideBySide(), watchers=[watcher])
+    alone, together = watcher.log[:22], watcher.log[22:]
     assert alone == ["started", *["advanced"] * 20, "finished"]
     assert together == [*["started"] * 2, *["advanced"] * 40, *["finished"] * 2]
 
 
-def test_trials_are_announced_to_nobody():
-    heard = Heard()
-    find(SideBySide(), repeats=1, confirm=True, confirm_steps=90, watchers=[heard])
-    assert len(heard.log) == 22
+def test_watchers_are_not_called_for_trials():
+    watcher = Watcher()
+    find(SideBySide(), repeats=1, confirm=True, confirm_steps=90, watchers=[watcher])
+    assert len(watcher.log) == 22
 
 
 # -- one by one --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("parallel", "measure"), [("auto", True), ("vmap", False)])
-def test_the_backend_is_asked_whether_it_can_and_in_auto_whether_it_pays(parallel, measure):
+def test_the_backend_decides_whether_it_can_and_in_auto_whether_it_pays(parallel, measure):
     target = SideBySide()
     find(target, parallel, confirm=True, confirm_steps=90)
     assert target.asked == [(2, measure), (5, measure), (2, measure)]
 
 
-def test_auto_is_what_is_done_by_default():
+def test_runs_are_taken_one_after_another_by_default():
     target = SideBySide()
-    lrrange.find_lr(target, repeats=2, **SETTINGS)
-    assert target.asked == []  # one sweep and one more, with nobody to be taken with
-    lrrange.find_lr(target, repeats=3, **SETTINGS)
+    result = lrrange.find_lr(target, repeats=3, **SETTINGS)
+    assert target.asked == []
+    assert "parallel" not in result.provenance.details
+
+
+def test_a_single_run_is_not_taken_side_by_side():
+    target = SideBySide()
+    lrrange.find_lr(target, repeats=2, parallel="auto", **SETTINGS)
+    assert target.asked == []  # one sweep, and one more
+    lrrange.find_lr(target, repeats=3, parallel="auto", **SETTINGS)
     assert target.asked == [(2, True)]
 
 
 @pytest.mark.parametrize("why", [{"reason": "it is Monday"}, {"given_up": "it is Monday"}])
-def test_a_reason_against_it_is_noted_and_the_runs_are_told_of_once(why):
-    alone, heard = Heard(), Heard()
-    off = find(SideBySide(), "off", watchers=[alone])
-    other = find(SideBySide(**why), watchers=[heard], verify_restore=True)
-    assert ways(other) == ["2 runs one by one: it is Monday"]
+def test_a_reason_against_it_is_noted_and_watchers_are_called_once_for_each_run(why):
+    watcher_of_off, watcher = Watcher(), Watcher()
+    off = find(SideBySide(), "off", watchers=[watcher_of_off])
+    other = find(SideBySide(**why), watchers=[watcher], verify_restore=True)
+    assert how_taken(other) == ["2 runs one by one: it is Monday"]
     assert numbers(other) == numbers(off)
-    assert heard.log == alone.log
+    assert watcher.log == watcher_of_off.log
 
 
 @pytest.mark.parametrize("kind", [SeededLoop, SeededOwnLoop])
-def test_a_backend_that_offers_nothing_of_the_kind_is_named(kind):
+def test_a_backend_without_this_ability_is_named(kind):
     result = find(kind())
-    assert ways(result) == [f"2 runs one by one: a {kind.__name__} takes one at a time"]
+    assert how_taken(result) == [f"2 runs one by one: a {kind.__name__} takes one at a time"]
     assert numbers(result) == numbers(find(kind(), "off"))
 
 
-def test_nothing_is_asked_and_nothing_noted_where_it_is_off():
+def test_off_neither_calls_the_backend_nor_notes_anything():
     target = SideBySide()
     result = find(target, "off", confirm=True, confirm_steps=90)
     assert target.asked == target.taken == []
@@ -125,7 +137,7 @@ def test_nothing_is_asked_and_nothing_noted_where_it_is_off():
 
 
 @pytest.mark.parametrize("parallel", ["on", "Auto", None, True, 0, ["vmap"]])
-def test_an_unknown_way_is_refused_with_those_there_are(parallel):
+def test_an_unknown_value_of_parallel_is_refused_and_the_known_ones_are_listed(parallel):
     target = SideBySide()
     with pytest.raises(OptionError, match="is none of 'auto', 'vmap', 'off'"):
         check_parallel(parallel)
@@ -139,48 +151,49 @@ def test_an_unknown_way_is_refused_with_those_there_are(parallel):
 # -- what goes wrong ---------------------------------------------------------------------------------------------------
 
 
-def test_a_backend_that_leaves_something_behind_is_found_out():
+def test_a_backend_that_does_not_restore_everything_raises_restore_failed():
     with pytest.raises(RestoreFailed, match="weights is not as it was"):
         find(SideBySide(leaves=1e-9), verify_restore=True)
 
 
-def test_and_also_where_its_runs_end_with_an_error():
+def test_a_failed_restore_after_an_error_has_that_error_as_its_cause():
     with pytest.raises(RestoreFailed) as raised:
         find(SideBySide(leaves=1e-9, fails=7), verify_restore=True)
     assert isinstance(raised.value.__cause__, ArithmeticError)
 
 
-def test_an_error_passes_through_and_every_run_that_was_announced_is_ended():
-    heard, target = Heard(), SideBySide(fails=7)
+def test_an_error_passes_through_and_watchers_see_every_started_run_finish():
+    watcher, target = Watcher(), SideBySide(fails=7)
     before = target.state
     with pytest.raises(ArithmeticError, match="in a round"):
-        find(target, watchers=[heard], verify_restore=True)
-    assert heard.log[22:] == [*["started"] * 2, *["advanced"] * 14, *["finished"] * 2]
+        find(target, watchers=[watcher], verify_restore=True)
+    assert watcher.log[22:] == [*["started"] * 2, *["advanced"] * 14, *["finished"] * 2]
     assert target.state == before
 
 
-def test_a_watcher_that_raises_at_that_end_adds_a_note_and_hides_nothing():
-    heard = Heard("finished", at=2)
+def test_an_error_of_a_watcher_after_another_error_is_added_as_a_note_to_that_error():
+    watcher = Watcher("finished", at=2)
     with pytest.raises(ArithmeticError, match="in a round") as raised:
-        find(SideBySide(fails=7), watchers=[heard])
+        find(SideBySide(fails=7), watchers=[watcher])
     assert raised.value.__notes__ == ["A watcher then raised in lrrange_finished: LookupError: finished refused"]
-    assert heard.log.count("finished") == 3
+    assert watcher.log.count("finished") == 3
 
 
-# The third start is that of the second run of the two; the second end that of the first.
+# The first run is alone, and the other two are side by side: the third start is in the second of these two, and the
+# second end in the first of them.
 @pytest.mark.parametrize(
     ("hook", "at"), [("started", 2), ("started", 3), ("advanced", 35), ("finished", 2), ("finished", 3)]
 )
-def test_a_watcher_that_raises_ends_them_all_and_hears_of_each_end(hook, at):
-    heard, target = Heard(hook, at), SideBySide()
+def test_an_error_of_a_watcher_ends_all_runs_and_every_started_run_is_finished(hook, at):
+    watcher, target = Watcher(hook, at), SideBySide()
     before = target.state
     with pytest.raises(LookupError, match=f"{hook} refused"):
-        find(target, watchers=[heard], verify_restore=True)
-    assert heard.log.count("finished") == heard.log.count("started")
+        find(target, watchers=[watcher], verify_restore=True)
+    assert watcher.log.count("finished") == watcher.log.count("started")
     assert target.state == before
 
 
-def test_a_backend_that_stops_without_saying_why_is_named():
+def test_a_backend_that_stops_without_a_stop_reason_is_named():
     with pytest.raises(TargetError, match="the SideBySide ended its training after 5 of 20 steps"):
         find(SideBySide(stops=5))
 
@@ -189,7 +202,7 @@ def test_a_backend_that_stops_without_saying_why_is_named():
 
 
 class Cells:
-    """A factory that remembers what it made. All but the first cell have the options."""
+    """A factory that remembers the trainings it made. All of them but the first have the options."""
 
     def __init__(self, kind=SideBySide, **options):
         self.kind, self.options, self.made = kind, options, []
@@ -203,25 +216,25 @@ def grid(make, parallel="vmap", values=(1, 2, 3), **options):
     return lrrange.grid(make, {"x": values}, parallel=parallel, **{**SETTINGS, **options})
 
 
-def test_the_first_sweeps_of_all_cells_are_taken_together_and_each_is_made_once():
+def test_the_first_sweeps_of_all_cells_are_taken_side_by_side_and_each_cell_is_made_once():
     cells = Cells()
     off, together = grid(Cells(), "off"), grid(cells, verify_restore=True)
     assert [numbers(cell.result) for cell in together.cells] == [numbers(cell.result) for cell in off.cells]
     assert [cell.result.curve for cell in together.cells] == [cell.result.curve for cell in off.cells]
-    assert [ways(cell.result) for cell in together.cells] == [["3 runs together"]] * 3
+    assert [how_taken(cell.result) for cell in together.cells] == [["3 runs together"]] * 3
     assert len(cells.made) == 3
     assert cells.made[0].taken == [3]
 
 
-def test_what_follows_in_each_cell_is_taken_in_its_turn():
+def test_the_repeats_of_each_cell_are_taken_side_by_side_cell_after_cell():
     cells = Cells()
-    off, together = (grid(make, way, repeats=3) for make, way in ((Cells(), "off"), (cells, "vmap")))
+    off, together = (grid(make, parallel, repeats=3) for make, parallel in ((Cells(), "off"), (cells, "vmap")))
     assert [numbers(cell.result) for cell in together.cells] == [numbers(cell.result) for cell in off.cells]
-    assert ways(together[1].result) == ["3 runs together", "2 runs together"]
+    assert how_taken(together[1].result) == ["3 runs together", "2 runs together"]
     assert [made.taken for made in cells.made] == [[3, 2], [2], [2]]
 
 
-def test_cells_end_each_for_its_own_reason():
+def test_each_cell_ends_for_its_own_reason():
     class Short(SideBySide):
         def loss(self, lr):
             return 1e9 if lr > 0.01 else super().loss(lr)
@@ -232,38 +245,38 @@ def test_cells_end_each_for_its_own_reason():
     assert reasons == [cell.result.stop_reason for cell in off.cells] == [StopReason.COMPLETED, StopReason.DIVERGED]
 
 
-def test_a_reason_in_a_later_cell_is_noted_in_every_one_and_all_begin_anew():
-    cells = Cells(reason="it is Monday")  # which the first cell is without
+def test_a_reason_in_a_later_cell_is_noted_in_all_cells_and_all_start_again():
+    cells = Cells(reason="it is Monday")  # in all cells but the first
     off, other = grid(Cells(), "off"), grid(cells)
-    assert [ways(cell.result) for cell in other.cells] == [["3 runs one by one: it is Monday"]] * 3
+    assert [how_taken(cell.result) for cell in other.cells] == [["3 runs one by one: it is Monday"]] * 3
     assert [cell.result.curve for cell in other.cells] == [cell.result.curve for cell in off.cells]
     assert len(cells.made) == 2 + 3
 
 
-def test_a_reason_that_shows_when_it_is_tried_is_noted_as_well():
+def test_a_reason_that_only_shows_in_the_attempt_is_noted_too():
     def make(x):
         return SideBySide(given_up="it is Monday")
 
     off, other = grid(make, "off"), grid(make)
-    assert [ways(cell.result) for cell in other.cells] == [["3 runs one by one: it is Monday"]] * 3
+    assert [how_taken(cell.result) for cell in other.cells] == [["3 runs one by one: it is Monday"]] * 3
     assert [cell.result.curve for cell in other.cells] == [cell.result.curve for cell in off.cells]
 
 
-def test_one_that_was_only_asked_is_not_made_anew():
+def test_a_cell_that_took_no_step_is_not_made_again():
     cells = Cells(Loop)
     result = grid(cells)
     assert len(cells.made) == 3
-    assert [ways(cell.result) for cell in result.cells] == [["3 runs one by one: a Loop takes one at a time"]] * 3
+    assert [how_taken(cell.result) for cell in result.cells] == [["3 runs one by one: a Loop takes one at a time"]] * 3
 
 
-def test_a_cell_alone_is_not_asked():
+def test_a_single_cell_is_not_taken_side_by_side():
     cells = Cells()
     result = grid(cells, values=(1,))
     assert cells.made[0].asked == []
     assert "parallel" not in result[0].result.provenance.details
 
 
-def test_a_backend_that_leaves_something_behind_in_one_cell_is_found_out():
+def test_a_cell_that_does_not_restore_everything_raises_restore_failed():
     class Leaving(SideBySide):
         def restore(self, state):
             super().restore(state)
@@ -275,7 +288,7 @@ def test_a_backend_that_leaves_something_behind_in_one_cell_is_found_out():
 
 
 @pytest.mark.parametrize("parallel", ["off", "vmap", "auto"])
-def test_what_make_raises_passes_through(parallel):
+def test_an_error_of_make_passes_through(parallel):
     def make(x):
         if x == 2:
             raise ZeroDivisionError("in make")
@@ -286,6 +299,6 @@ def test_what_make_raises_passes_through(parallel):
 
 
 @pytest.mark.parametrize("parallel", ["off", "vmap"])
-def test_a_driver_in_a_grid_takes_one_at_a_time(parallel):
+def test_a_driver_in_a_grid_takes_one_run_at_a_time(parallel):
     result = grid(Cells(OwnLoop), parallel)
     assert [len(cell.result.curve) for cell in result.cells] == [20] * 3

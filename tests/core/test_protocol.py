@@ -1,3 +1,5 @@
+"""The protocols that backends implement, and what lrrange offers to write one."""
+
 import signal
 import threading
 
@@ -11,18 +13,18 @@ from tests.core.training import Loop, OwnLoop, SeededLoop
 
 @pytest.fixture
 def handler():
-    """A handler of Ctrl-C that writes down when it was called."""
+    """Install a handler of Ctrl-C that records its calls, and return the list of them."""
     calls = []
     before = signal.signal(signal.SIGINT, lambda *received: calls.append(received))
     yield calls
     signal.signal(signal.SIGINT, before)
 
 
-def short():
+def short_sweep():
     return Sweep(SweepPlan(start_lr=1e-4, end_lr=1.0, num_steps=5))
 
 
-def test_both_protocols_are_recognised_by_their_methods():
+def test_an_object_satisfies_a_protocol_by_its_methods():
     assert isinstance(Loop(), TrainingStep)
     assert isinstance(OwnLoop(), Driver)
     assert not isinstance(Loop(), Driver)
@@ -31,16 +33,16 @@ def test_both_protocols_are_recognised_by_their_methods():
 
 def test_a_step_driver_takes_a_snapshot_trains_at_each_rate_and_restores():
     target = Loop()
-    before, sweep = target.state, short()
-    curve = StepDriver(target).run(sweep)
+    before, sweep = target.state, short_sweep()
+    assert StepDriver(target).run(sweep) is None
     assert target.log == ["snapshot", *sweep.plan.rates, "restore"]
-    assert curve == sweep.curve
+    assert sweep.curve.lr == sweep.plan.rates
     assert target.state == before
 
 
-def test_a_step_driver_seeds_and_resets_between_snapshot_and_first_step():
+def test_a_step_driver_seeds_and_resets_between_the_snapshot_and_the_first_step():
     target = SeededLoop()
-    StepDriver(target, 3, lambda: target.log.append("reset")).run(short())
+    StepDriver(target, 3, lambda: target.log.append("reset")).run(short_sweep())
     assert target.log[:3] == ["snapshot", "seed 3", "reset"]
 
 
@@ -54,7 +56,7 @@ def test_a_step_driver_restores_wherever_it_was_interrupted(at):
         raise KeyboardInterrupt
 
     setattr(Interrupted, at, interrupt)
-    target, sweep = Interrupted(), short()
+    target, sweep = Interrupted(), short_sweep()
     before = target.state
     with pytest.raises(KeyboardInterrupt):
         StepDriver(target, 3, interrupt if at == "reset" else None).run(sweep)
@@ -62,18 +64,18 @@ def test_a_step_driver_restores_wherever_it_was_interrupted(at):
     assert sweep.stop_reason is StopReason.INTERRUPTED
 
 
-def test_a_step_driver_does_not_restore_what_it_has_no_snapshot_of():
+def test_a_step_driver_does_not_restore_if_the_snapshot_failed():
     class NoSnapshot(Loop):
         def snapshot(self):
             raise MemoryError
 
     target = NoSnapshot()
     with pytest.raises(MemoryError):
-        StepDriver(target).run(short())
+        StepDriver(target).run(short_sweep())
     assert target.log == []
 
 
-def test_a_driver_stopped_by_ctrl_c_after_its_sweep_ended_keeps_the_end():
+def test_ctrl_c_after_the_sweep_ended_does_not_change_its_stop_reason():
     class Slow(Loop):
         def step(self, lr):
             loss = super().step(lr)
@@ -82,13 +84,13 @@ def test_a_driver_stopped_by_ctrl_c_after_its_sweep_ended_keeps_the_end():
                 raise KeyboardInterrupt
             return loss
 
-    sweep = short()
+    sweep = short_sweep()
     with pytest.raises(KeyboardInterrupt):
         StepDriver(Slow()).run(sweep)
     assert sweep.stop_reason is StopReason.COMPLETED
 
 
-def test_an_interrupt_inside_the_block_waits_until_it_is_done(handler):
+def test_an_interrupt_inside_the_block_waits_until_the_block_is_done(handler):
     done = []
     with deferred_interrupts():
         signal.raise_signal(signal.SIGINT)
@@ -97,14 +99,14 @@ def test_an_interrupt_inside_the_block_waits_until_it_is_done(handler):
     assert len(handler) == 1
 
 
-def test_several_interrupts_inside_the_block_are_one_after_it(handler):
+def test_several_interrupts_inside_the_block_become_one_after_it(handler):
     with deferred_interrupts():
         for _ in range(3):
             signal.raise_signal(signal.SIGINT)
     assert len(handler) == 1
 
 
-def test_without_an_interrupt_nothing_is_called_and_the_handler_is_as_before(handler):
+def test_without_an_interrupt_the_handler_is_restored_and_not_called(handler):
     before = signal.getsignal(signal.SIGINT)
     with deferred_interrupts():
         assert signal.getsignal(signal.SIGINT) is not before
@@ -112,7 +114,7 @@ def test_without_an_interrupt_nothing_is_called_and_the_handler_is_as_before(han
     assert handler == []
 
 
-def test_the_handler_is_back_after_an_error_in_the_block_too(handler):
+def test_the_handler_is_restored_after_an_error_in_the_block(handler):
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(RuntimeError):
         with deferred_interrupts():
@@ -120,13 +122,13 @@ def test_the_handler_is_back_after_an_error_in_the_block_too(handler):
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_by_default_the_interrupt_that_waited_is_a_keyboard_interrupt():
+def test_by_default_a_deferred_interrupt_raises_keyboard_interrupt():
     with pytest.raises(KeyboardInterrupt):
         with deferred_interrupts():
             signal.raise_signal(signal.SIGINT)
 
 
-def test_a_process_that_ignores_ctrl_c_still_does_afterwards():
+def test_a_process_that_ignores_ctrl_c_still_ignores_it_afterwards():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         with deferred_interrupts():
@@ -136,7 +138,7 @@ def test_a_process_that_ignores_ctrl_c_still_does_afterwards():
         signal.signal(signal.SIGINT, before)
 
 
-def test_in_another_thread_which_gets_no_signals_the_block_just_runs():
+def test_in_another_thread_which_receives_no_signals_the_block_runs_as_usual():
     done = []
 
     def work():
@@ -159,22 +161,22 @@ def test_options_reach_the_adapter():
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "named"),
     [({"optimizer": 1, "loder": 2}, "'loder'"), ({}, "'optimizer'")],
     ids=["unknown", "missing"],
 )
-def test_an_option_too_many_or_too_few_is_refused_and_those_there_are_are_named(options, said):
-    with pytest.raises(OptionError, match=f"{said}.*The options here are optimizer=, loader=") as caught:
+def test_an_unknown_or_missing_option_is_refused_and_the_known_ones_are_listed(options, named):
+    with pytest.raises(OptionError, match=f"{named}.*The options here are optimizer=, loader=") as caught:
         with_options(Adapted, "model", options)
     assert caught.value.options == tuple(options)
 
 
-def test_an_adapter_without_options_says_so():
+def test_the_error_for_an_adapter_without_options_says_that_it_has_none():
     with pytest.raises(OptionError, match="The options here are none"):
         with_options(lambda target: target, "model", {"loader": []})
 
 
-def test_what_the_adapter_itself_raises_passes_through():
+def test_an_error_of_the_adapter_itself_passes_through():
     def adapter(target, loader):
         raise TypeError("a loader of the wrong kind")
 

@@ -1,4 +1,4 @@
-"""Smith's readings of a range, and their shortcuts. The default rule is in test_midway."""
+"""Smith's range rule and its shortcuts. The default rule is in test_midway."""
 
 import math
 import random
@@ -27,14 +27,14 @@ def test_smith_s_range_goes_from_a_tenth_of_the_drop_to_nine_tenths(landscape):
 
 
 @given(landscapes(noise=0.03))
-def test_it_does_in_noise_too(landscape):
+def test_smith_s_range_does_so_in_noise_too(landscape):
     bounds = smith(landscape.curve())
     assert math.log10(bounds.base_lr) == pytest.approx(landscape.falls_to(0.1), abs=0.4)
     assert math.log10(bounds.max_lr) == pytest.approx(landscape.falls_to(0.9), abs=0.5)
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_its_maximum_is_earlier_where_the_loss_gets_ragged(seed):
+def test_the_maximum_of_smith_s_range_is_lower_if_the_loss_gets_ragged(seed):
     calm, random_ = Landscape(fall=-3.0, decades=3.0, noise=0.01), random.Random(seed)
     readings = [
         loss + random_.gauss(0.0, 0.5 * calm.drop) * (math.log10(lr) > -2.5)
@@ -43,7 +43,7 @@ def test_its_maximum_is_earlier_where_the_loss_gets_ragged(seed):
     assert -3.2 < math.log10(smith(curve(readings)).max_lr) < -2.0 < math.log10(smith(calm.curve()).max_lr)
 
 
-def test_a_single_high_reading_is_not_ragged():
+def test_a_single_high_loss_is_not_ragged():
     calm = Landscape(noise=0.01)
     spiked = Landscape(noise=0.01, spikes=((90, 2.0),))
     assert smith(spiked.curve()).max_lr == pytest.approx(smith(calm.curve()).max_lr, rel=0.3)
@@ -58,15 +58,15 @@ def test_a_shortcut_has_smith_s_maximum_and_the_named_part_of_it_as_base(rule, l
 
 
 def test_every_rule_names_itself_and_cites_where_it_comes_from():
-    found = {name: rule(Landscape().curve()) for name, rule in RANGE_RULES.items()}
-    assert {name: bounds.rule for name, bounds in found.items()} == {name: name for name in RANGE_RULES}
-    assert all("Smith 2017, section 3.3" in found[name].source for name in ("smith", "max/3", "max/4"))
-    assert all("Smith 2018 (arXiv:1803.09820), section 4.1" in found[name].source for name in ("max/10", "max/20"))
-    assert "docs/quality.md" in found["midway"].source
+    ranges = {name: rule(Landscape().curve()) for name, rule in RANGE_RULES.items()}
+    assert {name: bounds.rule for name, bounds in ranges.items()} == {name: name for name in RANGE_RULES}
+    assert all("Smith 2017, section 3.3" in ranges[name].source for name in ("smith", "max/3", "max/4"))
+    assert all("Smith 2018 (arXiv:1803.09820), section 4.1" in ranges[name].source for name in ("max/10", "max/20"))
+    assert "docs/quality.md" in ranges["midway"].source
 
 
 @pytest.mark.parametrize("rule", RANGE_RULES)
-def test_every_rule_refuses_what_has_no_fall(rule):
+def test_every_rule_refuses_a_curve_without_a_fall(rule):
     refusals = {
         TooFewPoints: [],
         FlatCurve: [1.0] * 100,

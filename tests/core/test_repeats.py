@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 
 from lrrange import StopReason, Suggestion, Sweep, SweepPlan, find_lr
 from lrrange.sweep.repeats import band, common_reason, median_curve
-from tests.core.strategies import PLAN, Landscape, finite_losses, told
+from tests.core.strategies import PLAN, Landscape, finite_losses, replay
 from tests.core.training import Loop, SeededLoop, SeededOwnLoop
 
 SHORT = SweepPlan(start_lr=1e-3, end_lr=1.0, num_steps=6)
 
 
 def swept(readings, plan=SHORT, closed=StopReason.DATA_EXHAUSTED):
-    """An ended sweep of these readings."""
-    sweep = told(Sweep(plan, divergence=None), readings)
+    """Return an ended sweep with these losses."""
+    sweep = replay(Sweep(plan, divergence=None), readings)
     if sweep.running:
         sweep.close(closed)
     return sweep
@@ -25,7 +25,7 @@ def swept(readings, plan=SHORT, closed=StopReason.DATA_EXHAUSTED):
 
 @given(st.lists(st.lists(finite_losses, min_size=6, max_size=6), min_size=1, max_size=5))
 def test_the_loss_at_each_rate_is_the_median_of_the_sweeps(readings):
-    curve = median_curve([swept(one) for one in readings], "none")
+    curve = median_curve([swept(losses) for losses in readings], "none")
     assert curve.lr == SHORT.rates
     assert curve.loss == tuple(map(statistics.median_high, zip(*readings, strict=True)))
 
@@ -38,26 +38,26 @@ def test_a_sweep_that_blew_up_counts_as_infinitely_high_at_the_rates_it_did_not_
     assert len(median_curve([calm, blown_up, blown_up], "none")) == 5
 
 
-def test_a_sweep_whose_data_ran_out_does_not_count_where_it_was_not():
+def test_a_sweep_whose_data_ran_out_does_not_count_at_the_rates_it_did_not_reach():
     assert median_curve([swept([1.0] * 6), swept([3.0] * 2), swept([3.0] * 2)], "none").loss == (3.0, 3.0, 1, 1, 1, 1)
 
 
 @pytest.mark.parametrize("reading", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("sweeps", [2, 3])
-def test_one_reading_that_is_not_finite_is_a_gap_in_its_sweep_and_none_in_the_median(reading, sweeps):
+def test_a_loss_that_is_not_finite_is_a_gap_in_its_sweep_but_not_in_the_median(reading, sweeps):
     with_gap = swept([1.0, 1.0, reading, 1.0, 1.0, 1.0])
     curve = median_curve([with_gap, *[swept([1.0] * 6)] * (sweeps - 1)], "none")
     assert curve.loss == (1.0,) * 6
 
 
-def test_where_no_sweep_has_a_finite_reading_the_median_has_a_gap():
+def test_where_no_sweep_has_a_finite_loss_the_median_has_a_gap():
     with_gap = swept([1.0, 1.0, math.nan, 1.0, 1.0, 1.0])
     curve = median_curve([with_gap, with_gap], "none")
     assert math.isnan(curve.loss[2])
     assert len(curve) == 6
 
 
-def test_the_common_reason_is_that_of_most_sweeps():
+def test_the_common_reason_is_the_one_of_most_sweeps():
     ended = {reason: swept([1.0], closed=reason) for reason in (StopReason.DATA_EXHAUSTED, StopReason.INTERRUPTED)}
     few, many = ended.values()
     assert common_reason([few, many, many]) is many.stop_reason
@@ -70,7 +70,7 @@ def test_the_band_is_the_lowest_and_highest_smoothed_loss_that_any_sweep_reached
     assert band([]) == ((), ())
 
 
-def test_a_band_has_a_gap_where_no_sweep_has_a_reading():
+def test_a_band_has_a_gap_where_no_sweep_has_a_finite_loss():
     low, high = band([swept([1.0, math.nan, 1.0]).curve])
     assert math.isnan(low[1])
     assert math.isnan(high[1])
@@ -88,7 +88,7 @@ def test_repeats_are_sweeps_of_other_seeds_from_the_same_start(training):
     assert target.state == before
 
 
-def test_the_curve_of_a_repeated_test_is_their_median():
+def test_the_curve_of_a_repeated_test_is_the_median_of_its_sweeps():
     result = find_lr(SeededLoop(Landscape(noise=0.1)), repeats=5, seed=0, divergence=None)
     medians = tuple(map(statistics.median, zip(*(curve.loss for curve in result.sweeps), strict=True)))
     assert result.curve.loss == medians
@@ -98,7 +98,7 @@ def test_one_sweep_alone_is_not_listed_again():
     assert find_lr(Loop()).sweeps == ()
 
 
-def test_the_interval_spans_what_each_sweep_says():
+def test_the_interval_spans_the_answers_to_each_sweep():
     result = find_lr(SeededLoop(Landscape(noise=0.2)), repeats=5, seed=0, heuristic="steepest")
     single = [find_lr(SeededLoop(Landscape(noise=0.2)), seed=seed, heuristic="steepest").lr for seed in range(5)]
     assert result.low == min([result.lr, *single])
@@ -106,15 +106,15 @@ def test_the_interval_spans_what_each_sweep_says():
 
 
 def test_repeats_find_a_fall_that_noise_hides_from_one_sweep():
-    """By the median of nine sweeps, whose noise is about a third."""
+    """The noise of the median of nine sweeps is about a third."""
     landscape = Landscape(noise=1.0, blow_up=math.inf, fall=-4.0)
-    one = find_lr(SeededLoop(landscape), seed=1, end_lr=1.0)
+    single = find_lr(SeededLoop(landscape), seed=1, end_lr=1.0)
     nine = find_lr(SeededLoop(landscape), seed=1, end_lr=1.0, repeats=9)
-    assert nine.curve.noise < one.curve.noise / 2
+    assert nine.curve.noise < single.curve.noise / 2
     assert isinstance(nine.chosen, Suggestion)
 
 
-def test_every_repeat_starts_from_weights_that_reset_made_and_all_are_put_back():
+def test_every_repeat_starts_from_weights_of_reset_and_the_old_ones_are_put_back():
     target, starts = SeededLoop(), []
     before = target.state
 

@@ -1,4 +1,4 @@
-"""Whatever ends a sweep, everything is put back, and the watchers hear how it ended."""
+"""Whatever ends a sweep, everything is restored, and watchers see how it ended."""
 
 import signal
 
@@ -12,7 +12,7 @@ TRAININGS = [Loop, OwnLoop]
 
 
 class Raises:
-    """A watcher that raises at this step."""
+    """A watcher that raises an error at one step."""
 
     def __init__(self, error, step):
         self.error, self.step = error, step
@@ -23,27 +23,27 @@ class Raises:
             raise self.error
 
 
-class Listens:
-    """A watcher that writes down what it hears."""
+class Recorder:
+    """A watcher that records the calls of its hooks."""
 
     def __init__(self):
-        self.heard = []
+        self.calls = []
 
     @hookimpl
     def lrrange_started(self, plan, sweep):
-        self.heard.append(("started", plan, len(sweep.points)))
+        self.calls.append(("started", plan, len(sweep.points)))
 
     @hookimpl
     def lrrange_advanced(self, point, sweep):
-        self.heard.append(("advanced", point.step, len(sweep.points)))
+        self.calls.append(("advanced", point.step, len(sweep.points)))
 
     @hookimpl
     def lrrange_finished(self, sweep):
-        self.heard.append(("finished", sweep.stop_reason, len(sweep.points)))
+        self.calls.append(("finished", sweep.stop_reason, len(sweep.points)))
 
 
 @pytest.mark.parametrize("training", TRAININGS)
-def test_everything_is_back_after_a_sweep(training):
+def test_everything_is_restored_after_a_sweep(training):
     target = training()
     before = target.state
     find_lr(target)
@@ -53,7 +53,7 @@ def test_everything_is_back_after_a_sweep(training):
 @pytest.mark.parametrize("training", TRAININGS)
 @pytest.mark.parametrize("error", [RuntimeError("out of memory"), KeyboardInterrupt(), SystemExit(3)])
 @pytest.mark.parametrize("step", [0, 7])
-def test_what_is_raised_in_the_middle_passes_through_and_everything_is_back(training, error, step):
+def test_an_error_during_a_sweep_passes_through_and_everything_is_restored(training, error, step):
     target = training()
     before = target.state
     with pytest.raises(type(error)) as caught:
@@ -63,7 +63,7 @@ def test_what_is_raised_in_the_middle_passes_through_and_everything_is_back(trai
     assert len(getattr(target, "loop", target).rates) == step + 1
 
 
-def test_a_training_step_that_raises_is_restored_too():
+def test_everything_is_restored_after_a_training_step_that_raises():
     class Fails(Loop):
         def step(self, lr):
             loss = super().step(lr)
@@ -79,7 +79,7 @@ def test_a_training_step_that_raises_is_restored_too():
     assert target.log[-1] == "restore"
 
 
-def test_a_loss_that_is_no_number_ends_the_sweep_with_a_reason_and_everything_is_back():
+def test_a_loss_that_is_not_a_number_ends_the_sweep_with_an_error_and_everything_is_restored():
     class Forgets(Loop):
         def step(self, lr):
             super().step(lr)
@@ -92,13 +92,13 @@ def test_a_loss_that_is_no_number_ends_the_sweep_with_a_reason_and_everything_is
 
 
 def test_ctrl_c_ends_the_sweep_as_interrupted():
-    watcher = Listens()
+    watcher = Recorder()
     with pytest.raises(KeyboardInterrupt):
         find_lr(Loop(), watchers=[Raises(KeyboardInterrupt(), 5), watcher])
-    assert watcher.heard[-1] == ("finished", StopReason.INTERRUPTED, 6)
+    assert watcher.calls[-1] == ("finished", StopReason.INTERRUPTED, 6)
 
 
-def test_a_real_ctrl_c_during_a_step_does_too():
+def test_a_real_ctrl_c_during_a_step_ends_the_sweep_as_interrupted():
     class Interrupted(Loop):
         def step(self, lr):
             loss = super().step(lr)
@@ -106,12 +106,12 @@ def test_a_real_ctrl_c_during_a_step_does_too():
                 signal.raise_signal(signal.SIGINT)
             return loss
 
-    target, watcher = Interrupted(), Listens()
+    target, watcher = Interrupted(), Recorder()
     before = target.state
     with pytest.raises(KeyboardInterrupt):
         find_lr(target, watchers=[watcher])
     assert target.state == before
-    assert watcher.heard[-1] == ("finished", StopReason.INTERRUPTED, 4)
+    assert watcher.calls[-1] == ("finished", StopReason.INTERRUPTED, 4)
 
 
 def test_a_second_ctrl_c_waits_until_the_restore_is_done():
@@ -127,38 +127,38 @@ def test_a_second_ctrl_c_waits_until_the_restore_is_done():
     assert target.state == before
 
 
-def test_watchers_hear_start_every_step_and_end_in_that_order():
-    watcher = Listens()
+def test_watchers_see_the_start_every_step_and_the_end_in_this_order():
+    watcher = Recorder()
     result = find_lr(Loop(), num_steps=60, watchers=[watcher])
     steps = len(result.curve)
-    assert watcher.heard == [
+    assert watcher.calls == [
         ("started", result.plan, 0),
         *[("advanced", step, step + 1) for step in range(steps)],
         ("finished", result.stop_reason, steps),
     ]
 
 
-def test_a_watcher_hears_the_end_after_everything_was_restored():
+def test_watchers_are_called_at_the_end_after_everything_is_restored():
     target = Loop()
-    before, seen = target.state, []
+    before, states = target.state, []
 
-    class Looks:
+    class RecordsState:
         @hookimpl
         def lrrange_finished(self):
-            seen.append(target.state)
+            states.append(target.state)
 
-    find_lr(target, watchers=[Looks()])
-    assert seen == [before]
+    find_lr(target, watchers=[RecordsState()])
+    assert states == [before]
 
 
-def test_a_watcher_hears_of_an_end_by_an_error_without_a_reason():
-    watcher = Listens()
+def test_after_an_error_watchers_see_an_end_without_a_stop_reason():
+    watcher = Recorder()
     with pytest.raises(RuntimeError):
         find_lr(Loop(), watchers=[Raises(RuntimeError(), 3), watcher])
-    assert watcher.heard[-1] == ("finished", None, 4)
+    assert watcher.calls[-1] == ("finished", None, 4)
 
 
-def test_a_watcher_that_fails_at_the_start_takes_no_step():
+def test_an_error_of_a_watcher_at_the_start_prevents_the_first_step():
     class Fails:
         @hookimpl
         def lrrange_started(self):

@@ -22,7 +22,7 @@ def test_a_result_has_every_heuristic_s_answer_and_every_rule_s_range():
     assert GOOD.stop_reason is StopReason.DIVERGED
 
 
-def test_the_answer_is_that_of_the_chosen_heuristic():
+def test_the_answer_is_the_one_of_the_chosen_heuristic():
     assert (GOOD.lr, GOOD.low, GOOD.high) == (GOOD.chosen.lr, GOOD.chosen.low, GOOD.chosen.high)
     assert GOOD.low <= GOOD.lr <= GOOD.high
 
@@ -36,12 +36,12 @@ def test_a_refused_answer_raises_the_reason_with_its_numbers(name):
     assert caught.value.heuristic == "midway"
 
 
-def test_a_heuristic_that_was_asked_for_and_refuses_is_not_replaced():
+def test_a_chosen_heuristic_that_refuses_is_not_replaced():
     with pytest.raises(OnlyRises, match="only rises"):
         _ = RISES.lr
 
 
-def test_without_one_asked_for_the_first_that_answers_is_chosen():
+def test_without_a_choice_the_first_heuristic_that_answers_is_chosen():
     refusals = [Refusal(heuristic=name, kind="FlatCurve", reason="flat") for name in ("midway", "valley")]
     answered = Suggestion(heuristic="slide", lr=0.1)
     result = attrs.evolve(GOOD, answers=(*refusals, answered))
@@ -68,14 +68,14 @@ def test_an_unknown_rule_is_refused():
         GOOD.range_by("best")
 
 
-def test_the_same_test_is_answered_anew_by_another_heuristic():
+def test_with_heuristic_reads_the_same_curve_by_another_heuristic():
     other = GOOD.with_heuristic("steep")
     assert (other.heuristic, other.lr) == ("steepest", HEURISTICS["steepest"](GOOD.curve).lr)
     assert (other.curve, other.plan, other.provenance) == (GOOD.curve, GOOD.plan, GOOD.provenance)
     assert GOOD.heuristic is None
 
 
-def test_by_a_function_of_the_user_s_own_too():
+def test_with_heuristic_takes_a_function_of_the_user_s_own():
     def half(curve):
         return curve.lr[-1] / 2
 
@@ -83,7 +83,7 @@ def test_by_a_function_of_the_user_s_own_too():
     assert (other.heuristic, other.lr) == ("half", GOOD.curve.lr[-1] / 2)
 
 
-def test_and_by_none_the_choice_is_lrrange_s_again():
+def test_with_heuristic_none_the_choice_is_lrrange_s_again():
     assert GOOD.with_heuristic("slide").with_heuristic(None) == GOOD
 
 
@@ -123,7 +123,7 @@ def test_apply_sets_another_rate_where_one_is_given(registered):
     assert optimizer == [GOOD.range.max_lr, None]
 
 
-def test_apply_to_what_no_plug_in_knows_is_refused_with_its_type(registered):
+def test_apply_to_an_optimizer_that_no_plug_in_knows_is_refused_with_its_type(registered):
     registered(Setter(), "setter")
     with pytest.raises(TargetError, match="no plug-in can set the rate of a dict") as caught:
         GOOD.apply({})

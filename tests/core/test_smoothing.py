@@ -1,4 +1,4 @@
-"""Both smoothers. That a curve's unit changes no advice read from them is in test_laws."""
+"""Both smoothers. test_laws shows that the unit of the loss changes no advice read from a smoothed curve."""
 
 import math
 import random
@@ -42,10 +42,10 @@ def test_ema_has_no_lag(fall, decades):
 def test_ema_has_no_lag_in_either_direction():
     losses = Landscape(noise=0.1).losses()[:120]
     mirrored = [10 ** (X[0] + X[119] - x) for x in X[119::-1]]
-    there = smooth(PLAN.rates[:120], losses)
+    smoothed = smooth(PLAN.rates[:120], losses)
     # The start of a curve sets its ceiling, so a fall is mirrored with the sign of its losses.
-    back = smooth(mirrored, [-loss for loss in losses[::-1]])
-    assert [-value for value in back[::-1]] == pytest.approx(there)
+    backwards = smooth(mirrored, [-loss for loss in losses[::-1]])
+    assert [-value for value in backwards[::-1]] == pytest.approx(smoothed)
 
 
 def test_ema_takes_noise_away_but_not_the_fall():
@@ -58,7 +58,7 @@ def test_ema_takes_noise_away_but_not_the_fall():
 
 @given(st.integers(1, 198), st.floats(-1e6, 1e6))
 def test_a_single_spike_is_invisible(step, height):
-    """Up to the one reading that it hides."""
+    """Up to the one loss that it hides."""
     landscape = Landscape(blow_up=math.inf, noise=0.02)
     spiked = landscape.losses()
     spiked[step] += height
@@ -95,7 +95,7 @@ def test_none_is_the_losses_as_they_are():
     assert smooth(PLAN.rates, losses, "none") == tuple(losses)
 
 
-def test_median_is_that_of_the_readings_within_an_eighth_of_a_decade():
+def test_median_is_the_median_of_the_losses_within_an_eighth_of_a_decade():
     random_ = random.Random(1)
     losses = [5.0 - i / 100 + random_.uniform(-0.01, 0.01) for i in range(50)]
     rates = [10 ** (i / 16 - 4) for i in range(50)]
@@ -112,7 +112,7 @@ def test_a_wider_average_is_smoother():
 
 
 @given(plans(max_steps=3), st.data())
-def test_curves_of_no_one_two_or_three_points_are_smoothed_too(plan, data):
+def test_curves_of_zero_to_three_points_are_smoothed_too(plan, data):
     length = data.draw(st.integers(0, plan.num_steps))
     losses = data.draw(st.lists(finite_losses, min_size=length, max_size=length))
     smoothed = smooth(plan.rates[:length], losses)
@@ -127,7 +127,7 @@ def test_an_unknown_kind_is_refused_and_the_others_are_named():
 
 
 @given(plans(max_steps=60), finite_losses)
-def test_online_a_constant_loss_is_constant_from_the_first_reading_on(plan, level):
+def test_online_a_constant_loss_is_constant_from_the_first_step_on(plan, level):
     smoother = OnlineSmoother()
     assert {smoother.add(lr, level) for lr in plan.rates} == {level}
 
@@ -140,18 +140,18 @@ def test_online_a_single_spike_is_invisible():
 
 
 @pytest.mark.parametrize("steps", [50, 100, 200, 400])
-def test_online_a_straight_line_is_read_late_by_the_stated_lag_and_one_step(steps):
+def test_online_a_straight_line_is_late_by_the_stated_lag_and_one_step(steps):
     rates = [10 ** (-7 + 8 * i / (steps - 1)) for i in range(steps)]
     step = 8 / (steps - 1)
     smoother = OnlineSmoother()
     for i, lr in enumerate(rates):
         x = -7 + i * step
-        read = smoother.add(lr, -3.0 * x)
-        if x > -4:  # the first readings' share has decayed to nothing
-            assert read / -3.0 == pytest.approx(x - smoother.lag - step, abs=1e-6)
+        smoothed = smoother.add(lr, -3.0 * x)
+        if x > -4:  # the weight of the first losses has decayed to nothing
+            assert smoothed / -3.0 == pytest.approx(x - smoother.lag - step, abs=1e-6)
 
 
-def test_online_the_lag_is_about_its_width_and_nought_at_first():
+def test_online_the_lag_is_about_the_width_and_zero_at_first():
     smoother = OnlineSmoother()
     assert smoother.lag == 0.0
     for lr in PLAN.rates:

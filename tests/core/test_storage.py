@@ -1,4 +1,4 @@
-"""Saving: what was saved is what is read back, and a file is whole or not there."""
+"""Saving: a saved result is read back equal, and a file is written completely or not at all."""
 
 import json
 import math
@@ -13,7 +13,8 @@ from hypothesis import given
 import lrrange
 from lrrange import LRRangeError, Suggestion, find_lr, load
 from lrrange.errors import SaveError
-from lrrange.storage import documents as storage
+from lrrange.result import dumps
+from lrrange.storage.documents import SCHEMA
 from tests.core.strategies import Landscape, results
 from tests.core.training import Loop, SeededLoop
 
@@ -38,7 +39,7 @@ def test_a_result_is_read_back_equal(tmp_path_factory, result):
 
 @given(results())
 def test_every_json_reader_can_read_it_and_nan_and_infinity_are_text(result):
-    document = json.loads(storage.dumps(result), parse_constant=no_constant)
+    document = json.loads(dumps(result), parse_constant=no_constant)
     for loss, stored in zip(result.curve.loss, document["result"]["curve"]["loss"], strict=True):
         assert stored == (loss if math.isfinite(loss) else str(loss))
 
@@ -46,7 +47,7 @@ def test_every_json_reader_can_read_it_and_nan_and_infinity_are_text(result):
 def test_a_file_names_its_schema_and_the_version_that_wrote_it(path):
     RESULT.save(path)
     document = json.loads(path.read_text(encoding="utf-8"))
-    assert document["schema"] == storage.SCHEMA
+    assert document["schema"] == SCHEMA
     assert document["lrrange"]
     assert document["format"] == "lrrange result"
 
@@ -147,7 +148,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_part_of_the_new_one(path,
 
 
 def test_at_no_moment_is_there_half_a_file(path, monkeypatch):
-    """Whatever is done to the file system, the one at `path` is the old one until it is the whole new one."""
+    """Between any two calls of the file system, the file at `path` is the complete old one or the complete new one."""
     path.write_text("the old one")
     seen = []
 
@@ -221,7 +222,7 @@ def test_a_loaded_refusal_is_raised_as_the_error_it_was(path):
 
 @given(results())
 def test_saving_is_the_same_text_every_time(result):
-    assert storage.dumps(attrs.evolve(result)) == storage.dumps(result)
+    assert dumps(attrs.evolve(result)) == dumps(result)
 
 
 def test_a_save_removes_what_a_killed_one_left_long_ago_and_nothing_younger_or_of_another_file(path):
@@ -233,4 +234,4 @@ def test_a_save_removes_what_a_killed_one_left_long_ago_and_nothing_younger_or_o
     for left in (long_ago, another):
         os.utime(left, (0, 0))
     RESULT.save(path)
-    assert sorted(one.name for one in path.parent.iterdir()) == sorted([path.name, just_now.name, another.name])
+    assert sorted(file.name for file in path.parent.iterdir()) == sorted([path.name, just_now.name, another.name])

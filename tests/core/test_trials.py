@@ -1,4 +1,4 @@
-"""Confirmation, by what a training sees of it: short runs at a few rates, each from the same start, within a budget."""
+"""Confirmation as the training sees it: short runs at a few rates, each from the same start, within a budget."""
 
 import itertools
 import math
@@ -19,17 +19,17 @@ LANDSCAPE = Landscape(noise=0.02)
 
 
 class Watched(Loop):
-    """A training that tells the runs of its steps apart by the snapshots between them."""
+    """A training that separates its steps into runs, by the snapshots between them."""
 
     @property
     def runs(self):
-        """The rates of each run: the sweep, then every trial."""
-        between = groupby(self.log, key=lambda entry: isinstance(entry, float))
-        return [list(rates) for are_rates, rates in between if are_rates]
+        """The rates of each run: first the sweep, then every trial."""
+        stretches = groupby(self.log, key=lambda entry: isinstance(entry, float))
+        return [list(rates) for are_rates, rates in stretches if are_rates]
 
 
 class BlowsUpAbove(Watched):
-    """Diverges in the long run at rates that a sweep passes in a step or two."""
+    """A training that diverges if it stays at a rate above `limit`, which a sweep passes in a step or two."""
 
     def __init__(self, limit):
         super().__init__(LANDSCAPE)
@@ -55,7 +55,7 @@ def test_the_trials_take_no_more_steps_than_their_budget(budget, landscape):
     assert result.provenance.steps_run == len(target.rates)
 
 
-def test_the_trials_use_most_of_the_budget_they_are_given():
+def test_the_trials_use_most_of_their_budget():
     assert confirmed(confirm_steps=900).confirmation.steps > 800
 
 
@@ -67,15 +67,15 @@ def test_each_trial_stays_at_one_rate():
     ]
 
 
-def test_each_trial_starts_where_the_training_was_and_everything_is_back_afterwards():
+def test_each_trial_starts_from_the_state_before_the_sweep_and_everything_is_restored():
     starts = []
 
-    class Looks(Watched):
+    class RecordsStarts(Watched):
         def snapshot(self):
             starts.append(self.state)
             return super().snapshot()
 
-    target = Looks(LANDSCAPE)
+    target = RecordsStarts(LANDSCAPE)
     before = target.state
     confirmed(target)
     assert len(starts) > 5
@@ -83,7 +83,7 @@ def test_each_trial_starts_where_the_training_was_and_everything_is_back_afterwa
     assert target.state == before
 
 
-def test_each_trial_has_the_seed_of_the_sweep():
+def test_each_trial_uses_the_seed_of_the_sweep():
     target = SeededLoop(LANDSCAPE)
     confirmed(target, seed=5)
     seeds = [entry for entry in target.log if str(entry).startswith("seed")]
@@ -91,7 +91,7 @@ def test_each_trial_has_the_seed_of_the_sweep():
     assert len(seeds) == target.log.count("snapshot")
 
 
-def test_rates_on_both_sides_of_the_sweep_s_answer_are_tried_and_the_better_two_for_longer():
+def test_rates_on_both_sides_of_the_answer_are_tried_and_the_better_two_for_longer():
     result = confirmed()
     trials = result.confirmation.trials
     short = [trial for trial in trials if trial.steps == trials[0].steps]
@@ -105,8 +105,8 @@ def test_rates_on_both_sides_of_the_sweep_s_answer_are_tried_and_the_better_two_
     assert result.confirmation.steps == sum(trial.steps for trial in trials)
 
 
-def test_a_trial_without_held_out_data_reached_the_mean_loss_of_its_second_half():
-    class Remembers(Watched):
+def test_without_held_out_data_a_trial_s_loss_is_the_mean_of_its_second_half():
+    class RecordsLosses(Watched):
         losses = ()
 
         def step(self, lr):
@@ -114,7 +114,7 @@ def test_a_trial_without_held_out_data_reached_the_mean_loss_of_its_second_half(
             self.losses = (*self.losses, loss)
             return loss
 
-    target = Remembers(LANDSCAPE)
+    target = RecordsLosses(LANDSCAPE)
     result = confirmed(target)
     last = result.confirmation.trials[-1]
     assert result.confirmation.held_out is False
@@ -122,7 +122,7 @@ def test_a_trial_without_held_out_data_reached_the_mean_loss_of_its_second_half(
 
 
 @given(landscapes(noise=0.02))
-def test_the_answer_lies_in_an_interval_that_holds_the_best_rate_tried(landscape):
+def test_the_interval_contains_the_answer_and_the_best_rate_tried(landscape):
     confirmation = confirmed(Watched(landscape)).confirmation
     best = confirmation.best
     finalists = confirmation.trials[-2:]
@@ -132,7 +132,7 @@ def test_the_answer_lies_in_an_interval_that_holds_the_best_rate_tried(landscape
 
 
 @pytest.mark.parametrize(("best", "moves"), [(-2.4, 1), (-3.4, -1)])
-def test_the_answer_moves_from_the_sweep_s_towards_the_rate_that_trains_best(best, moves):
+def test_the_answer_moves_from_the_sweep_s_answer_towards_the_rate_that_trains_best(best, moves):
     class Prefers(Watched):
         def step(self, lr):
             loss = super().step(lr)
@@ -145,7 +145,7 @@ def test_the_answer_moves_from_the_sweep_s_towards_the_rate_that_trains_best(bes
     assert math.log10(result.confirmation.best.lr) == pytest.approx(best, abs=0.3)
 
 
-def test_the_result_s_answer_is_the_confirmed_one():
+def test_the_answer_of_the_result_is_the_confirmed_one():
     result = confirmed()
     confirmation = result.confirmation
     assert (result.lr, result.low, result.high) == (confirmation.lr, confirmation.low, confirmation.high)
@@ -155,7 +155,7 @@ def test_the_result_s_answer_is_the_confirmed_one():
 
 
 @pytest.mark.parametrize("limit", [1e-3, 1e-2])
-def test_a_rate_that_diverges_when_one_stays_there_is_not_confirmed(limit):
+def test_a_rate_at_which_a_trial_diverges_is_not_confirmed(limit):
     result = confirmed(BlowsUpAbove(limit))
     blown_up = [trial for trial in result.confirmation.trials if trial.lr > limit]
     assert blown_up
@@ -163,12 +163,12 @@ def test_a_rate_that_diverges_when_one_stays_there_is_not_confirmed(limit):
     assert result.confirmation.best.lr <= limit
 
 
-def test_a_trial_that_diverged_took_only_the_steps_until_then():
+def test_a_trial_that_diverges_ends_at_that_step():
     trials = confirmed(BlowsUpAbove(1e-2)).confirmation.trials
     assert {trial.steps for trial in trials if trial.loss == math.inf} == {5}
 
 
-def test_if_every_rate_diverges_that_is_the_reason():
+def test_if_every_rate_diverges_confirmation_is_refused_for_that_reason():
     target = BlowsUpAbove(0.0)
     before = target.state
     with pytest.raises(NoSuggestion, match="at every rate from .* the loss became infinite or NaN") as caught:
@@ -177,14 +177,14 @@ def test_if_every_rate_diverges_that_is_the_reason():
     assert target.state == before
 
 
-def test_data_that_run_out_in_a_trial_are_named():
+def test_data_that_run_out_in_a_trial_are_an_error():
     swept = len(find_lr(Loop(LANDSCAPE)).curve)
     with pytest.raises(NoData, match="the data ran out after 20 of 72 steps of a trial") as caught:
         confirmed(Loop(LANDSCAPE, batches=swept + 20))
     assert caught.value.steps_run == 20
 
 
-def test_held_out_loss_is_what_trials_are_judged_by_where_there_is_one():
+def test_trials_are_judged_by_the_held_out_loss_if_there_is_one():
     class HeldOut(Watched):
         evaluated = ()
 
@@ -201,7 +201,7 @@ def test_held_out_loss_is_what_trials_are_judged_by_where_there_is_one():
     ]
 
 
-def test_a_held_out_loss_that_is_not_finite_is_as_bad_as_can_be():
+def test_a_held_out_loss_that_is_not_finite_counts_as_infinite():
     class HeldOut(Watched):
         def evaluate(self):
             return math.nan if self.rates[-1] > 1e-3 else 1.0
@@ -210,7 +210,7 @@ def test_a_held_out_loss_that_is_not_finite_is_as_bad_as_can_be():
     assert {trial.loss for trial in confirmation.trials if trial.lr > 1e-3} == {math.inf}
 
 
-def test_a_held_out_loss_that_fails_passes_through_and_everything_is_back():
+def test_an_error_of_the_held_out_evaluation_passes_through_and_everything_is_restored():
     class HeldOut(Watched):
         def evaluate(self):
             raise RuntimeError("no such file")
@@ -222,13 +222,13 @@ def test_a_held_out_loss_that_fails_passes_through_and_everything_is_back():
     assert target.state == before
 
 
-def test_no_rate_above_the_sweep_s_end_is_tried():
+def test_no_rate_above_the_end_of_the_sweep_is_tried():
     low_end = Landscape(noise=0.02, fall=-4.5, blow_up=-2.5)
     result = confirmed(Watched(low_end), end_lr=1e-2)
     assert max(trial.lr for trial in result.confirmation.trials) <= 1e-2
 
 
-def test_a_sweep_that_is_refused_is_not_confirmed():
+def test_a_sweep_without_an_answer_is_not_confirmed():
     target = Watched(Landscape(fall=math.inf, blow_up=math.inf, noise=0.02))
     result = confirmed(target)
     assert result.confirmation is None
@@ -241,7 +241,7 @@ def test_without_confirm_there_is_no_confirmation():
     assert find_lr(Loop(LANDSCAPE)).confirmation is None
 
 
-def test_a_driver_that_owns_its_loop_is_confirmed_too():
+def test_a_driver_that_owns_its_loop_can_be_confirmed():
     target = OwnLoop(LANDSCAPE)
     before = target.state
     result = confirmed(target, confirm_steps=200)
@@ -249,30 +249,30 @@ def test_a_driver_that_owns_its_loop_is_confirmed_too():
     assert target.state == before
 
 
-def test_watchers_hear_of_the_sweep_and_not_of_the_trials():
-    heard = []
+def test_watchers_are_called_for_the_sweep_and_not_for_the_trials():
+    points = []
 
-    class Listens:
+    class RecordsPoints:
         @hookimpl
         def lrrange_advanced(self, point):
-            heard.append(point)
+            points.append(point)
 
         @hookimpl
         def lrrange_started(self, sweep):
             assert type(sweep) is Sweep
 
-    result = find_lr(Loop(LANDSCAPE), confirm=True, watchers=[Listens()])
-    assert [point.lr for point in heard] == list(result.curve.lr)
+    result = find_lr(Loop(LANDSCAPE), confirm=True, watchers=[RecordsPoints()])
+    assert [point.lr for point in points] == list(result.curve.lr)
 
 
-def test_another_heuristic_s_answer_was_not_confirmed():
+def test_the_answer_of_another_heuristic_is_not_confirmed():
     result = confirmed()
     other = result.with_heuristic("steepest")
     assert other.confirmation is None
     assert other.lr != result.lr
 
 
-def test_a_best_rate_at_the_edge_of_those_tried_is_no_confident_answer():
+def test_a_best_rate_at_the_edge_of_the_tried_rates_is_not_a_confident_answer():
     class Prefers(Watched):
         def step(self, lr):
             loss = super().step(lr)
@@ -284,7 +284,7 @@ def test_a_best_rate_at_the_edge_of_those_tried_is_no_confident_answer():
 
 
 @pytest.mark.parametrize("budget", [89, 10, 1])
-def test_a_budget_of_under_ten_steps_for_the_shortest_trial_is_refused_with_its_number(budget):
+def test_a_budget_below_ten_steps_for_the_shortest_trial_is_refused_with_its_number(budget):
     with pytest.raises(PlanError, match="Give 90 or more") as caught:
         check_budget(budget)
     assert caught.value.confirm_steps == budget
@@ -295,7 +295,7 @@ def test_the_smallest_budget_is_enough():
     assert confirmed(confirm_steps=90).confirmation.steps <= 90
 
 
-def test_the_sweep_before_a_confirmation_is_the_one_without():
+def test_confirmation_does_not_change_the_sweep_before_it():
     without, with_trials = find_lr(Loop(LANDSCAPE)), confirmed(Loop(LANDSCAPE))
     assert with_trials.curve == without.curve
     assert with_trials.stop_reason is without.stop_reason is StopReason.DIVERGED

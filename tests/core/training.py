@@ -1,4 +1,4 @@
-"""Trainings without a framework: one that lrrange runs, and one that runs itself."""
+"""Trainings without a framework: one whose loop lrrange owns, and one that owns its loop."""
 
 import random
 
@@ -7,7 +7,12 @@ from tests.core.strategies import Landscape
 
 
 class Loop:
-    """A `TrainingStep` over a landscape. Everything that a step changes is in `state`, and `log` says what was done."""
+    """A `TrainingStep` over a landscape. `state` holds everything that a step changes, and `log` every call.
+
+    Args:
+        landscape: the loss at each rate.
+        batches: number of steps until the data run out; None for never.
+    """
 
     def __init__(self, landscape=None, *, batches=None):
         self.landscape = landscape or Landscape(noise=0.02)
@@ -22,7 +27,7 @@ class Loop:
 
     @property
     def rates(self):
-        """Of every step there was."""
+        """The rate of every step so far."""
         return [entry for entry in self.log if isinstance(entry, float)]
 
     def step(self, lr):
@@ -47,13 +52,21 @@ class Loop:
 
 
 class SeededLoop(Loop):
+    """A `Loop` that can be seeded."""
+
     def seed(self, value):
         self.log.append(f"seed {value}")
         self.random.seed(value)
 
 
 class OwnLoop:
-    """A `Driver`: it owns its loop, and puts itself back."""
+    """A `Driver`: it owns its loop, and restores its own state.
+
+    Args:
+        landscape: the loss at each rate.
+        ends: the stop reason that it gives when the data run out; None to give none.
+        batches: number of steps until the data run out; None for never.
+    """
 
     def __init__(self, landscape=None, *, ends=StopReason.DATA_EXHAUSTED, batches=None):
         self.loop = Loop(landscape)
@@ -74,10 +87,11 @@ class OwnLoop:
                 sweep.tell(self.loop.step(sweep.lr))
         finally:
             self.loop.restore(before)
-        return sweep.curve
 
 
 class SeededOwnLoop(OwnLoop):
+    """An `OwnLoop` that can be seeded."""
+
     def seed(self, value):
         self.loop.log.append(f"seed {value}")
         self.next_seed = value
@@ -87,6 +101,6 @@ class SeededOwnLoop(OwnLoop):
         if hasattr(self, "next_seed"):
             self.loop.random.seed(self.next_seed)
         try:
-            return super().run(sweep)
+            super().run(sweep)
         finally:
             self.loop.restore(before)

@@ -67,7 +67,7 @@ class Training:
         self.optimizer.step()
         return loss
 
-    def form_a(self, **changes: Any) -> lrrange.RangeTestResult:
+    def loader_step(self, **changes: Any) -> lrrange.RangeTestResult:
         options = {
             "optimizer": self.optimizer,
             "loss_fn": self.loss,
@@ -77,10 +77,10 @@ class Training:
         }
         return lrrange.find_lr(self.model, **options)
 
-    def form_b(self, **changes: Any) -> lrrange.RangeTestResult:
+    def own_step(self, **changes: Any) -> lrrange.RangeTestResult:
         return lrrange.find_lr(self.step, optimizer=self.optimizer, restore=self.model, **SWEEP, **changes)
 
-    def form_b_with_numbers(self, **changes: Any) -> lrrange.RangeTestResult:
+    def own_step_with_numbers(self, **changes: Any) -> lrrange.RangeTestResult:
         return lrrange.find_lr(
             lambda: self.step().item(), optimizer=self.optimizer, restore=self.model, **SWEEP, **changes
         )
@@ -132,7 +132,7 @@ def swept(wrap: Callable[[nn.Module], nn.Module], form: str) -> dict[str, Any]:
     torch.manual_seed(RANK)
     before = training.state()
     training.losses.clear()
-    grads = [one.grad for one in training.model.parameters()] if form != "form_a" else []
+    grads = [one.grad for one in training.model.parameters()] if form != "loader_step" else []
     held = sum(local_part(one).nbytes for one in [*training.tensors(), *grads])
     result = getattr(training, form)(verify_restore=True)
     seen = list(training.losses)
@@ -171,7 +171,7 @@ def uneven() -> dict[str, Any]:
     """The data of one process run out before the other's."""
     training = Training(ddp)
     batches = [training.data[8 * number : 8 * number + 8] for number in range(7 if RANK else 12)]
-    result = training.form_a(loader=iter(batches))
+    result = training.loader_step(loader=iter(batches))
     return {"ended": result.stop_reason.name, "points": len(result.curve)}
 
 
@@ -180,13 +180,13 @@ def held_out() -> dict[str, Any]:
     training = Training(ddp)
     start = 8 * RANK
     held_out = [training.data[start : start + 8]]
-    result = training.form_a(val_loader=held_out, confirm=True, confirm_steps=120)
+    result = training.loader_step(val_loader=held_out, confirm=True, confirm_steps=120)
     return {"lr": result.lr, "verdict": str(result.verdict)}
 
 
 def progress() -> dict[str, Any]:
     """Whether a bar is made at all; where there is no terminal it draws nothing."""
-    Training(ddp).form_a(progress=True)
+    Training(ddp).loader_step(progress=True)
     return {"bar": "lrrange.report.progress" in sys.modules}
 
 
@@ -194,21 +194,21 @@ def alone() -> dict[str, Any]:
     """A model that is not shared is swept by one process while the other waits."""
     lengths = [0]
     if RANK == 0:
-        lengths = [len(Training(lambda network: network).form_a().curve)]
+        lengths = [len(Training(lambda network: network).loader_step().curve)]
     distributed.barrier()
     return {"points": lengths[0]}
 
 
 CASES: dict[str, Callable[[], dict[str, Any]]] = {
-    "ddp-a": lambda: swept(ddp, "form_a"),
-    "ddp-b": lambda: swept(ddp, "form_b"),
-    "ddp-b-numbers": lambda: swept(ddp, "form_b_with_numbers"),
-    "fsdp-a": lambda: swept(fsdp, "form_a"),
-    "fsdp-b": lambda: swept(fsdp, "form_b"),
-    "loader-first": lambda: failing(ddp, "form_a", "loader", 0),
-    "loader": lambda: failing(ddp, "form_a", "loader", 9),
-    "loss": lambda: failing(ddp, "form_a", "loss", 9),
-    "fsdp-loss": lambda: failing(fsdp, "form_a", "loss", 9),
+    "ddp-loader-step": lambda: swept(ddp, "loader_step"),
+    "ddp-own-step": lambda: swept(ddp, "own_step"),
+    "ddp-own-step-numbers": lambda: swept(ddp, "own_step_with_numbers"),
+    "fsdp-loader-step": lambda: swept(fsdp, "loader_step"),
+    "fsdp-own-step": lambda: swept(fsdp, "own_step"),
+    "loader-first": lambda: failing(ddp, "loader_step", "loader", 0),
+    "loader": lambda: failing(ddp, "loader_step", "loader", 9),
+    "loss": lambda: failing(ddp, "loader_step", "loss", 9),
+    "fsdp-loss": lambda: failing(fsdp, "loader_step", "loss", 9),
     "uneven": uneven,
     "held-out": held_out,
     "alone": alone,

@@ -17,7 +17,7 @@ from tests.docs.pages import ROOT
 # The processes' own time-out is half a minute: whoever waits for another that is gone ends by then.
 _TIME_LIMIT = 150
 
-SWEPT = ["ddp-a", "ddp-b", "ddp-b-numbers", "fsdp-a", "fsdp-b"]
+SWEPT = ["ddp-loader-step", "ddp-own-step", "ddp-own-step-numbers", "fsdp-loader-step", "fsdp-own-step"]
 
 Found = Callable[[str], tuple[dict[str, Any], dict[str, Any]]]
 
@@ -82,7 +82,7 @@ def test_the_snapshot_of_a_process_is_of_what_it_holds(case: str, found: Found) 
 
 
 def test_a_sharded_model_has_a_smaller_snapshot_in_each_process(found: Found) -> None:
-    for sharded, whole in zip(found("fsdp-a"), found("ddp-a"), strict=True):
+    for sharded, whole in zip(found("fsdp-loader-step"), found("ddp-loader-step"), strict=True):
         assert sharded["held"] < 0.75 * whole["held"]
 
 
@@ -119,6 +119,6 @@ def test_only_the_first_process_shows_progress(found: Found) -> None:
 
 
 def test_an_error_that_nobody_catches_ends_both_processes(tmp_path: Path) -> None:
-    done = torchrun("fail", "form_b", folder=tmp_path)
+    done = torchrun("fail", "own_step", folder=tmp_path)
     assert done.returncode != 0
     assert "ValueError: raised on purpose in the loss of one process" in done.stderr

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import lrrange
-from lrrange.storage.documents import dumps
+from lrrange.result import dumps
 from tests.docs.pages import DOCS, blocks, section
 
 PAGE = DOCS / "format.md"

@@ -1,4 +1,4 @@
-"""Everything that is made to go wrong: a function for each, which prepares it and says what should reach the user."""
+"""Every fault that is provoked. A function for each prepares it and states what should reach the user."""
 
 import errno
 import importlib.metadata
@@ -16,29 +16,30 @@ import torch
 
 from lrrange import RangeTestResult, hookimpl, plugins
 from lrrange.errors import SaveError
-from tests.faults.trainings import Places
+from tests.faults.trainings import Triggers
 
-# Of a sweep of 20 steps.
+# Steps of a sweep that has 20.
 FIRST, MIDDLE, LAST = 0, 10, 19
 
 
 @attrs.define
 class Case:
-    """One fault in one training: what is done to it, and what should come of it.
+    """One fault in one training: how it is provoked, and what should reach the user.
 
     Args:
-        places: of the training.
+        triggers: provoke it inside the training.
         watchers: of the sweep.
-        plugin: registered during the sweep.
-        workers: of the loader.
-        options: more arguments of `find_lr`.
-        during: around the sweep, and what is done with its result.
-        then: done with the result.
-        raises: the error that should reach the user: this very object, or one of a type and a text.
-        note: what should have been noted on it.
+        plugin: registered during the sweep; None for none.
+        workers: number of worker processes of the loader.
+        options: further arguments of `find_lr`.
+        during: context around the sweep and `then`.
+        then: called with the result.
+        raises: what should reach the user: this very error, or any error of this type whose text matches this pattern;
+            None for no error.
+        note: text that a note on the error should contain.
     """
 
-    places: Places
+    triggers: Triggers
     watchers: list[object] = attrs.field(factory=list)
     plugin: object = None
     workers: int = 0
@@ -48,10 +49,10 @@ class Case:
     raises: BaseException | tuple[type[BaseException], str] | None = None
     note: str = ""
 
-    def raise_at(self, place: str, call: int, error: BaseException) -> None:
-        """Have this error raised there, and expect it."""
+    def raise_at(self, location: str, call: int, error: BaseException) -> None:
+        """Raise this error at the location, and expect it to reach the user."""
         self.raises = error
-        self.places.arm(place, call, lambda: _raise(error))
+        self.triggers.arm(location, call, lambda: _raise(error))
 
 
 def _raise(error: BaseException) -> float:
@@ -59,7 +60,7 @@ def _raise(error: BaseException) -> float:
 
 
 def _raiser(hook: str, error: BaseException) -> Any:
-    """A plug-in or watcher with one hook, which raises."""
+    """Return a plug-in or watcher with one hook, which raises this error."""
     implementation = {
         "lrrange_adapt": lambda self, target: _raise(error),
         "lrrange_offer_heuristics": lambda self: _raise(error),
@@ -96,32 +97,32 @@ def ctrl_c(case: Case) -> None:
         return 1.0
 
     case.raises = (KeyboardInterrupt, "")
-    case.places.arm("step", MIDDLE, interrupt)
+    case.triggers.arm("step", MIDDLE, interrupt)
 
 
 def sigterm_with_a_handler_that_exits(case: Case) -> None:
-    leaving = SystemExit(143)
+    exit_error = SystemExit(143)
 
     def terminate() -> float:
-        before = signal.signal(signal.SIGTERM, lambda *_: _raise(leaving))
+        before = signal.signal(signal.SIGTERM, lambda *_: _raise(exit_error))
         try:
             signal.raise_signal(signal.SIGTERM)
         finally:
             signal.signal(signal.SIGTERM, before)
         return 1.0
 
-    case.raises = leaving
-    case.places.arm("step", MIDDLE, terminate)
+    case.raises = exit_error
+    case.triggers.arm("step", MIDDLE, terminate)
 
 
 def worker_dies(case: Case) -> None:
     case.workers = 2
     case.raises = (RuntimeError, r"DataLoader worker \(pid.*\) exited unexpectedly")
-    case.places.worker_dies = True
+    case.triggers.worker_dies = True
 
 
 def _loss_is(value: float, step: int) -> Callable[[Case], None]:
-    return lambda case: case.places.arm("loss", step, lambda: value)
+    return lambda case: case.triggers.arm("loss", step, lambda: value)
 
 
 def _watcher_raises(hook: str) -> Callable[[Case], None]:
@@ -132,7 +133,7 @@ def _watcher_raises(hook: str) -> Callable[[Case], None]:
     return fault
 
 
-def watcher_raises_after_the_training_did(case: Case) -> None:
+def watcher_raises_after_the_step(case: Case) -> None:
     exception_in_the_step(case)
     case.watchers.append(_raiser("lrrange_finished", LookupError("raised on purpose, in lrrange_finished")))
     case.note = "A watcher then raised in lrrange_finished: LookupError: raised on purpose"
@@ -149,22 +150,22 @@ def _plugin_raises(hook: str) -> Callable[[Case], None]:
 @contextmanager
 def _broken_plugin_installed() -> Iterator[None]:
     broken = importlib.metadata.EntryPoint("broken", "a_module_that_does_not_exist", plugins.GROUP)
-    found = importlib.metadata.entry_points(group=plugins.GROUP)
+    installed = importlib.metadata.entry_points(group=plugins.GROUP)
     plugins._installed.cache_clear()
     try:
-        with mock.patch("importlib.metadata.entry_points", return_value=(*found, broken)):
+        with mock.patch("importlib.metadata.entry_points", return_value=(*installed, broken)):
             yield
     finally:
         plugins._installed.cache_clear()
 
 
 def plugin_cannot_be_imported(case: Case) -> None:
-    def is_set_aside(result: RangeTestResult) -> None:
+    def check_set_aside(result: RangeTestResult) -> None:
         problem = {plugin.name: plugin.problem for plugin in plugins.list_plugins()}["broken"]
         assert "ModuleNotFoundError" in str(problem)
 
     case.during = _broken_plugin_installed()
-    case.then = is_set_aside
+    case.then = check_set_aside
 
 
 def disk_full_while_copying(case: Case) -> None:
@@ -177,17 +178,17 @@ def disk_full_while_copying(case: Case) -> None:
 def _saving_fails(number: int, function: str) -> Callable[[Case], None]:
     def fault(case: Case) -> None:
         def save(result: RangeTestResult) -> None:
-            # Where a result is already, that a failure must not take away.
-            kept = Path("result.json")
-            result.save(kept)
-            before = kept.read_bytes()
+            # A failure must not destroy a result that was saved to the same path before.
+            path = Path("result.json")
+            result.save(path)
+            before = path.read_bytes()
             failing = mock.Mock(side_effect=OSError(number, os.strerror(number)))
             try:
                 with mock.patch(function, failing, create=True):
-                    result.save(kept)
+                    result.save(path)
             finally:
-                assert kept.read_bytes() == before
-                kept.unlink()
+                assert path.read_bytes() == before
+                path.unlink()
 
         case.then = save
         case.raises = (SaveError, f"could not be written to result.json: {os.strerror(number)}")
@@ -213,16 +214,16 @@ FAULTS: dict[str, Callable[[Case], None]] = {
     "a watcher raises in `lrrange_started`": _watcher_raises("lrrange_started"),
     "a watcher raises in `lrrange_advanced`": _watcher_raises("lrrange_advanced"),
     "a watcher raises in `lrrange_finished`": _watcher_raises("lrrange_finished"),
-    "a watcher raises in `lrrange_finished`, after the step did": watcher_raises_after_the_training_did,
+    "a watcher raises in `lrrange_finished`, after the step did": watcher_raises_after_the_step,
     "a plug-in raises in `lrrange_adapt`": _plugin_raises("lrrange_adapt"),
     "a plug-in raises in `lrrange_offer_heuristics`": _plugin_raises("lrrange_offer_heuristics"),
     "a plug-in cannot be imported": plugin_cannot_be_imported,
     'disk full while copying, with `snapshot="disk"`': disk_full_while_copying,
     "disk full while saving the result": _saving_fails(errno.ENOSPC, "os.fsync"),
-    "read-only disk while saving the result": _saving_fails(errno.EROFS, "lrrange.storage.documents.open"),
+    "read-only disk while saving the result": _saving_fails(errno.EROFS, "lrrange.storage.atomic.open"),
 }
 
-# Those that leave the faulty process no moment to do anything: the signal, and more arguments of `find_lr`.
+# Faults that end the process at once: the signal, and further arguments of `find_lr`.
 KILLS: dict[str, tuple[int, dict[str, Any]]] = {
     "SIGTERM, with Python's own handler": (signal.SIGTERM, {}),
     "SIGKILL": (signal.SIGKILL, {}),

@@ -1,4 +1,4 @@
-"""Run as a program: kills a sweep of every backend in the middle, in a process of its own, and looks what is left."""
+"""A program that kills a sweep of every backend in the middle, each in its own process, and looks for what is left."""
 
 import json
 import os
@@ -11,27 +11,27 @@ from typing import Any
 
 from tests.faults.faults import KILLS, MIDDLE
 from tests.faults.matrix import applies
-from tests.faults.trainings import BACKENDS, Places, third_party_known
+from tests.faults.trainings import BACKENDS, Triggers, third_party_registered
 
-# A worker of a DataLoader looks every five seconds whether the process that it works for is still there.
+# Seconds. A worker of a DataLoader checks every five seconds whether the process that it works for still exists.
 _PATIENCE = 10.0
 
 
 def sweep_until_killed(backend: str, number: int, options: dict[str, Any]) -> None:
-    """Sweep with worker processes, and be killed by this signal in a step in the middle."""
-    places = Places()
-    rig = BACKENDS[backend](places, workers=2)
-    places.arm("step", MIDDLE, lambda: float(os.kill(os.getpid(), number) or 1.0))
-    places.counting = True
+    """Sweep with worker processes, and send this signal to the process itself in a step in the middle."""
+    triggers = Triggers()
+    rig = BACKENDS[backend](triggers, workers=2)
+    triggers.arm("step", MIDDLE, lambda: float(os.kill(os.getpid(), number) or 1.0))
+    triggers.counting = True
     rig.find(**options)
 
 
-# The exit code of a process in which the signal has raised.
+# The exit code of a process in which the handler of the signal raised.
 _RAISED = 3
 
 
-def left(folder: Path, group: int) -> list[str]:
-    """What there still is: files in the folder, processes in the group."""
+def remains(folder: Path, group: int) -> list[str]:
+    """Return what is left: files in the folder, processes in the group."""
     problems = ["files left"] if any(path.is_file() for path in folder.rglob("*")) else []
     deadline = time.monotonic() + _PATIENCE
     while time.monotonic() < deadline:
@@ -43,8 +43,8 @@ def left(folder: Path, group: int) -> list[str]:
     return [*problems, "processes left"]
 
 
-def started(backend: str, number: int, options: dict[str, Any], folder: Path) -> int:
-    """The process of a sweep that is going to be killed."""
+def start(backend: str, number: int, options: dict[str, Any], folder: Path) -> int:
+    """Start the process of a sweep that will be killed. Return its id."""
     child = os.fork()
     if child:
         return child
@@ -62,22 +62,22 @@ def started(backend: str, number: int, options: dict[str, Any], folder: Path) ->
 
 
 def cell(backend: str, number: int, options: dict[str, Any]) -> str:
-    """What came of it."""
+    """Kill a sweep of this backend, and return what happened as a cell of the table."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        child = started(backend, number, options, folder)
+        child = start(backend, number, options, folder)
         _, status = os.waitpid(child, 0)
-        problems = left(folder, child)
-    codes = {-number: "the process ends", _RAISED: "`SystemExit`"}
-    ended = codes.get(os.waitstatus_to_exitcode(status), "the process goes on")
-    return ended + "".join(f" **{problem}**" for problem in problems)
+        problems = remains(folder, child)
+    outcomes = {-number: "the process ends", _RAISED: "`SystemExit`"}
+    outcome = outcomes.get(os.waitstatus_to_exitcode(status), "the process goes on")
+    return outcome + "".join(f" **{problem}**" for problem in problems)
 
 
 def main() -> None:
-    """Print a table as JSON. Forks before anything that starts threads has run."""
-    import pytorch_lightning  # noqa: F401  here, so that its children need not
+    """Print the cells as JSON. The processes are forked before anything has started a thread."""
+    import pytorch_lightning  # noqa: F401  once, and not in every child
 
-    with third_party_known():
+    with third_party_registered():
         cells = {
             backend: {name: cell(backend, *kill) for name, kill in KILLS.items() if applies(name, backend)}
             for backend in BACKENDS

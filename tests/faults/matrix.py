@@ -1,4 +1,4 @@
-"""One cell of the matrix: a fault on a backend, and what came of it."""
+"""One cell of the matrix: a fault on a backend, and what reached the user."""
 
 import contextlib
 import functools
@@ -18,44 +18,44 @@ from lrrange import Curve, RangeTestResult
 from lrrange.testing import Rig
 from tests.docs.pages import ROOT
 from tests.faults.faults import FAULTS, KILLS, Case
-from tests.faults.trainings import BACKENDS, Places, third_party_known
+from tests.faults.trainings import BACKENDS, Triggers, third_party_registered
 
-# Steps of ordinary training before a sweep, so that there is state to lose.
-_TRAINED = 3
+# Steps of ordinary training before a sweep, so that the optimizer has state.
+_STEPS_BEFORE = 3
 
 NOT_APPLICABLE = "-"
 
 
 def applies(fault: str, backend: str) -> bool:
-    """Whether the backend has what the fault befalls: a DataLoader, or a choice of where copies go."""
+    """Return whether the backend has what the fault needs: a DataLoader, or the option `snapshot`."""
     if "DataLoader" in fault:
         return backend != "third party"
-    return "snapshot=" not in fault or backend in ("form A", "form B")
+    return "snapshot=" not in fault or backend in ("loader step", "own step")
 
 
 def run_cell(fault: str, backend: str) -> str:
-    """What reached the user, and after that in bold whatever was not as it should be."""
+    """Return what reached the user, followed in bold by everything that was not as it should be."""
     if not applies(fault, backend):
         return NOT_APPLICABLE
     if fault in KILLS:
         return _killed()[backend][fault]
-    case = Case(places=Places())
+    case = Case(triggers=Triggers())
     FAULTS[fault](case)
-    with _folder() as folder, _registered(case.plugin), third_party_known():
-        rig = BACKENDS[backend](case.places, case.workers)
-        rig.train(_TRAINED)
-        case.places.counting = True
+    with _folder() as folder, _registered(case.plugin), third_party_registered():
+        rig = BACKENDS[backend](case.triggers, case.workers)
+        rig.train(_STEPS_BEFORE)
+        case.triggers.counting = True
         files = _files(folder)
         before = rig.observe()
         outcome, problems = _outcome(case, rig)
-        case.places.counting = False
+        case.triggers.counting = False
         if not _same(before, rig.observe()):
             problems.append("state changed")
         if multiprocessing.active_children():
             problems.append("processes left")
         if _files(folder) != files:
             problems.append("files left")
-    with _folder(), third_party_known():
+    with _folder(), third_party_registered():
         if not _same(rig.find().curve, _curve_without_a_fault(backend, case.workers)):
             problems.append("another curve afterwards")
     return outcome + "".join(f" **{problem}**" for problem in problems)
@@ -67,20 +67,20 @@ def _outcome(case: Case, rig: Rig) -> tuple[str, list[str]]:
             result = rig.find(*case.watchers, **case.options)
             case.then(result)
     except BaseException as raised:
-        return _described(raised), [] if _as_expected(raised, case) else [f"not as raised: {raised!r}"]
+        return _description(raised), [] if _as_expected(raised, case) else [f"not as raised: {raised!r}"]
     return _ending(result), [] if case.raises is None else ["the error was lost"]
 
 
 def _as_expected(raised: BaseException, case: Case) -> bool:
     if isinstance(case.raises, BaseException):
-        same = raised is case.raises
+        matches = raised is case.raises
     else:
         kind, text = case.raises or (type(None), "")
-        same = type(raised) is kind and re.search(text, str(raised)) is not None
-    return same and case.note in "".join(getattr(raised, "__notes__", [""]))
+        matches = type(raised) is kind and re.search(text, str(raised)) is not None
+    return matches and case.note in "".join(getattr(raised, "__notes__", [""]))
 
 
-def _described(raised: BaseException) -> str:
+def _description(raised: BaseException) -> str:
     return f"`{type(raised).__name__}`" + (", with a note" if getattr(raised, "__notes__", None) else "")
 
 
@@ -91,18 +91,18 @@ def _ending(result: RangeTestResult) -> str:
 
 @functools.cache
 def _curve_without_a_fault(backend: str, workers: int) -> Curve:
-    rig = BACKENDS[backend](Places(), workers)
-    rig.train(_TRAINED)
+    rig = BACKENDS[backend](Triggers(), workers)
+    rig.train(_STEPS_BEFORE)
     return rig.find().curve
 
 
-def _same(one: Any, other: Any) -> bool:
-    return repr(one) == repr(other)  # where NaN is NaN
+def _same(before: Any, after: Any) -> bool:
+    return repr(before) == repr(after)  # by which NaN equals NaN
 
 
 @contextlib.contextmanager
 def _registered(plugin: object) -> Iterator[None]:
-    """With this plug-in asked before others, if there is one."""
+    """Register this plug-in, which is then called before the others. None registers nothing."""
     if plugin is None:
         yield
         return
@@ -115,8 +115,8 @@ def _registered(plugin: object) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _folder() -> Iterator[Path]:
-    """An empty folder as the working directory, with the one for temporary files in it."""
-    here = os.getcwd()
+    """Work in an empty folder that also contains the folder for temporary files."""
+    working_directory = os.getcwd()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "temporary").mkdir()
@@ -127,18 +127,19 @@ def _folder() -> Iterator[Path]:
             yield folder
         finally:
             tempfile.tempdir = before
-            os.chdir(here)
+            os.chdir(working_directory)
 
 
 def _files(folder: Path) -> set[Path]:
-    found = {path.relative_to(folder) for path in folder.rglob("*")}
-    return {path for path in found if not re.search("(^|/)pymp-", path.as_posix())}  # Python's own, until it exits
+    paths = {path.relative_to(folder) for path in folder.rglob("*")}
+    return {path for path in paths if not re.search("(^|/)pymp-", path.as_posix())}  # Python keeps these until it exits
 
 
 @functools.cache
 def _killed() -> dict[str, dict[str, str]]:
-    """For every backend, what a sweep's process leaves that is killed in the middle."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+    """Return for every backend the cells of a sweep whose process is killed in the middle."""
+    path = os.pathsep.join([str(ROOT), str(ROOT / "plugins")])
+    environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
     command = [sys.executable, "-m", "tests.faults.killed"]
     with tempfile.TemporaryDirectory() as folder:
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)

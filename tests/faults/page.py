@@ -1,4 +1,4 @@
-"""The page that shows the matrix."""
+"""The table of the matrix on its page."""
 
 import re
 
@@ -13,14 +13,14 @@ _BEGIN, _END = "<!-- matrix: made by python -m tests.faults.report -->\n", "<!--
 
 
 def table(cells: dict[tuple[str, str], str]) -> str:
-    """The matrix as Markdown, from its cells by fault and backend."""
+    """Return the matrix as a Markdown table, from its cells by fault and backend."""
     header = [f"| fault | {' | '.join(BACKENDS)} |", f"|{' --- |' * (len(BACKENDS) + 1)}"]
     rows = [f"| {fault} | {' | '.join(cells[fault, backend] for backend in BACKENDS)} |" for fault in ROWS]
     return "\n".join([*header, *rows]) + "\n"
 
 
 def shown() -> dict[tuple[str, str], str]:
-    """The cells that the page shows."""
+    """Return the cells that the page shows, by fault and backend."""
     header, _, *rows = _between(PAGE.read_text()).splitlines()
     backends = _split(header)[1:]
     return {
@@ -31,15 +31,15 @@ def shown() -> dict[tuple[str, str], str]:
 
 
 def write(cells: dict[tuple[str, str], str]) -> None:
-    """Put these cells on the page."""
+    """Write these cells to the page."""
     text = PAGE.read_text()
     PAGE.write_text(text.replace(_between(text), table(cells)))
 
 
 def _between(text: str) -> str:
-    found = re.search(f"{re.escape(_BEGIN)}(.*){re.escape(_END)}", text, re.DOTALL)
-    assert found is not None, f"{PAGE.name} has no place for the matrix"
-    return found[1]
+    block = re.search(f"{re.escape(_BEGIN)}(.*){re.escape(_END)}", text, re.DOTALL)
+    assert block is not None, f"{PAGE.name} has no place for the matrix"
+    return block[1]
 
 
 def _split(row: str) -> list[str]:

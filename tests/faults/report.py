@@ -1,4 +1,4 @@
-"""`python -m tests.faults.report`: run every cell of the matrix, and write `docs/reliability.md` anew."""
+"""`python -m tests.faults.report`: run every cell of the matrix, and write the table in `docs/reliability.md` again."""
 
 import os
 import warnings
@@ -8,7 +8,7 @@ warnings.simplefilter("ignore")
 
 
 def main() -> None:
-    """Fill the table."""
+    """Run every cell, and write the table."""
     from tests.faults.matrix import run_cell
     from tests.faults.page import ROWS, write
     from tests.faults.trainings import BACKENDS

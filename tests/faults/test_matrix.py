@@ -1,4 +1,4 @@
-"""Whatever goes wrong, the training is as it was: every fault on every backend."""
+"""Every fault on every backend leaves the training unchanged."""
 
 import pytest
 
@@ -9,19 +9,19 @@ from tests.faults.trainings import BACKENDS
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("fault", ROWS)
-def test_the_page_shows_what_a_fault_leads_to(fault: str, backend: str) -> None:
+def test_the_page_shows_what_reaches_the_user(fault: str, backend: str) -> None:
     assert run_cell(fault, backend) == shown()[fault, backend], "run python -m tests.faults.report"
 
 
-def test_the_page_shows_every_fault_on_every_backend_and_no_other() -> None:
+def test_the_page_shows_every_fault_on_every_backend_and_nothing_else() -> None:
     assert list(shown()) == [(fault, backend) for fault in ROWS for backend in BACKENDS]
 
 
-def test_no_cell_names_anything_that_was_not_as_it_should_be() -> None:
+def test_no_cell_shows_a_problem() -> None:
     assert not [cell for cell, text in shown().items() if "**" in text]
 
 
-def test_only_faults_in_what_a_backend_does_not_have_are_left_out() -> None:
+def test_only_faults_that_need_what_the_backend_does_not_have_are_left_out() -> None:
     left_out = [(fault, backend) for fault, backend in shown() if not applies(fault, backend)]
     assert [cell for cell in left_out if "snapshot" not in cell[0]] == [
         ("a worker of `DataLoader(num_workers=2)` dies", "third party")

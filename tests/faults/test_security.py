@@ -1,4 +1,4 @@
-"""Nothing that lrrange reads can run code, and the command line imports nothing but what the user names."""
+"""Nothing that lrrange reads can run code, and the command line imports only what the user names."""
 
 import ast
 import json
@@ -16,7 +16,7 @@ from tests.docs.pages import ROOT
 
 SOURCES = sorted([*(ROOT / "lrrange").rglob("*.py"), *(ROOT / "plugins").rglob("*.py")])
 
-# What turns bytes into objects by running what they say, in the modules that have it.
+# Functions that run code while they read bytes, and the modules that have them.
 UNPICKLERS = {"load", "loads", "Unpickler"}
 PICKLE_MODULES = {"pickle", "_pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal", "yaml"}
 EVALUATORS = {"eval", "exec", "compile", "__import__"}
@@ -24,7 +24,7 @@ TORCH_READERS = {"load", "all_gather_object", "broadcast_object_list", "gather_o
 
 
 def dangers(source: str) -> Iterator[str]:
-    """Every call or import in a source that could run what it reads."""
+    """Yield every call or import in a source that could run what it reads."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in PICKLE_MODULES:
             yield f"from {node.module} import ..."
@@ -55,23 +55,23 @@ def test_no_source_unpickles_or_evaluates_anything(source: Path) -> None:
         "from pickle import loads",
         "torch.load(path)",
         "torch.load(path, weights_only=False)",
-        "torch.distributed.all_gather_object(found, own)",
+        "torch.distributed.all_gather_object(gathered, own)",
         "numpy.load(path, allow_pickle=True)",
         "eval(text)",
     ],
 )
-def test_what_is_looked_for_would_be_found(source: str) -> None:
+def test_the_search_finds_each_kind_of_danger(source: str) -> None:
     assert len(list(dangers(source))) == 1
 
 
-def test_reading_weights_alone_is_no_danger() -> None:
-    assert list(dangers("torch.load(path, weights_only=True); pickle.dumps(made)")) == []
+def test_reading_only_weights_is_not_a_danger() -> None:
+    assert list(dangers("torch.load(path, weights_only=True); pickle.dumps(value)")) == []
 
 
-# Says which modules of the working directory a command has imported.
-WATCHED = """
+# A program that runs a command and prints which modules of the working directory it imported.
+PROGRAM = """
 import sys
-sys.path = [place for place in sys.path if place]  # as for the installed command
+sys.path = [path for path in sys.path if path]  # as for the installed command
 from click.testing import CliRunner
 from lrrange.cli import main
 run = CliRunner().invoke(main, sys.argv[1:])
@@ -94,7 +94,7 @@ class Loop:
 
 @pytest.fixture(scope="module")
 def trap(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of files that bear the names of modules that lrrange imports, and would show it."""
+    """Return a folder with files named like modules that lrrange imports. Importing one of them raises."""
     folder = tmp_path_factory.mktemp("trap")
     for name in ("json", "click", "attrs", "rich", "torch", "matplotlib", "numpy", "lrrange_torch", "train", "other"):
         (folder / f"{name}.py").write_text(f"raise SystemExit('imported {name}')\n")
@@ -104,33 +104,33 @@ def trap(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(folder: Path, *words: str) -> dict[str, object]:
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", WATCHED, *words]
+    command = [sys.executable, "-c", PROGRAM, *words]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    found: dict[str, object] = json.loads(done.stdout)
-    return found
+    report: dict[str, object] = json.loads(done.stdout)
+    return report
 
 
 @pytest.mark.parametrize(
     "words", [["plugins"], ["suggest", "result.json"], ["plot", "result.json"], ["demo", "--help"]], ids=" ".join
 )
-def test_a_command_that_is_given_no_module_imports_none_from_the_working_directory(
+def test_a_command_without_a_module_argument_imports_nothing_from_the_working_directory(
     trap: Path, words: list[str]
 ) -> None:
-    found = run(trap, *words)
-    assert found["code"] == 0, found["output"]
-    assert found["loaded"] == []
+    report = run(trap, *words)
+    assert report["code"] == 0, report["output"]
+    assert report["loaded"] == []
 
 
-def test_a_sweep_imports_the_module_that_is_named_and_not_the_one_beside_it(tmp_path: Path) -> None:
+def test_a_sweep_imports_the_named_module_and_not_the_one_beside_it(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(LOOP)
     (tmp_path / "train.py").write_text("raise SystemExit('imported train')")
-    found = run(tmp_path, "find", "mine:Loop", "--no-progress")
-    assert found["code"] == 0, found["output"]
-    assert found["loaded"] == ["mine"]
+    report = run(tmp_path, "find", "mine:Loop", "--no-progress")
+    assert report["code"] == 0, report["output"]
+    assert report["loaded"] == ["mine"]
 
 
-def test_a_saved_result_is_data_and_names_nothing_to_import(trap: Path) -> None:
+def test_names_in_a_saved_result_are_data_and_are_not_imported(trap: Path) -> None:
     document = json.loads((trap / "result.json").read_text())
     document["result"]["provenance"]["backend"] = "other"
     document["result"]["heuristic"] = "other:make"

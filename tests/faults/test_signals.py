@@ -1,4 +1,4 @@
-"""A signal whose handler raises waits until the restore is done, whatever signal it is."""
+"""Every signal whose handler raises waits until the restore is done."""
 
 import signal
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ class Died(Exception):
 
 @pytest.fixture
 def raising() -> Iterator[dict[int, Any]]:
-    """Handlers that raise, for all of these; by signal, as they were before."""
+    """Install handlers that raise for all of SIGNALS, and return them by signal."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
 
     def die(number: int, frame: Any) -> None:
@@ -33,7 +33,7 @@ def raising() -> Iterator[dict[int, Any]]:
 
 
 class Signalled(Loop):
-    """Is sent signals while it is put back."""
+    """A training that receives signals while it is restored."""
 
     def __init__(self, *numbers: int) -> None:
         super().__init__()
@@ -52,24 +52,24 @@ def test_a_handler_that_raises_does_not_interrupt_a_restore(number: int, raising
     with pytest.raises(Died, match=signal.Signals(number).name):
         find_lr(target)
     assert target.state == before
-    assert {one: signal.getsignal(one) for one in SIGNALS} == raising
+    assert {each: signal.getsignal(each) for each in SIGNALS} == raising
 
 
-def test_every_signal_that_came_is_handled_afterwards_in_their_order(raising: dict[int, Any]) -> None:
-    heard: list[int] = []
-    signal.signal(signal.SIGUSR1, lambda number, frame: heard.append(number))
+def test_all_deferred_signals_are_handled_afterwards_in_their_order(raising: dict[int, Any]) -> None:
+    handled: list[int] = []
+    signal.signal(signal.SIGUSR1, lambda number, frame: handled.append(number))
     with pytest.raises(Died, match="SIGTERM"):
         with deferred_interrupts():
             signal.raise_signal(signal.SIGTERM)
             signal.raise_signal(signal.SIGUSR1)
-            assert heard == []
-    assert heard == [signal.SIGUSR1]
+            assert handled == []
+    assert handled == [signal.SIGUSR1]
 
 
-def test_signals_that_are_ignored_or_left_to_the_system_are_left_alone() -> None:
+def test_the_handlers_of_ignored_signals_and_of_the_system_are_not_replaced() -> None:
     before = {number: signal.getsignal(number) for number in signal.valid_signals()}
     with deferred_interrupts():
         inside = {number: signal.getsignal(number) for number in signal.valid_signals()}
-    python = {number for number, handler in before.items() if callable(handler)}
-    assert {number for number in before if inside[number] != before[number]} == python
+    of_python = {number for number, handler in before.items() if callable(handler)}
+    assert {number for number in before if inside[number] != before[number]} == of_python
     assert {number: signal.getsignal(number) for number in signal.valid_signals()} == before

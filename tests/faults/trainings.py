@@ -1,4 +1,4 @@
-"""One small training on each kind of backend, with places in it where something can go wrong."""
+"""One small training for each kind of backend, in which faults can be provoked."""
 
 import multiprocessing
 import os
@@ -21,24 +21,33 @@ from tests.backend_torch.rigs import Busy, data, loader_of, rig_of, seed_all
 from tests.docs.pages import ROOT
 
 
-class Places:
-    """Where the trainings call `reach`: in the loader, in the step, and where the loss is computed."""
+class Triggers:
+    """The locations in a training at which a fault can be provoked: its loader, its step, and its loss.
+
+    The training calls `reach` at each of them.
+    """
 
     def __init__(self) -> None:
-        # Shared, because a loader's worker processes reach the loader.
+        # Shared between processes, because worker processes of the loader call `reach` too.
         self._reached = multiprocessing.Value("i", 0)
-        self._place, self._call = "", 0
+        self._location, self._call = "", 0
         self._act: Callable[[], float] = lambda: 1.0
         self.counting = False
         self.worker_dies = False
 
-    def arm(self, place: str, call: int, act: Callable[[], float]) -> None:
-        """Once `counting` is set, do this once: at this place, when it was reached `call` times before."""
-        self._place, self._call, self._act = place, call, act
+    def arm(self, location: str, call: int, act: Callable[[], float]) -> None:
+        """Prepare a fault.
 
-    def reach(self, place: str) -> float:
-        """What the loss is multiplied with."""
-        if place != self._place or not self.counting:
+        Args:
+            location: `"loader"`, `"step"` or `"loss"`.
+            call: number of calls there, from when `counting` is set, before the one that provokes the fault.
+            act: provokes it. It is called once, and returns the factor of the loss.
+        """
+        self._location, self._call, self._act = location, call, act
+
+    def reach(self, location: str) -> float:
+        """Provoke the fault if it is due at this location. Return the factor of the loss."""
+        if location != self._location or not self.counting:
             return 1.0
         with self._reached.get_lock():
             self._reached.value += 1
@@ -46,15 +55,15 @@ class Places:
         return self._act() if due else 1.0
 
 
-def _collating(places: Places, workers: int) -> dict[str, Any]:
-    """Options of a DataLoader whose batches reach the loader, wherever they are made."""
+def _loader_options(triggers: Triggers, workers: int) -> dict[str, Any]:
+    """Return options of a DataLoader that calls `reach` for each batch, in whichever process it makes the batch."""
 
     def collate(items: list[Any]) -> Any:
-        places.reach("loader")
+        triggers.reach("loader")
         worker = get_worker_info()
-        # Of the two, the one that makes the batch which is waited for.
-        if worker is not None and worker.id == 0 and places.worker_dies and places.counting:
-            time.sleep(0.3)  # until both are there: PyTorch loses the error of one that dies before
+        # Of the two workers, the one whose batch the loader waits for.
+        if worker is not None and worker.id == 0 and triggers.worker_dies and triggers.counting:
+            time.sleep(0.3)  # until both have started: PyTorch loses the error of a worker that dies earlier
             os._exit(1)
         return default_collate(items)
 
@@ -62,39 +71,39 @@ def _collating(places: Places, workers: int) -> dict[str, Any]:
     return {"collate_fn": collate, **forked}
 
 
-class _Faulty(Busy):
-    def __init__(self, places: Places) -> None:
+class _FaultyModel(Busy):
+    def __init__(self, triggers: Triggers) -> None:
         super().__init__()
-        self.reach = places.reach
+        self.reach = triggers.reach
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         self.reach("step")
         return super().forward(x)
 
 
-def form_a(places: Places, workers: int = 0) -> Rig:
+def loader_step(triggers: Triggers, workers: int = 0) -> Rig:
     seed_all()
-    model = _Faulty(places)
+    model = _FaultyModel(triggers)
     optimizer = torch.optim.AdamW(model.parameters(), 0.01)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 30)
 
     def loss(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        return F.mse_loss(output, target) * places.reach("loss")
+        return F.mse_loss(output, target) * triggers.reach("loss")
 
-    return rig_of(model, optimizer, loader_of(data(), **_collating(places, workers)), loss, scheduler=scheduler)
+    return rig_of(model, optimizer, loader_of(data(), **_loader_options(triggers, workers)), loss, scheduler=scheduler)
 
 
-def form_b(places: Places, workers: int = 0) -> Rig:
+def own_step(triggers: Triggers, workers: int = 0) -> Rig:
     seed_all()
     model = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Dropout(0.1), nn.Linear(8, 1))
     optimizer = torch.optim.SGD(model.parameters(), 0.01, momentum=0.9)
-    loader = loader_of(data(), **_collating(places, workers))
+    loader = loader_of(data(), **_loader_options(triggers, workers))
 
     def step() -> torch.Tensor:
         inputs, targets = next(iter(loader))
         optimizer.zero_grad(set_to_none=False)
-        places.reach("step")
-        loss = F.mse_loss(model(inputs), targets) * places.reach("loss")
+        triggers.reach("step")
+        loss = F.mse_loss(model(inputs), targets) * triggers.reach("loss")
         loss.backward()
         optimizer.step()
         return loss
@@ -108,7 +117,7 @@ def form_b(places: Places, workers: int = 0) -> Rig:
     )
 
 
-def lightning(places: Places, workers: int = 0) -> Rig:
+def lightning(triggers: Triggers, workers: int = 0) -> Rig:
     import pytorch_lightning
 
     from tests.lightning import rigs, trainings
@@ -118,16 +127,16 @@ def lightning(places: Places, workers: int = 0) -> Rig:
     plain_step = model.training_step
 
     def training_step(batch: Any, batch_idx: int) -> Any:
-        places.reach("step")
-        return plain_step(batch, batch_idx) * places.reach("loss")
+        triggers.reach("step")
+        return plain_step(batch, batch_idx) * triggers.reach("loss")
 
     model.training_step = training_step
-    loader = trainings.loader(generator=torch.Generator().manual_seed(5), **_collating(places, workers))
+    loader = trainings.loader(generator=torch.Generator().manual_seed(5), **_loader_options(triggers, workers))
     return rigs.rig_of(pytorch_lightning, model, {"train_dataloaders": loader})
 
 
 class _Inputs(numpy.ndarray):
-    """Examples that reach the loader when a batch of them is drawn."""
+    """Examples that call `reach` when a batch of them is drawn."""
 
     reach: Any = None
 
@@ -137,20 +146,20 @@ class _Inputs(numpy.ndarray):
         return super().__getitem__(index).view(numpy.ndarray)
 
 
-def third_party(places: Places, workers: int = 0) -> Rig:
+def third_party(triggers: Triggers, workers: int = 0) -> Rig:
     from lrrange_logistic.regression import LogisticRegression
 
-    class Faulty(LogisticRegression):
+    class FaultyRegression(LogisticRegression):
         def fit_batch(self, inputs: numpy.ndarray, labels: numpy.ndarray) -> float:
-            places.reach("step")
-            return super().fit_batch(inputs, labels) * places.reach("loss")
+            triggers.reach("step")
+            return super().fit_batch(inputs, labels) * triggers.reach("loss")
 
     random = numpy.random.default_rng(0)
     plain = random.normal(size=(256, 4))
     labels = (plain.sum(axis=1) > 0).astype(float)
     inputs = plain.view(_Inputs)
-    inputs.reach = places.reach
-    model = Faulty(features=4, lr=0.5)
+    inputs.reach = triggers.reach
+    model = FaultyRegression(features=4, lr=0.5)
     return Rig(
         target=model,
         options={"inputs": inputs, "labels": labels},
@@ -161,18 +170,18 @@ def third_party(places: Places, workers: int = 0) -> Rig:
 
 
 BACKENDS: dict[str, Callable[..., Rig]] = {
-    "form A": form_a,
-    "form B": form_b,
+    "loader step": loader_step,
+    "own step": own_step,
     "Lightning": lightning,
     "third party": third_party,
 }
 
 
 @contextmanager
-def third_party_known() -> Iterator[None]:
-    """With the plug-in that `examples/third_party_plugin` packages."""
-    place = str(ROOT / "examples" / "third_party_plugin")
-    sys.path.insert(0, place)
+def third_party_registered() -> Iterator[None]:
+    """Register the plug-in of `examples/third_party_plugin`."""
+    folder = str(ROOT / "examples" / "third_party_plugin")
+    sys.path.insert(0, folder)
     try:
         import lrrange_logistic
 
@@ -180,4 +189,4 @@ def third_party_known() -> Iterator[None]:
         yield
     finally:
         lrrange.unregister("logistic")
-        sys.path.remove(place)
+        sys.path.remove(folder)

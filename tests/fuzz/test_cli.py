@@ -1,4 +1,4 @@
-"""Whatever is typed, the command line answers or says why not in one line: no traceback, and no other exit code."""
+"""Whatever is typed, the command line answers or gives the reason in one line, without a traceback."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from lrrange.cli import commands as cli
 
 EXIT_CODES = {0, 1, 2}
 
-# Trainings of a few steps, some of which misbehave.
+# Short trainings, some of which fail.
 MODULE = """
 import random
 
@@ -77,12 +77,12 @@ a_number = 3
 
 NAMES = ["Loop", "Text", "Never", "Raises", "pair", "odd_options", "nothing", "no_seed", "unready", "a_number", "gone"]
 
-# Anything that a system passes on: no NUL, and bytes that are not UTF-8 as Python has them.
+# Any argument that a system can pass: no NUL, and bytes that are not UTF-8 as Python decodes them.
 text = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8), st.just("\udcff")
 )
 
-# No large numbers of steps or runs: those are not wrong, and take as long as they take.
+# No large numbers of steps or runs: they are valid, and take long.
 numbers = st.one_of(
     st.integers(-3, 60).map(str),
     st.floats().map(str),
@@ -114,12 +114,12 @@ def option(name: str, values: st.SearchStrategy[str]) -> st.SearchStrategy[list[
 
 
 def command(name: str, *arguments: st.SearchStrategy[str], options: list[st.SearchStrategy[list[str]]]) -> Any:
-    """The command with its arguments, some of its options, and now and then something that does not belong there."""
+    """A command with its arguments, some of its options, and sometimes a word that does not belong there."""
     stray = st.one_of(text.map(lambda word: [word]), st.sampled_from([["--help"], ["--"], ["-x"], ["--steps"]]))
     words = st.lists(st.one_of(*options, st.just(["--json"])), max_size=5)
     rarely = st.lists(stray, max_size=1)
     parts = st.tuples(st.tuples(*arguments), words, rarely)
-    return parts.map(lambda found: [name, *found[0], *(word for group in (*found[1], *found[2]) for word in group)])
+    return parts.map(lambda drawn: [name, *drawn[0], *(word for words in (*drawn[1], *drawn[2]) for word in words)])
 
 
 sweep_options = [
@@ -168,7 +168,7 @@ COMMANDS = st.one_of(
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A working directory with a module to train, and files of all kinds to read."""
+    """A working directory with a module to train, and valid and invalid files to read."""
     matplotlib.use("Agg")
     place, here = tmp_path_factory.mktemp("fuzz"), Path.cwd()
     path, demo = list(sys.path), cli._DEMO
@@ -190,7 +190,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def check(run: Result, words: list[str]) -> None:
-    """One of the exit codes, and a message where it is not 0, which is one line where the command was understood."""
+    """Check the exit code and, if it is not 0, the message. It is one line per error if the command was parsed."""
     assert run.exception is None or isinstance(run.exception, SystemExit), (words, run.exc_info)
     assert run.exit_code in EXIT_CODES, (words, run.output)
     assert "Traceback" not in run.output

@@ -1,11 +1,11 @@
-"""Both class trees of Lightning, and its own warnings, which are no business of these tests."""
+"""Both Lightning packages, and their own warnings, which these tests ignore."""
 
 import importlib
 from typing import Any
 
 import pytest
 
-TREES = ("pytorch_lightning", "lightning.pytorch")
+PACKAGES = ("pytorch_lightning", "lightning.pytorch")
 
 # Warnings of Lightning's and of its dependencies about small trainings, each as narrow as it can be told.
 HARMLESS = (
@@ -21,20 +21,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.filterwarnings(warning))
 
 
-@pytest.fixture(params=TREES)
-def tree(request: pytest.FixtureRequest) -> Any:
+@pytest.fixture(params=PACKAGES)
+def package(request: pytest.FixtureRequest) -> Any:
     return importlib.import_module(request.param)
 
 
 @pytest.fixture
 def pl() -> Any:
-    """One tree, for what does not depend on which."""
-    return importlib.import_module(TREES[0])
+    """One Lightning package, for a test that does not depend on which of the two it is."""
+    return importlib.import_module(PACKAGES[0])
 
 
 @pytest.fixture(autouse=True)
 def in_an_empty_folder(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a training writes where it should not is seen, and does not stay."""
+    """Run each test in an empty folder, where a file that a training writes by mistake is noticed and does not stay."""
     here = tmp_path / "here"
     here.mkdir()
     monkeypatch.chdir(here)

@@ -1,4 +1,4 @@
-"""Run by test_ddp.py, as a user's script: two processes on the CPU. What each found is written to a file of its own."""
+"""A user's script for test_ddp.py: two processes on the CPU, each of which writes its results to a file of its own."""
 
 import importlib
 import json
@@ -15,9 +15,9 @@ RANK = int(os.environ.get("LOCAL_RANK", "0"))  # set by Lightning, which runs th
 SWEEP = {"start_lr": 1e-5, "end_lr": 1e4, "num_steps": 40}
 
 
-def failing(tree: Any) -> Any:
-    """A module that raises in the second process, in the middle of a sweep."""
-    model = plain(tree)
+def failing(package: Any) -> Any:
+    """Return a module that raises in the second process, in the middle of a sweep."""
+    model = plain(package)
     step = model.training_step
 
     def training_step(batch: Any, batch_idx: int) -> Any:
@@ -29,21 +29,21 @@ def failing(tree: Any) -> Any:
     return model
 
 
-def fitted(tree: Any, *callbacks: Any) -> list[Any]:
-    model = wide(tree)
-    trainer(tree, devices=2, strategy="ddp", callbacks=list(callbacks)).fit(model, loader())
+def fitted(package: Any, *callbacks: Any) -> list[Any]:
+    model = wide(package)
+    trainer(package, devices=2, strategy="ddp", callbacks=list(callbacks)).fit(model, loader())
     return state(model)
 
 
 def state(model: Any) -> list[Any]:
-    return [[one.tolist() for one in model.state_dict().values()], model.seen]
+    return [[tensor.tolist() for tensor in model.state_dict().values()], model.seen]
 
 
-def main(tree: Any, what: str, folder: Path) -> None:
+def main(package: Any, what: str, folder: Path) -> None:
     from lrrange_lightning import LRRangeTest
 
-    model = failing(tree) if what == "fail" else wide(tree)
-    fitting = trainer(tree, devices=2, strategy="ddp")
+    model = failing(package) if what == "fail" else wide(package)
+    fitting = trainer(package, devices=2, strategy="ddp")
     result = find_lr(fitting, model=model, train_dataloaders=loader(), **SWEEP)
     fitting.fit(model, loader())
     applying = LRRangeTest(**SWEEP)
@@ -54,9 +54,9 @@ def main(tree: Any, what: str, folder: Path) -> None:
         "processes": result.provenance.details["processes"],
         "snapshot": result.provenance.details["snapshot"],
         "after": state(model),
-        "without": fitted(tree),
-        "inside": fitted(tree, LRRangeTest(apply=False, **SWEEP)),
-        "trained": fitted(tree, applying),
+        "without": fitted(package),
+        "inside": fitted(package, LRRangeTest(apply=False, **SWEEP)),
+        "trained": fitted(package, applying),
         "applied": [applying.result.lr, applying.applied],
     }
     (folder / f"rank{RANK}.json").write_text(json.dumps(found))

@@ -1,4 +1,4 @@
-"""A sweep of one of the small trainings, with what a test wants to be different."""
+"""Sweeps of the small trainings, with changes that a test asks for."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ from tests.lightning.trainings import classes, loader, trainer
 SWEEP = {"start_lr": 1e-5, "end_lr": 10.0, "num_steps": 40}
 
 
-def changed(tree: Any, **attributes: Any) -> Any:
+def changed(package: Any, **attributes: Any) -> Any:
     seed_all()
-    return type("Changed", (classes(tree).Plain,), attributes)()
+    return type("Changed", (classes(package).Plain,), attributes)()
 
 
-def find(tree: Any, model: Any, **options: Any) -> Any:
+def find(package: Any, model: Any, **options: Any) -> Any:
     mine = {"train_dataloaders": loader(), **options}
-    fitting = mine.pop("trainer", None) or trainer(tree)
+    fitting = mine.pop("trainer", None) or trainer(package)
     return find_lr(fitting, model=model, **{**SWEEP, **mine})

@@ -1,4 +1,4 @@
-"""Everything about a Trainer that a sweep could change, as plain values. Written apart from what restores it."""
+"""Everything about a Trainer that a sweep could change, as plain values, without any code of lrrange's own restore."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ PACKAGES = ("pytorch_lightning", "lightning", "lightning_fabric")
 
 
 def of_object(value: Any, seen: dict[int, int] | None = None) -> Any:
-    """An object of Lightning's with all it holds; modules and what is not Lightning's by identity."""
+    """Return a Lightning object with everything in it as plain values; modules and optimizers by their identity."""
     seen = {} if seen is None else seen
     if isinstance(value, (nn.Module, torch.optim.Optimizer)):
         return id(value)

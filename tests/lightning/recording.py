@@ -1,4 +1,4 @@
-"""A fit with everything a user may have in it, and all that can be seen of it afterwards."""
+"""A fit with everything that a user may use, and a record of everything that can be observed afterwards."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -12,8 +12,8 @@ from tests.lightning.observing import files
 from tests.lightning.trainings import trainer
 
 
-def recorder(tree: Any) -> Any:
-    """A callback that writes down every hook it hears, and where the training stands then."""
+def recorder(package: Any) -> Any:
+    """Return a callback that records every hook that is called, with the step, the epoch and the batch."""
     heard: list[Any] = []
 
     def listen(name: str) -> Callable[..., None]:
@@ -23,15 +23,15 @@ def recorder(tree: Any) -> Any:
 
         return hook
 
-    names = [name for name, _ in inspect.getmembers(tree.Callback, inspect.isfunction) if name.startswith("on_")]
+    names = [name for name, _ in inspect.getmembers(package.Callback, inspect.isfunction) if name.startswith("on_")]
     names = [name for name in names if "checkpoint" not in name]
-    made = type("Recorder", (tree.Callback,), {name: listen(name) for name in names})()
-    made.heard = heard
-    return made
+    callback = type("Recorder", (package.Callback,), {name: listen(name) for name in names})()
+    callback.heard = heard
+    return callback
 
 
 def record(
-    tree: Any,
+    package: Any,
     model: Any,
     folder: Path,
     callbacks: Sequence[Any] = (),
@@ -39,14 +39,14 @@ def record(
     options: dict[str, Any] | None = None,
     **data: Any,
 ) -> dict[str, Any]:
-    """Fit, after `before(trainer)`, and say everything about it."""
-    loggers = [tree.loggers.CSVLogger(folder, flush_logs_every_n_steps=1), tree.loggers.TensorBoardLogger(folder)]
-    listening = recorder(tree)
-    stopping = tree.callbacks.EarlyStopping("val_loss", patience=50)
-    keeping = tree.callbacks.ModelCheckpoint(folder / "kept", monitor="val_loss", filename="best", save_last=True)
-    watching = tree.callbacks.LearningRateMonitor("step")
+    """Fit, after `before(trainer)`, and return a record of it."""
+    loggers = [package.loggers.CSVLogger(folder, flush_logs_every_n_steps=1), package.loggers.TensorBoardLogger(folder)]
+    listening = recorder(package)
+    stopping = package.callbacks.EarlyStopping("val_loss", patience=50)
+    keeping = package.callbacks.ModelCheckpoint(folder / "kept", monitor="val_loss", filename="best", save_last=True)
+    watching = package.callbacks.LearningRateMonitor("step")
     fitting = trainer(
-        tree,
+        package,
         logger=loggers,
         enable_checkpointing=True,
         callbacks=[listening, stopping, *callbacks, watching, keeping],
@@ -82,7 +82,7 @@ def record(
 
 
 def assert_same(before: dict[str, Any], after: dict[str, Any]) -> None:
-    """That two records are equal in every part."""
+    """Check that two records are equal in every part."""
     assert before.keys() == after.keys()
     for part in before:
         assert before[part] == after[part], part

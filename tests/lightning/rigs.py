@@ -10,14 +10,14 @@ from tests.lightning.observing import of_training
 from tests.lightning.trainings import classes, gan, loader, plain, trainer, validated, wide
 
 
-def rig_of(tree: Any, model: Any, data: dict[str, Any], **options: Any) -> Rig:
+def rig_of(package: Any, model: Any, data: dict[str, Any], **options: Any) -> Rig:
     losses: list[float] = []
 
-    class Listening(tree.Callback):
+    class Listening(package.Callback):
         def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, *_: Any) -> None:
             losses.append(float(outputs["loss"]))
 
-    fitting = trainer(tree, callbacks=[Listening()], max_epochs=-1, max_steps=0, **options)
+    fitting = trainer(package, callbacks=[Listening()], max_epochs=-1, max_steps=0, **options)
     steps_each = 1 if model.automatic_optimization else 2  # Lightning counts every optimizer's step
 
     def train(steps: int) -> list[float]:
@@ -40,37 +40,37 @@ def _generators(data: dict[str, Any]) -> list[torch.Generator]:
     return [loader.generator] if loader is not None and loader.generator is not None else []
 
 
-def automatic(tree: Any) -> Rig:
-    return rig_of(tree, plain(tree), {"train_dataloaders": loader(generator=torch.Generator().manual_seed(5))})
+def automatic(package: Any) -> Rig:
+    return rig_of(package, plain(package), {"train_dataloaders": loader(generator=torch.Generator().manual_seed(5))})
 
 
-def manual_gan(tree: Any) -> Rig:
-    return rig_of(tree, gan(tree), {"train_dataloaders": loader()})
+def manual_gan(package: Any) -> Rig:
+    return rig_of(package, gan(package), {"train_dataloaders": loader()})
 
 
-def accumulated_clipped_and_mixed(tree: Any) -> Rig:
+def accumulated_clipped_and_mixed(package: Any) -> Rig:
     options = {"accumulate_grad_batches": 2, "gradient_clip_val": 0.5, "precision": "bf16-mixed"}
-    return rig_of(tree, plain(tree), {"train_dataloaders": loader()}, **options)
+    return rig_of(package, plain(package), {"train_dataloaders": loader()}, **options)
 
 
-def in_another_precision(tree: Any) -> Rig:
-    """In which Lightning converts the module itself."""
-    return rig_of(tree, plain(tree), {"train_dataloaders": loader()}, precision="64-true")
+def in_another_precision(package: Any) -> Rig:
+    """Lightning converts the module itself."""
+    return rig_of(package, plain(package), {"train_dataloaders": loader()}, precision="64-true")
 
 
-def of_a_large_layer(tree: Any) -> Rig:
-    """Which is not copied before a step is about to change it."""
-    return rig_of(tree, wide(tree), {"train_dataloaders": loader()})
+def of_a_large_layer(package: Any) -> Rig:
+    """The layer is copied only when a step is about to change it."""
+    return rig_of(package, wide(package), {"train_dataloaders": loader()})
 
 
-def of_a_large_layer_in_another_precision(tree: Any) -> Rig:
-    """In which the fit has other memory for it."""
-    return rig_of(tree, wide(tree), {"train_dataloaders": loader()}, precision="64-true")
+def of_a_large_layer_in_another_precision(package: Any) -> Rig:
+    """The fit keeps the layer in other memory."""
+    return rig_of(package, wide(package), {"train_dataloaders": loader()}, precision="64-true")
 
 
-def with_a_data_module(tree: Any) -> Rig:
-    model = validated(tree)
-    return rig_of(tree, model, {"datamodule": classes(tree).Data()}, limit_train_batches=4)
+def with_a_data_module(package: Any) -> Rig:
+    model = validated(package)
+    return rig_of(package, model, {"datamodule": classes(package).Data()}, limit_train_batches=4)
 
 
 RIGS: tuple[Callable[[Any], Rig], ...] = (

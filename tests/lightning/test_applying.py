@@ -1,4 +1,4 @@
-"""The answer in every place where a Lightning training keeps its rate."""
+"""The suggested rate is set wherever a Lightning training keeps its rate."""
 
 import argparse
 from collections.abc import Callable
@@ -21,15 +21,15 @@ from tests.lightning.trainings import classes, gan, loader, plain, trainer
 SWEEP = {"start_lr": 1e-5, "end_lr": 10.0, "num_steps": 80}
 
 
-def fitted(tree: Any, model: Any, *callbacks: Any, **options: Any) -> LRRangeTest:
+def fitted(package: Any, model: Any, *callbacks: Any, **options: Any) -> LRRangeTest:
     callback = LRRangeTest(**SWEEP)
-    trainer(tree, callbacks=[callback, *callbacks], **options).fit(model, loader())
+    trainer(package, callbacks=[callback, *callbacks], **options).fit(model, loader())
     return callback
 
 
-def test_the_attribute_that_is_read_is_set_and_the_one_that_is_not_is_left(tree: Any) -> None:
-    model = plain(tree)
-    callback = fitted(tree, model)
+def test_the_attribute_that_is_read_is_set_and_the_one_that_is_not_is_left(package: Any) -> None:
+    model = plain(package)
+    callback = fitted(package, model)
     assert callback.applied == {"self.lr": callback.result.lr, "param group 0": callback.result.lr}
     assert model.lr == callback.result.lr != 0.01
     assert model.hparams.lr == 0.01
@@ -63,7 +63,7 @@ READ: dict[str, tuple[Callable[[Any], None], Callable[[Any], float], str]] = {
 
 
 @pytest.mark.parametrize("name", READ)
-def test_the_place_is_found_by_writing_and_asking_whatever_its_name(pl: Any, name: str) -> None:
+def test_the_number_that_is_read_is_found_whatever_its_name(pl: Any, name: str) -> None:
     prepare, read, called = READ[name]
 
     class Reading(classes(pl).Plain):
@@ -88,7 +88,7 @@ def test_a_rate_that_no_attribute_holds_is_set_in_the_optimizer_alone(pl: Any) -
     assert callback.applied == {"param group 0": callback.result.lr}
 
 
-def test_asking_configure_optimizers_leaves_nothing_behind(pl: Any) -> None:
+def test_calling_configure_optimizers_leaves_nothing_behind(pl: Any) -> None:
     class Storing(classes(pl).Plain):
         calls = 0
 
@@ -196,7 +196,7 @@ def test_a_scheduler_of_the_users_own_follows_too(pl: Any) -> None:
     assert model.trainer.optimizers[0].param_groups[0]["lr"] == pytest.approx(callback.result.lr / 8)
 
 
-def test_a_rate_found_later_takes_the_place_of_an_earlier_one(pl: Any) -> None:
+def test_a_later_sweeps_rate_replaces_an_earlier_one(pl: Any) -> None:
     model = plain(pl)
     callback = LRRangeTest(at_epochs=[0, 2], **SWEEP)
     trainer(pl, callbacks=[callback], max_epochs=3).fit(model, loader())
@@ -205,7 +205,7 @@ def test_a_rate_found_later_takes_the_place_of_an_earlier_one(pl: Any) -> None:
     assert model.lr == callback.result.lr == callback.results[2].lr == model.trainer.optimizers[0].param_groups[0]["lr"]
 
 
-def test_two_optimizers_get_one_multiplier_and_each_its_own_place(pl: Any) -> None:
+def test_two_optimizers_get_one_multiplier_and_each_its_own_attribute(pl: Any) -> None:
     model = gan(pl)
     callback = LRRangeTest("min/10", start_lr=1e-5, end_lr=0.3, num_steps=40)
     trainer(pl, callbacks=[callback], max_epochs=1).fit(model, loader())
@@ -217,7 +217,7 @@ def test_two_optimizers_get_one_multiplier_and_each_its_own_place(pl: Any) -> No
     assert callback.applied.keys() == {"self.judge_lr", "self.maker_lr", *groups}
 
 
-def test_of_two_optimizers_the_one_named_alone_is_changed(pl: Any) -> None:
+def test_only_the_chosen_one_of_two_optimizers_is_changed(pl: Any) -> None:
     model = gan(pl)
     callback = LRRangeTest("min/10", start_lr=1e-5, end_lr=0.3, num_steps=40, optimizer=1, monitor="maker_loss")
     trainer(pl, callbacks=[callback], max_epochs=1).fit(model, loader())
@@ -226,7 +226,7 @@ def test_of_two_optimizers_the_one_named_alone_is_changed(pl: Any) -> None:
     assert (model.judge_lr, model.maker_lr) == (4e-3, pytest.approx(callback.result.lr))
 
 
-def test_an_attribute_that_an_optimizer_not_swept_reads_as_well_is_left(pl: Any) -> None:
+def test_an_attribute_that_another_optimizer_reads_too_is_left(pl: Any) -> None:
     class Sharing(classes(pl).Gan):
         def configure_optimizers(self) -> Any:
             judging = torch.optim.Adam(self.judge.parameters(), self.judge_lr)
@@ -240,9 +240,9 @@ def test_an_attribute_that_an_optimizer_not_swept_reads_as_well_is_left(pl: Any)
     assert callback.applied.keys() == {"Adam 0, param group 0"}
 
 
-def test_a_result_is_applied_to_a_module_before_its_fit(tree: Any) -> None:
-    model = plain(tree)
-    result = find_lr(trainer(tree), model=model, train_dataloaders=loader(), **SWEEP)
+def test_a_result_is_applied_to_a_module_before_its_fit(package: Any) -> None:
+    model = plain(package)
+    result = find_lr(trainer(package), model=model, train_dataloaders=loader(), **SWEEP)
     assert result.apply(model) == {"self.lr": result.lr}
     assert model.configure_optimizers().param_groups[0]["lr"] == result.lr
 
@@ -253,7 +253,9 @@ def test_a_module_without_an_attribute_for_its_rate_is_an_error_that_says_so(pl:
             return torch.optim.SGD(self.parameters(), 0.03)
 
     result = find_lr(trainer(pl), model=plain(pl), train_dataloaders=loader(), **SWEEP)
-    with pytest.raises(RateNotInForce, match="its rate stays 0.03. Have it read self.lr"):
+    with pytest.raises(
+        RateNotInForce, match="its rate stays 0.03, whatever the module's attributes are. Have it read self.lr"
+    ):
         result.apply(Constant())
 
 

@@ -1,4 +1,4 @@
-"""The callback inside a fit: when it runs, what ends it, and what it leaves behind."""
+"""The callback inside a fit: when it runs, what ends it, and what state it leaves."""
 
 from typing import Any
 
@@ -16,8 +16,8 @@ from tests.lightning.trainings import classes, gan, loader, plain, trainer
 SWEEP = {"start_lr": 1e-5, "end_lr": 10.0, "num_steps": 80}
 
 
-class Telling:
-    """A watcher that raises at a step of the sweep, or does not."""
+class Watcher:
+    """Counts the steps of a sweep, and raises an error at one of them if it is given one."""
 
     def __init__(self, error: BaseException | None = None) -> None:
         self.error = error
@@ -31,7 +31,7 @@ class Telling:
 
 
 def test_the_options_of_find_lr_are_those_of_the_callback(pl: Any) -> None:
-    watcher = Telling()
+    watcher = Watcher()
     options = {"shape": "linear", "seed": 3, "smoothing": "none", "divergence": None, "non_finite_limit": 2}
     callback = LRRangeTest("min/10", False, (1,), repeats=2, watchers=[watcher], **options, **SWEEP)
     trainer(pl, callbacks=[callback]).fit(plain(pl), loader())
@@ -46,7 +46,7 @@ def test_a_bar_is_shown_if_it_is_asked_for(pl: Any, monkeypatch: pytest.MonkeyPa
 
     shown: list[int] = []
 
-    class Bar(Telling):
+    class Bar(Watcher):
         @hookimpl
         def lrrange_finished(self) -> None:
             shown.append(self.steps)
@@ -57,8 +57,8 @@ def test_a_bar_is_shown_if_it_is_asked_for(pl: Any, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("error", [ValueError("on purpose"), KeyboardInterrupt()], ids=["error", "ctrl-c"])
-def test_what_ends_the_sweep_ends_the_fit_and_leaves_the_training_as_it_was(tree: Any, error: BaseException) -> None:
-    class Before(tree.Callback):
+def test_what_ends_the_sweep_ends_the_fit_and_leaves_the_training_as_it_was(package: Any, error: BaseException) -> None:
+    class Before(package.Callback):
         def on_train_epoch_start(self, trainer: Any, module: Any) -> None:
             self.seen = self.look(trainer, module)
 
@@ -72,13 +72,15 @@ def test_what_ends_the_sweep_ends_the_fit_and_leaves_the_training_as_it_was(tree
             self.same = exception is error
             self.after = self.look(trainer, module)
 
-    model, before = plain(tree), Before()
-    callback = LRRangeTest(watchers=[Telling(error)], **SWEEP)
-    fitting = trainer(tree, callbacks=[before, callback])
-    with pytest.raises(SystemExit if isinstance(error, KeyboardInterrupt) else ValueError):  # as Lightning has it
+    model, before = plain(package), Before()
+    callback = LRRangeTest(watchers=[Watcher(error)], **SWEEP)
+    fitting = trainer(package, callbacks=[before, callback])
+    with pytest.raises(
+        SystemExit if isinstance(error, KeyboardInterrupt) else ValueError
+    ):  # Lightning turns Ctrl-C into an exit
         fitting.fit(model, loader())
     assert before.same
-    before.seen[0][""].pop("_current_fx_name")  # says which hook is running
+    before.seen[0][""].pop("_current_fx_name")  # the name of the running hook
     before.after[0][""].pop("_current_fx_name")
     assert before.after == before.seen
     assert callback.results == {}
@@ -88,7 +90,7 @@ def test_no_suggestion_to_apply_stops_the_fit_with_the_reason(pl: Any) -> None:
     callback = LRRangeTest(start_lr=1e-9, end_lr=1e-8, num_steps=30)
     with pytest.raises(NoSuggestion):
         trainer(pl, callbacks=[callback]).fit(plain(pl), loader())
-    assert len(callback.result.curve) == 30  # which can be looked at
+    assert len(callback.result.curve) == 30  # it can be inspected
     keeping = LRRangeTest(apply=False, start_lr=1e-9, end_lr=1e-8, num_steps=30)
     trainer(pl, callbacks=[keeping]).fit(plain(pl), loader())
 
@@ -101,7 +103,7 @@ def test_a_heuristic_that_does_not_exist_stops_the_fit_before_any_step(pl: Any) 
 
 
 def test_an_optimizer_that_there_is_not_stops_the_fit_before_any_step(pl: Any) -> None:
-    with pytest.raises(OptionError, match="optimizer=3 is none of those"):
+    with pytest.raises(OptionError, match="optimizer=3 is not an index of the optimizers"):
         trainer(pl, callbacks=[LRRangeTest(optimizer=3, **SWEEP)]).fit(gan(pl), loader())
 
 
@@ -143,7 +145,7 @@ def test_it_sees_what_other_callbacks_have_frozen(pl: Any) -> None:
 
 def test_the_steps_of_a_schedule_by_hand_do_nothing_in_the_sweep(pl: Any) -> None:
     class Critical(classes(pl).Gan):
-        """Steps its judge twice a batch, and the judge's schedule in between."""
+        """Steps its judge twice per batch, and the judge's scheduler after each step."""
 
         def training_step(self, batch: Any, batch_idx: int) -> Any:
             judging, _ = self.optimizers()

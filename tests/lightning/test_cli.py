@@ -39,12 +39,12 @@ model:
 def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     """`python train.py fit --config configuration.yaml`."""
 
-    def run(tree: Any, model: type, *arguments: str, heuristic: str = "null") -> Any:
+    def run(package: Any, model: type, *arguments: str, heuristic: str = "null") -> Any:
         Path("configuration.yaml").write_text(CONFIGURATION.format(heuristic=heuristic))
         monkeypatch.setattr(sys, "argv", ["train.py", "fit", "--config", "configuration.yaml", *arguments])
-        cli = importlib.import_module(f"{tree.__name__}.cli")
+        cli = importlib.import_module(f"{package.__name__}.cli")
         seed_all()
-        return cli.LightningCLI(model, classes(tree).Data, save_config_callback=None)
+        return cli.LightningCLI(model, classes(package).Data, save_config_callback=None)
 
     return run
 
@@ -53,20 +53,20 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:jsonargparse", "ignore::DeprecationWarning:.*cli")
 
 
-def test_the_callback_runs_from_a_configuration_file(tree: Any, run: Callable[..., Any]) -> None:
-    done = run(tree, classes(tree).Validated)
+def test_the_callback_runs_from_a_configuration_file(package: Any, run: Callable[..., Any]) -> None:
+    done = run(package, classes(package).Validated)
     (callback,) = done.trainer.callbacks
-    assert isinstance(callback, tree.Callback)
+    assert isinstance(callback, package.Callback)
     assert sorted(callback.results) == [0, 1]
     assert callback.result.plan.num_steps == 80
     assert done.model.lr == callback.result.lr == done.trainer.optimizers[0].param_groups[0]["lr"]
 
 
-def test_an_optimizer_that_the_command_line_configures_gets_the_rate_too(tree: Any, run: Callable[..., Any]) -> None:
-    class Unconfigured(classes(tree).Validated):
-        configure_optimizers = tree.LightningModule.configure_optimizers
+def test_an_optimizer_that_the_command_line_configures_gets_the_rate_too(package: Any, run: Callable[..., Any]) -> None:
+    class Unconfigured(classes(package).Validated):
+        configure_optimizers = package.LightningModule.configure_optimizers
 
-    done = run(tree, Unconfigured, "--optimizer=Adam", "--optimizer.lr=0.5", heuristic="min/10")
+    done = run(package, Unconfigured, "--optimizer=Adam", "--optimizer.lr=0.5", heuristic="min/10")
     (callback,) = done.trainer.callbacks
     assert callback.applied == {"param group 0": callback.result.lr}
     assert callback.result.heuristic == "min/10"

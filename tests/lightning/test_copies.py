@@ -1,4 +1,4 @@
-"""What a sweep of a fit copies, how many copies there are at a time, and that all is put back whoever writes to it."""
+"""What a sweep of a fit copies, how many copies exist at a time, and that every change is put back."""
 
 import weakref
 from collections.abc import Callable
@@ -25,7 +25,7 @@ SWEEP = {"start_lr": 1e-5, "end_lr": 0.1, "num_steps": 20, "divergence": None}
 
 
 class Alive:
-    """Bytes of the copies that there are, and the most that there were at a time."""
+    """The bytes of all copies that exist now, and the most that existed at a time."""
 
     def __init__(self) -> None:
         self.now = self.most = 0
@@ -53,27 +53,27 @@ def bytes_of(module: nn.Module) -> int:
     return sum(parameter.nbytes for parameter in module.parameters())
 
 
-def sweep(tree: Any, model: Any, **options: Any) -> Any:
-    """Sweep, check that nothing shows it, and give the provenance's details."""
-    fitting = options.pop("trainer", None) or trainer(tree)
+def sweep(package: Any, model: Any, **options: Any) -> Any:
+    """Sweep, check that nothing has changed, and return the provenance's details."""
+    fitting = options.pop("trainer", None) or trainer(package)
     before = of_training(fitting, model)
-    result = find(tree, model, trainer=fitting, **{**SWEEP, **options})
+    result = find(package, model, trainer=fitting, **{**SWEEP, **options})
     assert of_training(fitting, model) == before
     assert len(set(result.curve.loss)) > 4, "the sweep trained nothing"
     return result.provenance.details
 
 
-def sweep_inside(tree: Any, model: Any, **options: Any) -> Any:
-    """The same by the callback, inside a fit."""
+def sweep_inside(package: Any, model: Any, **options: Any) -> Any:
+    """Do the same with the callback, inside a fit."""
     seen: list[Any] = []
 
-    class Observing(tree.Callback):
+    class Observing(package.Callback):
         def on_train_epoch_start(self, trainer: Any, module: Any) -> None:
             seen.append((of_module(module), [of_optimizer(one) for one in trainer.optimizers]))
 
     callback = LRRangeTest(apply=False, **SWEEP)
     data = options.pop("train_dataloaders", None) or loader()
-    trainer(tree, callbacks=[Observing(), callback, Observing()], max_epochs=1, **options).fit(model, data)
+    trainer(package, callbacks=[Observing(), callback, Observing()], max_epochs=1, **options).fit(model, data)
     assert seen[0] == seen[1]
     assert len(set(callback.result.curve.loss)) > 4, "the sweep trained nothing"
     return callback.result.provenance.details
@@ -83,9 +83,9 @@ SWEEPS = pytest.mark.parametrize("sweep", [sweep, sweep_inside], ids=["before a 
 
 
 @SWEEPS
-def test_what_training_changes_is_copied_once(tree: Any, alive: Alive, sweep: Any) -> None:
-    model = wide(tree)
-    details = sweep(tree, model)
+def test_what_training_changes_is_copied_once(package: Any, alive: Alive, sweep: Any) -> None:
+    model = wide(package)
+    details = sweep(package, model)
     assert details["snapshot"] == "lazy"
     assert details["copied_bytes"] == alive.most == bytes_of(model)
 
@@ -104,7 +104,7 @@ def test_weights_that_get_no_gradient_are_not_copied(pl: Any, sweep: Any) -> Non
     assert sweep(pl, model)["copied_bytes"] <= bytes_of(model.net) + SMALL
 
 
-def test_of_several_sweeps_there_is_one_copy_at_a_time(pl: Any, alive: Alive) -> None:
+def test_several_sweeps_hold_one_copy_at_a_time(pl: Any, alive: Alive) -> None:
     model = wide(pl)
     details = sweep(pl, model, repeats=3)
     assert details["copied_bytes"] == alive.most == bytes_of(model)
@@ -123,7 +123,7 @@ def test_the_state_of_an_optimizer_from_an_earlier_fit_needs_no_copy(pl: Any) ->
 
 def test_finding_where_the_rate_is_read_copies_no_weights_and_puts_them_back(pl: Any, alive: Alive) -> None:
     def configured(self: Any) -> Any:
-        self.net[2].weight.data.mul_(1.0)  # as one that gives the last layer other weights
+        self.net[2].weight.data.mul_(1.0)  # like a method that initializes the last layer
         return torch.optim.Adam(self.parameters(), self.lr)
 
     model = wide(pl, configure_optimizers=configured)
@@ -138,15 +138,15 @@ def test_finding_where_the_rate_is_read_copies_no_weights_and_puts_them_back(pl:
 # -- sparse tables -----------------------------------------------------------------------------------------------------
 
 
-def table(tree: Any, make: Callable[..., torch.optim.Optimizer] = torch.optim.SGD, **attributes: Any) -> Any:
-    """A large table with sparse gradients under a small head."""
+def table(package: Any, make: Callable[..., torch.optim.Optimizer] = torch.optim.SGD, **attributes: Any) -> Any:
+    """Return a module of a large table with sparse gradients and a small head."""
 
     def step(self: Any, batch: Any, batch_idx: int) -> torch.Tensor:
         return F.mse_loss(self.net[1](self.net[0](batch[0])), batch[1])
 
     methods = {"training_step": step, "configure_optimizers": lambda self: make(self.parameters(), 0.1)}
     seed_all()
-    model = type("Table", (classes(tree).Plain,), methods | attributes)()
+    model = type("Table", (classes(package).Plain,), methods | attributes)()
     model.net = nn.Sequential(nn.EmbeddingBag(ROWS, 16, mode="sum", sparse=True), nn.Linear(16, 1))
     return model
 
@@ -159,14 +159,14 @@ def words() -> DataLoader:
 
 @SWEEPS
 @pytest.mark.parametrize("accumulate", [1, 2])
-def test_of_a_sparse_table_only_touched_rows_are_copied(pl: Any, sweep: Any, accumulate: int) -> None:
+def test_only_the_touched_rows_of_a_sparse_table_are_copied(pl: Any, sweep: Any, accumulate: int) -> None:
     options = {"accumulate_grad_batches": accumulate}
     options = options if sweep is sweep_inside else {"trainer": trainer(pl, **options)}
     model = table(pl)
     assert sweep(pl, model, train_dataloaders=words(), **options)["copied_bytes"] <= 0.05 * bytes_of(model)
 
 
-def test_a_sparse_table_of_which_more_may_change_is_copied_whole(pl: Any) -> None:
+def test_a_sparse_table_whose_other_rows_may_change_is_copied_whole(pl: Any) -> None:
     model = table(pl, lambda parameters, lr: torch.optim.SGD(parameters, lr, momentum=0.9))
     assert sweep(pl, model, train_dataloaders=words())["copied_bytes"] >= bytes_of(model)
 
@@ -180,16 +180,16 @@ def test_a_gradient_that_a_hook_gives_more_rows_changes_no_row_that_is_not_put_b
     assert details["copied_bytes"] <= 0.15 * ROWS * 16 * 4
 
 
-# -- what is copied in full --------------------------------------------------------------------------------------------
+# -- full copies --------------------------------------------------------------------------------------------
 
 
 @SWEEPS
 def test_under_manual_optimization_all_is_copied_once_and_the_result_says_why(
-    tree: Any, alive: Alive, sweep: Any
+    package: Any, alive: Alive, sweep: Any
 ) -> None:
-    model = gan(tree)
+    model = gan(package)
     model.unused = nn.Linear(160, 160)
-    details = sweep(tree, model)
+    details = sweep(package, model)
     assert details["snapshot"].startswith("full: the steps are the module's own (manual optimization)")
     assert details["copied_bytes"] == alive.most == bytes_of(model)
 
@@ -210,7 +210,7 @@ COMPILED = {
 
 
 @pytest.mark.parametrize("reason", COMPILED)
-def test_of_a_compiled_module_all_is_copied_once_and_the_result_says_why(pl: Any, alive: Alive, reason: str) -> None:
+def test_a_compiled_module_is_copied_in_full_once_and_the_result_says_why(pl: Any, alive: Alive, reason: str) -> None:
     model = wide(pl)
     model.net[2].requires_grad_(False)
     COMPILED[reason](model)
@@ -219,7 +219,7 @@ def test_of_a_compiled_module_all_is_copied_once_and_the_result_says_why(pl: Any
     assert details["copied_bytes"] == alive.most == bytes_of(model)
 
 
-def test_of_a_module_that_the_fit_compiles_all_is_copied_once_and_the_result_says_why(pl: Any, alive: Alive) -> None:
+def test_a_module_that_the_fit_compiles_is_copied_in_full_once_and_the_result_says_why(pl: Any, alive: Alive) -> None:
     model = wide(pl, configure_model=compiled_part)
     model.net[2].requires_grad_(False)
     details = sweep(pl, model)
@@ -232,7 +232,7 @@ def test_of_a_module_that_the_fit_compiles_all_is_copied_once_and_the_result_say
 
 def _write(self: Any, *_: Any, **__: Any) -> None:
     for layer in (self.net[0], self.net[2], self.held):
-        layer.weight.data.mul_(0.999)  # unseen by autograd, which is in the middle of it in some hooks
+        layer.weight.data.mul_(0.999)  # .data, because autograd is running in some hooks and would object
 
 
 def _swap(self: Any, *_: Any, **__: Any) -> None:
@@ -267,7 +267,7 @@ def test_a_sweep_from_a_checkpoint_puts_the_weights_from_before_it_back(
     fresh.net[2].requires_grad_(False)
     fitting = trainer(pl, max_epochs=20, precision=precision)
     details = sweep(pl, fresh, trainer=fitting, ckpt_path=path, repeats=2)
-    # The checkpoint's optimizer has two numbers for each weight, which steps change.
+    # The optimizer in the checkpoint has two numbers per weight, which steps change.
     of_state = 2 * bytes_of(fresh) * (2 if precision == "64-true" else 1)
     assert details["copied_bytes"] <= bytes_of(fresh) + of_state + SMALL
     assert torch.equal(fresh.net[0].weight, wide(pl).net[0].weight)

@@ -1,4 +1,4 @@
-"""Two processes: they sweep in step, stop together, get the same answer, and go on training."""
+"""Two processes sweep in step, stop together, get the same answer, and continue to train."""
 
 import json
 import os
@@ -13,11 +13,12 @@ ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).parent / "ddp_script.py"
 
 
-def run(tree: str, what: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def run(package: str, what: str, folder: Path) -> subprocess.CompletedProcess[str]:
     foreign = {"LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}
     environment = {name: value for name, value in os.environ.items() if name not in foreign}
-    environment |= {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(SCRIPT), tree, what, str(folder)]
+    paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
+    environment |= {"PYTHONPATH": os.pathsep.join(filter(None, paths)), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, str(SCRIPT), package, what, str(folder)]
     return subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, timeout=300)
 
 

@@ -1,4 +1,4 @@
-"""What a user can ask of `find_lr(trainer, ...)`, in what state a training may be, and what is refused."""
+"""The options of `find_lr(trainer, ...)`, the states that a training may be in, and what is refused."""
 
 import warnings
 from pathlib import Path
@@ -9,7 +9,7 @@ import torch
 from lrrange_lightning.driver import TrainerDriver
 
 from lrrange import find_lr
-from lrrange.errors import LossError, OptionError, TargetError
+from lrrange.errors import LossError, OptionError, SweepStateError, TargetError
 from lrrange.sweep.plan import ConstantPlan
 from tests.lightning.finding import changed, find
 from tests.lightning.observing import of_training
@@ -18,10 +18,10 @@ from tests.lightning.test_steps import Constant
 from tests.lightning.trainings import classes, gan, loader, plain, trainer, validated
 
 
-def test_the_result_says_how_it_was_found(tree: Any) -> None:
-    result = find(tree, plain(tree), trainer=trainer(tree, precision="bf16-mixed", accumulate_grad_batches=2))
+def test_the_result_says_how_it_was_found(package: Any) -> None:
+    result = find(package, plain(package), trainer=trainer(package, precision="bf16-mixed", accumulate_grad_batches=2))
     assert result.provenance.backend == "lightning"
-    assert result.provenance.versions[tree.__name__] == tree.__version__
+    assert result.provenance.versions[package.__name__] == package.__version__
     details = result.provenance.details
     assert (details["optimizer"], details["precision"], details["accumulate"]) == ("Adam", "bf16-mixed", 2)
     assert (details["strategy"], details["processes"], details["reads"]) == ("SingleDeviceStrategy", 1, "loss")
@@ -33,16 +33,16 @@ def test_a_seed_repeats_a_sweep_and_other_seeds_give_others(pl: Any) -> None:
     assert len({sweep.loss for sweep in find(pl, plain(pl), repeats=3).sweeps}) == 3
 
 
-def test_a_seed_is_that_of_the_next_sweep_alone(pl: Any) -> None:
-    def told(driver: TrainerDriver) -> list[float]:
+def test_a_seed_is_for_the_next_sweep_only(pl: Any) -> None:
+    def losses_of(driver: TrainerDriver) -> list[float]:
         sweep = Constant(ConstantPlan(lr=1e-3, num_steps=4))
         driver.run(sweep)
         return [point.loss for point in sweep.points]
 
     driver = TrainerDriver(trainer(pl), plain(pl), loader())
-    plainly = told(driver)
+    unseeded = losses_of(driver)
     driver.seed(3)
-    assert told(driver) != plainly == told(driver)
+    assert losses_of(driver) != unseeded == losses_of(driver)
 
 
 def test_a_module_with_a_loader_of_its_own_needs_none(pl: Any) -> None:
@@ -53,8 +53,8 @@ def test_a_module_with_a_loader_of_its_own_needs_none(pl: Any) -> None:
 def test_the_hooks_of_module_and_data_module_are_those_of_a_fit(pl: Any) -> None:
     heard: list[str] = []
 
-    class Told:
-        """No list, which would be put back as it was."""
+    class Hooks:
+        """Not a list, because lists of the data module are put back after the sweep."""
 
         def append(self, what: str) -> None:
             heard.append(what)
@@ -67,7 +67,7 @@ def test_the_hooks_of_module_and_data_module_are_those_of_a_fit(pl: Any) -> None
     batch = [*forward, "on_before_optimizer_step", "on_train_batch_end"]
     model = changed(pl, **{name: hook(name) for name in (*before, *batch)}, validation_step=lambda *_: None)
     datamodule = classes(pl).Data()
-    datamodule.calls = Told()
+    datamodule.calls = Hooks()
     find(pl, model, train_dataloaders=None, datamodule=datamodule, num_steps=3, trainer=trainer(pl))
     data_hooks = ["prepare_data", "setup TrainerFn.FITTING"]
     assert heard == [
@@ -80,12 +80,12 @@ def test_the_hooks_of_module_and_data_module_are_those_of_a_fit(pl: Any) -> None
     ]
 
 
-def test_confirmation_by_the_validation_of_the_fit(tree: Any) -> None:
-    model = validated(tree)
+def test_confirmation_by_the_validation_of_the_fit(package: Any) -> None:
+    model = validated(package)
     val = {"val_dataloaders": loader(64, shuffle=False)}
-    before = of_training(fitting := trainer(tree), model)
+    before = of_training(fitting := trainer(package), model)
     result = find(
-        tree, model, trainer=fitting, confirm=True, confirm_steps=90, val_monitor="val_loss", end_lr=1.0, **val
+        package, model, trainer=fitting, confirm=True, confirm_steps=90, val_monitor="val_loss", end_lr=1.0, **val
     )
     assert result.confirmation.held_out
     assert of_training(fitting, model) == before
@@ -104,6 +104,24 @@ def test_the_held_out_loss_is_what_the_fit_would_log(pl: Any) -> None:
     assert found[-1] == pytest.approx(float(fitting.callback_metrics["val_loss"]), rel=1e-6)
 
 
+@pytest.mark.parametrize("val_monitor", [None, "val_loss"])
+def test_outside_of_a_sweep_there_is_no_held_out_loss(pl: Any, val_monitor: str | None) -> None:
+    driver = TrainerDriver(trainer(pl), validated(pl), val_monitor=val_monitor)
+    if val_monitor is None:
+        assert driver.evaluate() is None
+    else:
+        with pytest.raises(SweepStateError, match="Call evaluate\\(\\) while one is running"):
+            driver.evaluate()
+
+
+def test_without_val_monitor_there_is_no_held_out_loss_in_a_sweep(pl: Any) -> None:
+    data = {"train_dataloaders": loader(), "val_dataloaders": loader(64, shuffle=False)}
+    driver = TrainerDriver(trainer(pl), validated(pl), **data)
+    losses: list[float | None] = []
+    driver.run(Constant(ConstantPlan(lr=1e-3, num_steps=2), on_advance=lambda point: losses.append(driver.evaluate())))
+    assert losses == [None, None]
+
+
 @pytest.mark.filterwarnings("ignore:You defined a `validation_step` but have no `val_dataloader`")
 def test_validation_that_logs_something_else_is_an_error_that_names_it(pl: Any) -> None:
     val = {"val_dataloaders": loader(64, shuffle=False), "confirm": True, "confirm_steps": 90, "num_steps": 100}
@@ -113,11 +131,11 @@ def test_validation_that_logs_something_else_is_an_error_that_names_it(pl: Any) 
         find(pl, validated(pl), val_monitor="val_loss")
 
 
-def test_a_trainer_that_has_finished_can_be_swept_and_then_trained_on(tree: Any) -> None:
-    model, fitting = plain(tree), trainer(tree)
+def test_a_trainer_that_has_finished_can_be_swept_and_then_trained_on(package: Any) -> None:
+    model, fitting = plain(package), trainer(package)
     fitting.fit(model, loader())
     before = of_training(fitting, model)
-    result = find(tree, model, trainer=fitting)
+    result = find(package, model, trainer=fitting)
     assert len(result.curve) > 10
     assert of_training(fitting, model) == before
     assert fitting.current_epoch == 2
@@ -167,7 +185,9 @@ def test_what_the_user_names_is_put_back_too(pl: Any) -> None:
 
 @pytest.mark.parametrize("index", [2, -1, True, "maker"])
 def test_an_optimizer_that_there_is_not_is_an_error_that_lists_them(pl: Any, index: Any) -> None:
-    with pytest.raises(OptionError, match=r"none of those that configure_optimizers returns: 0 \(Adam\), 1 \(Adam\)"):
+    with pytest.raises(
+        OptionError, match=r"is not an index of the optimizers from configure_optimizers: 0 \(Adam\), 1 \(Adam\)"
+    ):
         find(pl, gan(pl), optimizer=index)
 
 
@@ -203,7 +223,7 @@ def test_every_form_of_configure_optimizers_gives_the_same_curve(pl: Any, form: 
     assert result.apply(model) == {"self.lr": result.lr}
 
 
-def test_a_module_of_the_other_tree_is_refused() -> None:
+def test_a_module_of_the_other_package_is_refused() -> None:
     import lightning.pytorch
     import pytorch_lightning
 
@@ -241,15 +261,15 @@ def test_a_step_that_draws_its_own_batches_is_refused(pl: Any) -> None:
             find(pl, changed(pl, training_step=lambda self, dataloader_iter: None))
 
 
-def test_callbacks_of_the_module_do_not_hear_of_the_sweep(pl: Any) -> None:
+def test_callbacks_of_the_module_are_not_called_in_the_sweep(pl: Any) -> None:
     class Loud(pl.Callback):
         def setup(self, *_: Any, **__: Any) -> None:
-            raise AssertionError("a callback heard of the sweep")
+            raise AssertionError("a callback was called in the sweep")
 
     find(pl, changed(pl, configure_callbacks=lambda self: [Loud()]))
 
 
 @pytest.mark.parametrize("make", [automatic, manual_gan, with_a_data_module], ids=lambda make: make.__name__)
-def test_a_restore_can_be_proved(tree: Any, make: Any) -> None:
-    result = make(tree).find(verify_restore=True)
+def test_a_restore_can_be_verified(package: Any, make: Any) -> None:
+    result = make(package).find(verify_restore=True)
     assert result.provenance.details["restore_verified"] is True

@@ -1,4 +1,4 @@
-"""Losses that are missing, odd or not finite, and batches that are: what is read of them, and what is refused."""
+"""Losses and batches that are missing, odd or not finite: what the sweep makes of them, and what it refuses."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -44,7 +44,7 @@ def test_no_batches_are_an_error(pl: Any, limit: dict[str, Any]) -> None:
         find(pl, plain(pl), train_dataloaders=data, trainer=trainer(pl, **limit))
 
 
-def test_a_batch_for_which_training_step_returns_none_is_passed_over(pl: Any) -> None:
+def test_a_batch_for_which_training_step_returns_none_is_skipped(pl: Any) -> None:
     def skipping(self: Any, batch: Any, batch_idx: int) -> Any:
         return None if batch_idx % 2 else classes(pl).Plain.training_step(self, batch, batch_idx)
 
@@ -66,7 +66,7 @@ def test_a_loss_that_is_nan_now_and_then_is_a_gap_and_moves_nothing(pl: Any) -> 
 
     result = find(pl, changed(pl, training_step=nan_at_times), end_lr=0.1)
     gaps = len(result.curve) - len(result.curve.finite)
-    assert (len(result.curve), gaps) == (40, 7)  # one in each epoch begun
+    assert (len(result.curve), gaps) == (40, 7)  # one in each epoch that began
     assert result.provenance.details["skipped_steps"] == gaps
 
 
@@ -187,8 +187,8 @@ def test_a_metric_object_that_is_logged_as_it_is_can_be_read(pl: Any) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:`training_step` returned `None`")
-def test_of_several_processes_none_may_pass_a_batch_over(pl: Any) -> None:
+def test_none_of_several_processes_may_skip_a_batch(pl: Any) -> None:
     fitting = trainer(pl)
-    fitting.strategy.world_size = 2  # of which the other one is not there to be asked
+    fitting.strategy.world_size = 2  # the second does not exist
     with pytest.raises(TargetError, match="returned None in one of several processes"):
         find(pl, changed(pl, training_step=lambda self, batch, batch_idx: None), trainer=fitting)

@@ -1,4 +1,4 @@
-"""The steps of a sweep are those that a fit takes: at one constant rate both give the same losses, to the last bit."""
+"""A sweep trains as a fit does: at one constant rate both give the same losses, to the last bit."""
 
 import importlib
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ LR = 0.02
 
 @attrs.frozen(kw_only=True)
 class Case:
-    """Args: what a training is made of, given the class tree."""
+    """A training. Args: functions that make its parts for a Lightning package."""
 
     model: Callable[[Any], Any]
     data: Callable[[Any], dict[str, Any]] = lambda _: {"train_dataloaders": loader(shuffle=False)}
@@ -31,10 +31,10 @@ class Case:
     steps_each: int = 1
 
 
-def built(tree: Any, step: Callable[..., Any] | None = None, **attributes: Any) -> Any:
-    """A module without dropout, whose methods may be given."""
+def built(package: Any, step: Callable[..., Any] | None = None, **attributes: Any) -> Any:
+    """Return a module without dropout, with the given methods."""
 
-    class Built(classes(tree).Plain):
+    class Built(classes(package).Plain):
         def __init__(self) -> None:
             super().__init__(LR)
             self.net = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Linear(8, 1))
@@ -52,8 +52,8 @@ def loss(self: Any, batch: Any, batch_idx: int) -> torch.Tensor:
     return F.mse_loss(self.net(batch[0]), batch[1])
 
 
-def gan_with_its_own_noise(tree: Any) -> Any:
-    class Noisy(classes(tree).Gan):
+def gan_with_its_own_noise(package: Any) -> Any:
+    class Noisy(classes(package).Gan):
         def training_step(self, batch: Any, batch_idx: int) -> Any:
             torch.manual_seed(batch_idx)
             return super().training_step(batch, batch_idx)
@@ -65,20 +65,20 @@ def gan_with_its_own_noise(tree: Any) -> Any:
     return Noisy()
 
 
-def with_scaler(tree: Any) -> dict[str, Any]:
-    mixed = importlib.import_module(f"{tree.__name__}.plugins").MixedPrecision
+def with_scaler(package: Any) -> dict[str, Any]:
+    mixed = importlib.import_module(f"{package.__name__}.plugins").MixedPrecision
     return {"plugins": [mixed("16-mixed", "cpu", torch.amp.GradScaler("cpu", init_scale=256.0, growth_interval=3))]}
 
 
 class Stream(IterableDataset[Any]):
-    """Without a length."""
+    """A dataset without a length."""
 
     def __iter__(self) -> Iterator[Any]:
         return iter(data(96))
 
 
 class Iterable:
-    """A loader that is no DataLoader."""
+    """A loader that is not a DataLoader."""
 
     def __iter__(self) -> Iterator[Any]:
         return iter(loader(shuffle=False))
@@ -105,9 +105,9 @@ def by_index(self: Any, batch: Any, batch_idx: int) -> torch.Tensor:
 
 CASES: dict[str, Case] = {
     "plain": Case(model=built),
-    "dict": Case(model=lambda tree: built(tree, lambda *args: {"loss": loss(*args), "more": 1})),
-    "no index": Case(model=lambda tree: built(tree, lambda self, batch: loss(self, batch, 0))),
-    "by index": Case(model=lambda tree: built(tree, by_index)),
+    "dict": Case(model=lambda package: built(package, lambda *args: {"loss": loss(*args), "more": 1})),
+    "no index": Case(model=lambda package: built(package, lambda self, batch: loss(self, batch, 0))),
+    "by index": Case(model=lambda package: built(package, by_index)),
     "gan": Case(model=gan_with_its_own_noise, steps_each=2),
     "accumulated": Case(model=built, options=lambda _: {"accumulate_grad_batches": 3}),
     "clipped by norm": Case(model=built, options=lambda _: {"gradient_clip_val": 0.1}),
@@ -118,18 +118,18 @@ CASES: dict[str, Case] = {
     "bf16-true": Case(model=built, options=lambda _: {"precision": "bf16-true"}),
     "64-true": Case(model=built, options=lambda _: {"precision": "64-true"}),
     "16-mixed with a scaler": Case(model=built, options=with_scaler),
-    "own optimizer_step": Case(model=lambda tree: built(tree, optimizer_step=stepped_in_a_hook)),
-    "batch-transfer hook": Case(model=lambda tree: built(tree, on_before_batch_transfer=moved)),
+    "own optimizer_step": Case(model=lambda package: built(package, optimizer_step=stepped_in_a_hook)),
+    "batch-transfer hook": Case(model=lambda package: built(package, on_before_batch_transfer=moved)),
     "data module": Case(
-        model=lambda tree: built(tree, validation_step=loss),
-        data=lambda tree: {"datamodule": classes(tree).Data(shuffle=False)},
+        model=lambda package: built(package, validation_step=loss),
+        data=lambda package: {"datamodule": classes(package).Data(shuffle=False)},
     ),
     "stream": Case(model=built, data=lambda _: {"train_dataloaders": DataLoader(Stream(), 16)}),
     "short": Case(model=built, data=lambda _: {"train_dataloaders": loader(64, shuffle=False)}),
     "limited": Case(model=built, options=lambda _: {"limit_train_batches": 4}),
     "limited in part": Case(model=built, options=lambda _: {"limit_train_batches": 0.5}),
     "two loaders": Case(
-        model=lambda tree: built(tree, of_two_loaders),
+        model=lambda package: built(package, of_two_loaders),
         data=lambda _: {"train_dataloaders": {"one": loader(shuffle=False), "two": loader(64, shuffle=False)}},
     ),
     "any iterable": Case(model=built, data=lambda _: {"train_dataloaders": Iterable()}),
@@ -137,22 +137,22 @@ CASES: dict[str, Case] = {
 
 
 class Constant(Sweep):
-    """All at one rate, which makes no curve."""
+    """A sweep whose steps are all at one rate, which makes no curve."""
 
-    curve = property(lambda _: Curve(lr=(), loss=()))  # type: ignore[assignment]  # what is empty need not be made anew
+    curve = property(lambda _: Curve(lr=(), loss=()))  # type: ignore[assignment]  # empty in place of the computed one
 
 
-def losses_of_the_fit(tree: Any, case: Case) -> list[float]:
+def losses_of_the_fit(package: Any, case: Case) -> list[float]:
     losses: list[float] = []
 
-    class Listening(tree.Callback):
+    class Listening(package.Callback):
         def on_train_batch_end(self, trainer: Any, module: Any, outputs: Any, *_: Any) -> None:
             losses.append(outputs["loss"].double().item())
 
     fitting = trainer(
-        tree, callbacks=[Listening()], max_epochs=-1, max_steps=STEPS * case.steps_each, **case.options(tree)
+        package, callbacks=[Listening()], max_epochs=-1, max_steps=STEPS * case.steps_each, **case.options(package)
     )
-    fitting.fit(case.model(tree), **case.data(tree))
+    fitting.fit(case.model(package), **case.data(package))
     count = fitting.accumulate_grad_batches
     # Lightning has divided each micro-batch's loss by their number.
     return [sum(losses[i : i + count]) for i in range(0, len(losses), count)]
@@ -167,25 +167,25 @@ def test_a_sweep_trains_as_the_fit_does(pl: Any, name: str) -> None:
     if name == "gan":
         model.judge_lr, model.maker_lr = LR, LR / 4
     driver.run(sweep)
-    told = [point.loss for point in sweep.points]
+    losses = [point.loss for point in sweep.points]
 
-    def same(tree: Any) -> Any:
-        made = case.model(tree)
+    def same(package: Any) -> Any:
+        model = case.model(package)
         if name == "gan":
-            made.judge_lr, made.maker_lr = LR, LR / 4
-        return made
+            model.judge_lr, model.maker_lr = LR, LR / 4
+        return model
 
     expected = losses_of_the_fit(pl, attrs.evolve(case, model=same))
-    assert len(set(told)) == STEPS
-    assert told == pytest.approx(expected, rel=1e-6 if "accumulated" in name or "mixed" in name else 0, abs=0)
+    assert len(set(losses)) == STEPS
+    assert losses == pytest.approx(expected, rel=1e-6 if "accumulated" in name or "mixed" in name else 0, abs=0)
 
 
-def test_an_optimizer_that_asks_for_its_loss_several_times_a_step_is_read_once_a_step(pl: Any) -> None:
-    asked: list[float] = []
+def test_an_optimizer_that_calls_its_closure_several_times_a_step_is_read_once_a_step(pl: Any) -> None:
+    losses: list[float] = []
 
     def noting(self: Any, batch: Any, batch_idx: int) -> torch.Tensor:
         value = loss(self, batch, batch_idx)
-        asked.append(value.item())
+        losses.append(value.item())
         return value
 
     def lbfgs(self: Any) -> Any:
@@ -193,10 +193,10 @@ def test_an_optimizer_that_asks_for_its_loss_several_times_a_step_is_read_once_a
 
     model = built(pl, noting, configure_optimizers=lbfgs)
     trainer(pl, max_epochs=-1, max_steps=STEPS).fit(model, loader(shuffle=False))
-    expected = asked[::2]
-    asked.clear()
+    expected = losses[::2]
+    losses.clear()
     sweep = Constant(ConstantPlan(lr=LR, num_steps=STEPS))
     model = built(pl, noting, configure_optimizers=lbfgs)
     TrainerDriver(trainer(pl), model, train_dataloaders=loader(shuffle=False)).run(sweep)
     assert [point.loss for point in sweep.points] == expected
-    assert len(asked) == 2 * STEPS
+    assert len(losses) == 2 * STEPS

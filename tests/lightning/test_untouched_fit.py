@@ -1,4 +1,4 @@
-"""The fit that swept equals the fit that never did, to the last bit, in all that a user can see."""
+"""A fit with a sweep equals a fit without one, to the last bit, in everything that a user can observe."""
 
 import contextlib
 from pathlib import Path
@@ -17,49 +17,49 @@ SWEEP = {"start_lr": 1e-5, "end_lr": 1.0, "num_steps": 20}
 WORKERS = pytest.mark.parametrize("workers", [0, 2])
 
 
-def without(tree: Any, folder: Path, **data: Any) -> dict[str, Any]:
-    return record(tree, validated(tree), folder / "without", **data)
+def without(package: Any, folder: Path, **data: Any) -> dict[str, Any]:
+    return record(package, validated(package), folder / "without", **data)
 
 
 @WORKERS
-def test_a_fit_after_find_lr(tree: Any, tmp_path: Path, workers: int) -> None:
+def test_a_fit_after_find_lr(package: Any, tmp_path: Path, workers: int) -> None:
     def data() -> dict[str, Any]:
         return {"train_dataloaders": loader(num_workers=workers), "val_dataloaders": loader(32, shuffle=False)}
 
-    model, mine = validated(tree), data()
+    model, mine = validated(package), data()
     found: list[Any] = []
     after = record(
-        tree,
+        package,
         model,
         tmp_path / "with",
         before=lambda it: found.append(find_lr(it, model=model, **mine, **SWEEP)),
         **mine,
     )
     assert len(found[0].curve) > 10
-    assert_same(without(tree, tmp_path, **data()), after)
+    assert_same(without(package, tmp_path, **data()), after)
 
 
 @WORKERS
 @pytest.mark.parametrize("at_epochs", [(0,), (0, 1)])
-def test_a_fit_with_the_callback(tree: Any, tmp_path: Path, workers: int, at_epochs: tuple[int, ...]) -> None:
+def test_a_fit_with_the_callback(package: Any, tmp_path: Path, workers: int, at_epochs: tuple[int, ...]) -> None:
     def data() -> dict[str, Any]:
         return {"train_dataloaders": loader(num_workers=workers), "val_dataloaders": loader(32, shuffle=False)}
 
     callback = LRRangeTest(apply=False, at_epochs=at_epochs, **SWEEP)
-    after = record(tree, validated(tree), tmp_path / "with", [callback], **data())
+    after = record(package, validated(package), tmp_path / "with", [callback], **data())
     assert sorted(callback.results) == list(at_epochs)
-    assert_same(without(tree, tmp_path, **data()), after)
+    assert_same(without(package, tmp_path, **data()), after)
 
 
-def test_a_fit_with_a_data_module_and_workers_that_persist(tree: Any, tmp_path: Path) -> None:
+def test_a_fit_with_a_data_module_and_workers_that_persist(package: Any, tmp_path: Path) -> None:
     def fit(folder: str, *callbacks: Any, before: bool = False) -> Any:
-        model, datamodule = validated(tree), classes(tree).Data(workers=1)
+        model, datamodule = validated(package), classes(package).Data(workers=1)
 
         def sweep(it: Any) -> None:
             if before:
                 find_lr(it, model=model, datamodule=datamodule, **SWEEP)
 
-        return record(tree, model, tmp_path / folder, callbacks, sweep, datamodule=datamodule) | {
+        return record(package, model, tmp_path / folder, callbacks, sweep, datamodule=datamodule) | {
             "calls": datamodule.calls
         }
 
@@ -69,7 +69,7 @@ def test_a_fit_with_a_data_module_and_workers_that_persist(tree: Any, tmp_path: 
 
 
 class Ends:
-    """A watcher that notes how sweeps end."""
+    """A watcher that records why sweeps end."""
 
     def __init__(self) -> None:
         self.reasons: list[Any] = []

@@ -1,4 +1,4 @@
-"""Small trainings for either class tree, the same ones at each call."""
+"""Small trainings for either Lightning package, the same at each call."""
 
 import functools
 from typing import Any
@@ -21,10 +21,10 @@ def loader(count: int = 192, batch_size: int = 32, shuffle: bool = True, **optio
     return DataLoader(data(count), batch_size, shuffle=shuffle, **options)
 
 
-def trainer(tree: Any, **changes: Any) -> Any:
+def trainer(package: Any, **changes: Any) -> Any:
     quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
     options = {"accelerator": "cpu", "max_epochs": 2, "enable_model_summary": False, "log_every_n_steps": 1, **quiet}
-    return tree.Trainer(**{**options, **changes})
+    return package.Trainer(**{**options, **changes})
 
 
 def network() -> nn.Module:
@@ -32,10 +32,10 @@ def network() -> nn.Module:
 
 
 @functools.cache
-def classes(tree: Any) -> Any:
-    """The modules' classes, of this tree."""
+def classes(package: Any) -> Any:
+    """Return the classes of the modules and the data module, for this Lightning package."""
 
-    class Plain(tree.LightningModule):
+    class Plain(package.LightningModule):
         """Reads its rate from `self.lr`."""
 
         def __init__(self, lr: float = 0.01, **extra: Any) -> None:
@@ -60,7 +60,7 @@ def classes(tree: Any) -> Any:
         def validation_step(self, batch: Any, batch_idx: int) -> None:
             self.log("val_loss", F.mse_loss(self.net(batch[0]), batch[1]))
 
-    class Gan(tree.LightningModule):
+    class Gan(package.LightningModule):
         """Two networks, two optimizers at 4:1, both stepped by hand."""
 
         def __init__(self) -> None:
@@ -92,8 +92,8 @@ def classes(tree: Any) -> Any:
             decay = torch.optim.lr_scheduler.ExponentialLR
             return [judging, making], [decay(judging, 0.9), decay(making, 0.9)]
 
-    class Data(tree.LightningDataModule):
-        """Counts its hooks; splits its data by chance when it is set up."""
+    class Data(package.LightningDataModule):
+        """Records the calls of its hooks, and splits its data at random when it is set up."""
 
         def __init__(self, workers: int = 0, shuffle: bool = True) -> None:
             super().__init__()
@@ -128,24 +128,24 @@ def classes(tree: Any) -> Any:
     return type("Classes", (), {"Plain": Plain, "Validated": Validated, "Gan": Gan, "Data": Data})
 
 
-def plain(tree: Any, **options: Any) -> Any:
+def plain(package: Any, **options: Any) -> Any:
     seed_all()
-    return classes(tree).Plain(**options)
+    return classes(package).Plain(**options)
 
 
-def wide(tree: Any, **attributes: Any) -> Any:
-    """A module with a layer that is large enough for copy-on-write; the class gets the attributes."""
+def wide(package: Any, **attributes: Any) -> Any:
+    """Return a module with a layer that is large enough for copy-on-write, of a class with these attributes."""
     seed_all()
-    model = type("Wide", (classes(tree).Plain,), attributes)()
+    model = type("Wide", (classes(package).Plain,), attributes)()
     model.net = nn.Sequential(nn.Linear(6, 160), nn.Tanh(), nn.Linear(160, 160), nn.Tanh(), nn.Linear(160, 1))
     return model
 
 
-def validated(tree: Any) -> Any:
+def validated(package: Any) -> Any:
     seed_all()
-    return classes(tree).Validated()
+    return classes(package).Validated()
 
 
-def gan(tree: Any) -> Any:
+def gan(package: Any) -> Any:
     seed_all()
-    return classes(tree).Gan()
+    return classes(package).Gan()

@@ -5,14 +5,14 @@ import matplotlib
 import pytest
 
 import lrrange
+from lrrange.advice.advice import read_answers, read_ranges
 from lrrange.advice.heuristics import HEURISTICS
-from lrrange.result import read
 
 matplotlib.use("Agg")
 
 
 def falling(i, n):
-    """From 2.3 down to 0.3 in the middle of the sweep, with a little noise."""
+    """Return a loss that falls from 2.3 to 0.3 in the middle of the sweep."""
     return 2.3 - 2.0 / (1 + math.exp(-12 * (i / n - 0.5)))
 
 
@@ -26,7 +26,8 @@ def result_of():
             curve=curve,
             stop_reason=stop_reason,
             provenance=lrrange.Provenance(backend="test"),
-            **read(curve, HEURISTICS),
+            answers=read_answers(curve, HEURISTICS),
+            ranges=read_ranges(curve),
             **fields,
         )
 
@@ -46,7 +47,7 @@ def result(result_of, losses):
 
 @pytest.fixture
 def axes():
-    """Axes of the user's own, with no pyplot behind them."""
+    """Axes of the user's own, without pyplot."""
     from matplotlib.figure import Figure
 
     return Figure().subplots()
@@ -54,14 +55,14 @@ def axes():
 
 @pytest.fixture
 def labelled():
-    """The one artist whose legend entry begins so."""
+    """Find the only artist whose legend entry begins with a text."""
 
     def find(ax, start):
-        (found,) = [
+        (artist,) = [
             artist
             for artist in (*ax.lines, *ax.patches)
             if not str(artist.get_label()).startswith("_") and str(artist.get_label()).split("  ")[0] == start
         ]
-        return found
+        return artist
 
     return find

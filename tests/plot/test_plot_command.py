@@ -40,7 +40,7 @@ def test_a_wrong_suffix_is_one_line(result, tmp_path):
     assert "not .xyz" in run.stderr
 
 
-def test_find_draws_where_it_is_told_to(tmp_path, monkeypatch):
+def test_find_draws_to_the_given_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "plain_loop_to_plot.py").write_text(LOOP)

@@ -92,7 +92,7 @@ def test_gaps_are_marked_and_break_the_line(result_of, losses, axes, labelled):
     assert np.isnan(labelled(axes, "smoothed loss").get_ydata()[[20, 21, 40]]).all()
 
 
-def test_an_exploding_loss_leaves_the_descent_legible_and_is_told_in_the_margin(result_of, losses, axes, labelled):
+def test_an_exploding_loss_leaves_the_descent_legible_and_is_marked_at_the_edge(result_of, losses, axes, labelled):
     losses[55:] = [50.0, 1e3, 1e5, 1e9, 1e30]
     result = result_of(losses, stop_reason=lrrange.StopReason.DIVERGED)
     plot(result, axes)
@@ -235,7 +235,7 @@ def test_repeated_sweeps_are_drawn_as_a_band_from_the_lowest_to_the_highest(resu
     lower = result_of([loss - 0.2 for loss in losses]).curve
     higher = result_of([loss + 0.2 for loss in losses[:50]]).curve
     plot(attrs.evolve(result, sweeps=(lower, higher)), axes)
-    (drawn_band,) = [one for one in axes.collections if one.get_label() == "smoothed loss of 2 sweeps"]
+    (drawn_band,) = [area for area in axes.collections if area.get_label() == "smoothed loss of 2 sweeps"]
     heights = drawn_band.get_paths()[0].vertices[:, 1]
     assert heights.min() == pytest.approx(min(lower.smoothed))
     assert heights.max() == pytest.approx(max(higher.smoothed))
@@ -244,7 +244,7 @@ def test_repeated_sweeps_are_drawn_as_a_band_from_the_lowest_to_the_highest(resu
 def test_a_grid_is_one_panel_for_each_setting_on_common_axes(result, result_of, losses):
     flat = result_of([2.3] * 60)
     results = [result, result, flat, result]
-    cells = [lrrange.GridCell(setting={"batch_size": 16 * i}, result=one) for i, one in enumerate(results)]
+    cells = [lrrange.GridCell(setting={"batch_size": 16 * i}, result=result) for i, result in enumerate(results)]
     figure = lrrange.Grid(cells=tuple(cells)).plot()
     panels = [panel for panel in figure.axes if panel.axison]
     assert [panel.get_title(loc="left") for panel in panels] == [f"batch_size={16 * i}" for i in range(4)]

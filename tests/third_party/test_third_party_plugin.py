@@ -1,4 +1,4 @@
-"""A plug-in that somebody else packaged: installed for real, found through its entry point, and as good as ours."""
+"""A third-party plug-in: it is really installed, found through its entry point, and works like lrrange's own."""
 
 import json
 import os
@@ -15,7 +15,7 @@ EXAMPLE = ROOT / "examples" / "third_party_plugin"
 
 
 class Elsewhere:
-    """Processes that have the plug-in installed. This one does not."""
+    """Processes that have the plug-in installed, unlike this one."""
 
     def __init__(self, source: Path, site: Path) -> None:
         self.source = source
@@ -23,7 +23,7 @@ class Elsewhere:
         self.environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
     def run(self, *arguments: str) -> str:
-        """What `python ARGUMENTS` prints; a failure fails the test, with what it said."""
+        """Return what `python ARGUMENTS` prints. If it fails, the test fails with its output."""
         finished = subprocess.run(
             [sys.executable, *arguments], cwd=self.source, env=self.environment, capture_output=True, text=True
         )
@@ -39,16 +39,16 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Elsewhere:
     options = ["--quiet", "--disable-pip-version-check", "--no-deps", "--no-index", "--no-build-isolation"]
     place = Elsewhere(source, folder / "site")
     place.run("-m", "pip", "install", *options, "--target", str(folder / "site"), str(source))
-    shutil.rmtree(source / "lrrange_logistic")  # what runs from here on is what was installed
+    shutil.rmtree(source / "lrrange_logistic")  # so that only the installed copy can run
     return place
 
 
 def test_it_is_found_through_its_entry_point_with_its_hooks(elsewhere: Elsewhere) -> None:
     printed = elsewhere.run("-c", "from lrrange.cli import main; main()", "plugins", "--json")
-    (found,) = [plugin for plugin in json.loads(printed)["plugins"] if plugin["name"] == "logistic"]
-    assert found["source"] == "lrrange-logistic 0.1.0"
-    assert sorted(found["hooks"]) == ["lrrange_adapt", "lrrange_apply", "lrrange_offer_heuristics"]
-    assert found["problem"] is None
+    (plugin,) = [plugin for plugin in json.loads(printed)["plugins"] if plugin["name"] == "logistic"]
+    assert plugin["source"] == "lrrange-logistic 0.1.0"
+    assert sorted(plugin["hooks"]) == ["lrrange_adapt", "lrrange_apply", "lrrange_offer_heuristics"]
+    assert plugin["problem"] is None
 
 
 def test_its_readmes_example_sweeps_its_model_by_its_heuristic_and_applies_the_rate(elsewhere: Elsewhere) -> None:

@@ -1,1 +1,1 @@
-"""Every way to spend the steps of a job."""
+"""The variants: loops without a sweep, lrrange, and other finders, each run on the same jobs."""

@@ -1,4 +1,4 @@
-"""Lrrange's own ways to run a sweep, with all that a user gets: smoothing, every heuristic, every range."""
+"""The ways to run a sweep with lrrange. Each includes all that a user gets: smoothing, all heuristics and ranges."""
 
 from typing import Any
 
@@ -15,20 +15,27 @@ def _find(target: object, job: Job, **options: Any) -> lrrange.RangeTestResult:
 
 
 def lrrange_torch(job: Job) -> Run:
-    """Model, optimizer, loss function and loader."""
+    """Sweep a model with its optimizer, loss function and loader."""
     optimizer = job.optimizer()
     return lambda: _find(job.model, job, optimizer=optimizer, loss_fn=job.criterion, loader=job.loader)
 
 
+def lrrange_verified(job: Job) -> Run:
+    """Sweep as `lrrange_torch` does, and compare a digest of everything from before with one from after it."""
+    optimizer = job.optimizer()
+    options = {"optimizer": optimizer, "loss_fn": job.criterion, "loader": job.loader, "verify_restore": True}
+    return lambda: _find(job.model, job, **options)
+
+
 def lrrange_disk(job: Job) -> Run:
-    """The same, with what training changes copied to a temporary file."""
+    """Sweep as `lrrange_torch` does, with the snapshot in a temporary file."""
     optimizer = job.optimizer()
     options = {"optimizer": optimizer, "loss_fn": job.criterion, "loader": job.loader, "snapshot": "disk"}
     return lambda: _find(job.model, job, **options)
 
 
 def lrrange_own_step(job: Job) -> Run:
-    """A step of the user's own."""
+    """Sweep a training step that the user wrote."""
     optimizer = job.optimizer()
 
     def run() -> lrrange.RangeTestResult:
@@ -54,6 +61,6 @@ def lrrange_own_step(job: Job) -> Run:
 
 
 def lrrange_lightning(job: Job) -> Run:
-    """A Trainer and its module; to be compared with `lightning_fit`."""
+    """Sweep in a Lightning Trainer. Compare it with `lightning_fit`."""
     trainer, module = lightning_parts(job, max_epochs=10)
     return lambda: _find(trainer, job, model=module, train_dataloaders=job.loader)

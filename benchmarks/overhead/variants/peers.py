@@ -1,7 +1,7 @@
-"""The other learning-rate finders, and the loops of the frameworks they are built into.
+"""The other learning-rate finders, and the training loops of their frameworks.
 
-Each is called as its documentation says, with early stopping off. They are imported when they run:
-`pip install 'lrrange[bench]'`.
+Each is called as its documentation shows, with early stopping off. A package is imported when its variant runs; they
+come with `pip install 'lrrange[bench]'`.
 """
 
 import functools
@@ -12,22 +12,24 @@ from typing import Any
 from benchmarks.overhead.variants.bare_loops import END_LR, START_LR, Run
 from benchmarks.overhead.workloads import Job
 
+# A ratio to the best loss that no loss here reaches.
 _NEVER = 1e9
 
 
 @functools.cache
 def folder() -> str:
-    """Where frameworks write what they write; it goes with the process."""
-    made = tempfile.TemporaryDirectory(prefix="overhead-")
-    _folders.append(made)
-    return made.name
+    """Return a temporary folder for the files of frameworks. It is removed when the process ends."""
+    temporary = tempfile.TemporaryDirectory(prefix="overhead-")
+    _folders.append(temporary)
+    return temporary.name
 
 
+# Keeps the folder until then.
 _folders: list[Any] = []
 
 
 def torch_lr_finder(job: Job) -> Run:
-    """The package of that name."""
+    """Run `LRFinder.range_test` of torch-lr-finder, and reset."""
     from torch_lr_finder import LRFinder
 
     optimizer = job.optimizer()
@@ -41,7 +43,7 @@ def torch_lr_finder(job: Job) -> Run:
 
 
 def monai(job: Job) -> Run:
-    """MONAI's port of torch-lr-finder."""
+    """Run MONAI's port of torch-lr-finder."""
     from monai.optimizers import LearningRateFinder
 
     optimizer = job.optimizer()
@@ -69,13 +71,13 @@ def _engine(job: Job, optimizer: Any) -> Any:
 
 
 def ignite_run(job: Job) -> Run:
-    """Ignite's own loop."""
+    """Train in Ignite without a sweep."""
     engine = _engine(job, job.optimizer())
     return lambda: engine.run(job.loader, max_epochs=1, epoch_length=job.steps)
 
 
 def ignite(job: Job) -> Run:
-    """Ignite's handler."""
+    """Run Ignite's `FastaiLRFinder`."""
     from ignite.handlers import FastaiLRFinder
 
     optimizer = job.optimizer()
@@ -97,7 +99,7 @@ def ignite(job: Job) -> Run:
 
 
 def lightning_parts(job: Job, **options: Any) -> tuple[Any, Any]:
-    """A Trainer without loggers and bars, and a module around the job's model."""
+    """Return a Trainer without logger and progress bar, and a module with the job's model."""
     pl = importlib.import_module("pytorch_lightning")
 
     class Module(pl.LightningModule):  # type: ignore[misc,name-defined]
@@ -112,21 +114,21 @@ def lightning_parts(job: Job, **options: Any) -> tuple[Any, Any]:
         def configure_optimizers(self) -> Any:
             return job.optimizer()
 
-    quiet = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
+    off = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
     trainer = pl.Trainer(
-        accelerator="cpu", devices=1, default_root_dir=folder(), **dict.fromkeys(quiet, False), **options
+        accelerator="cpu", devices=1, default_root_dir=folder(), **dict.fromkeys(off, False), **options
     )
     return trainer, Module()
 
 
 def lightning_fit(job: Job) -> Run:
-    """Lightning's own loop."""
+    """Train in Lightning without a sweep."""
     trainer, module = lightning_parts(job, max_steps=job.steps)
     return lambda: trainer.fit(module, train_dataloaders=job.loader)
 
 
 def lightning(job: Job) -> Run:
-    """Lightning's tuner."""
+    """Run Lightning's `Tuner.lr_find`."""
     from pytorch_lightning.tuner import Tuner
 
     trainer, module = lightning_parts(job, max_epochs=10)
@@ -155,7 +157,7 @@ def _learner(job: Job) -> Any:
 
 
 def fastai_fit(job: Job) -> Run:
-    """The own loop of fastai, stopped after the steps."""
+    """Train in fastai without a sweep, and stop after the job's steps."""
     from fastai.callback.core import Callback, CancelFitException
 
     class Stop(Callback):  # type: ignore[misc]
@@ -175,7 +177,7 @@ def fastai_fit(job: Job) -> Run:
 
 
 def fastai(job: Job) -> Run:
-    """The lr_find of fastai."""
+    """Run fastai's `Learner.lr_find`."""
     learner = _learner(job)
 
     def run() -> None:

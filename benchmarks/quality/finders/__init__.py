@@ -1,6 +1,6 @@
-"""Everything that suggests a rate: lrrange, its peers, and answers without any test.
+"""The finders: lrrange, other packages, and answers without a range test.
 
-To add one::
+To add a finder::
 
     @finder("mine")
     def mine(task: MeteredTask, seed: int) -> Answer:

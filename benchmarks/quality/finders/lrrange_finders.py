@@ -1,4 +1,4 @@
-"""lrrange as its users call it: the default advice, confirmation, and each heuristic alone."""
+"""lrrange as users call it: with its defaults, with confirmation, and each heuristic by itself."""
 
 from typing import Any
 
@@ -20,12 +20,12 @@ def _find(task: MeteredTask, problem: Problem, **options: Any) -> RangeTestResul
 
 @shared
 def _sweep(task: MeteredTask, seed: int) -> RangeTestResult:
-    """One sweep with every default; all heuristics read it."""
+    """Run one sweep with the defaults. Every heuristic reads the same sweep."""
     return _find(task, task.build(seed))
 
 
 def _advice(result: RangeTestResult) -> Answer:
-    """The rate for constant training, the range's upper end for one-cycle, and the interval."""
+    """Return the rate for constant training, the upper end of the range for one-cycle, and the interval."""
     try:
         max_lr = result.range.max_lr
     except NoSuggestion:
@@ -35,38 +35,38 @@ def _advice(result: RangeTestResult) -> Answer:
 
 @finder("lrrange", "lrrange")
 def default_advice(task: MeteredTask, seed: int) -> Answer:
-    """`find_lr` with its defaults: one sweep."""
+    """Run `find_lr` with its defaults: one sweep."""
     return _advice(_sweep(task, seed))
 
 
-def _of_length(num_steps: int) -> None:
+def _register_length(num_steps: int) -> None:
     @finder(f"lrrange_{num_steps}_steps", "lrrange")
     def suggest(task: MeteredTask, seed: int) -> Answer:
         return _advice(_find(task, task.build(seed), num_steps=num_steps))
 
 
 for _steps in (100, 400):  # half and twice the default
-    _of_length(_steps)
+    _register_length(_steps)
 
 
 @finder("lrrange_confirm", "lrrange")
 def confirmed(task: MeteredTask, seed: int) -> Answer:
-    """`find_lr(confirm=True)`: the short runs judged by their training loss."""
+    """Run `find_lr(confirm=True)`, which judges its short runs by their training loss."""
     return _advice(_find(task, task.build(seed), confirm=True, parallel="off"))
 
 
 @finder("lrrange_confirm_held_out", "lrrange")
 def confirmed_on_held_out_data(task: MeteredTask, seed: int) -> Answer:
-    """`find_lr(confirm=True, val_loader=...)`: judged on a part of the training set that the finder does not train on.
+    """Run `find_lr(confirm=True, val_loader=...)` with a part of the training set held out as `val_loader`.
 
-    The validation set, on which the ground truth is scored, is never shown to a finder.
+    No finder sees the validation set, which the ground truth is measured on.
     """
     problem, held_out = task.build(seed).hold_out()
     val_loader: list[Batch] = [held_out]
     return _advice(_find(task, problem, confirm=True, val_loader=val_loader, parallel="off"))
 
 
-def _alone(heuristic: str) -> None:
+def _register_heuristic(heuristic: str) -> None:
     @finder("lrrange_" + heuristic.replace("/", "_"), "lrrange")
     def suggest(task: MeteredTask, seed: int) -> Answer:
         chosen = _sweep(task, seed).with_heuristic(heuristic)
@@ -74,15 +74,15 @@ def _alone(heuristic: str) -> None:
 
 
 for _name in HEURISTICS:
-    _alone(_name)
+    _register_heuristic(_name)
 
 
 @finder("lrrange_smith_range", "lrrange")
 def smith_range(task: MeteredTask, seed: int) -> Answer:
-    """The range as Smith's paper reads it.
+    """Suggest the upper end of the range that Smith's paper reads, and half of it for constant training.
 
-    Half of `max_lr` for constant training: "the optimum learning rate is usually within a factor of two of the largest
-    one that converges" (Smith 2017, section 3.3).
+    Source: Smith 2017, section 3.3: "the optimum learning rate is usually within a factor of two of the largest one
+        that converges".
     """
     bounds = _sweep(task, seed).range_by("smith")
     return Answer(lr=bounds.max_lr / 2, max_lr=bounds.max_lr)

@@ -1,6 +1,6 @@
-"""The other learning-rate finders, each called as its documentation says, with its own defaults.
+"""The other learning-rate finders, each called as its documentation shows, with its own defaults.
 
-They are imported when they are run: `pip install 'lrrange[bench]'`.
+A package is imported when its finder runs; they come with `pip install 'lrrange[bench]'`.
 """
 
 import functools
@@ -17,16 +17,16 @@ from benchmarks.quality.finders.registry import Answer, MeteredTask, finder, sha
 
 
 @functools.cache
-def _quiet() -> None:
-    """Silence the peers' warnings, and have no figure ask for a screen."""
+def _silence() -> None:
+    """Ignore warnings, and draw figures without a screen."""
     warnings.filterwarnings("ignore")
     importlib.import_module("matplotlib").use("Agg")
 
 
 @shared
 def _fastai(task: MeteredTask, seed: int, num_it: int) -> dict[str, Any]:
-    """One sweep, which the four suggestion functions share, as in fastai itself."""
-    _quiet()
+    """Run one sweep. The four suggestion functions read the same sweep, as they do in fastai."""
+    _silence()
     from fastai.callback.progress import ProgressCallback
     from fastai.callback.schedule import minimum, slide, steep, valley
     from fastai.data.core import DataLoaders
@@ -38,7 +38,7 @@ def _fastai(task: MeteredTask, seed: int, num_it: int) -> dict[str, Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
             try:
                 return function(*args, **kwargs)
-            except Exception as error:  # one function's must not take the other three along
+            except Exception as error:  # an error in one function must not lose the other three answers
                 return error, None
 
         return call
@@ -67,14 +67,14 @@ def _fastai_finder(function: str, num_it: int = 100) -> None:
 
 for _name in ("valley", "slide", "steep", "minimum"):
     _fastai_finder(_name)
-for _name in ("valley", "minimum"):  # not fastai's default, but as many steps as lrrange takes
+for _name in ("valley", "minimum"):  # as many steps as lrrange takes, which is not fastai's default
     _fastai_finder(_name, 200)
 
 
 @finder("lightning", "pytorch-lightning")
 def lightning(task: MeteredTask, seed: int) -> Answer:
-    """PyTorch Lightning's `Tuner.lr_find`."""
-    _quiet()
+    """Run PyTorch Lightning's `Tuner.lr_find`."""
+    _silence()
     import pytorch_lightning as pl
     from pytorch_lightning.tuner import Tuner
 
@@ -102,51 +102,51 @@ def lightning(task: MeteredTask, seed: int) -> Answer:
             enable_model_summary=False,
             default_root_dir=folder,
         )
-        found = Tuner(trainer).lr_find(Module(), train_dataloaders=problem.loader())
-        return Answer.one_rate(found.suggestion() if found else None)
+        lr_finder = Tuner(trainer).lr_find(Module(), train_dataloaders=problem.loader())
+        return Answer.one_rate(None if lr_finder is None else lr_finder.suggestion())
 
 
 @finder("torch_lr_finder", "torch-lr-finder")
 def torch_lr_finder(task: MeteredTask, seed: int) -> Answer:
-    """torch-lr-finder's `LRFinder.range_test` and the rate that its plot suggests."""
-    _quiet()
+    """Run torch-lr-finder's `LRFinder.range_test`, and return the rate that its plot suggests."""
+    _silence()
     import matplotlib.pyplot as plt
     from torch_lr_finder import LRFinder
 
     problem = task.build(seed)
-    search = LRFinder(problem.model, problem.optimizer(1e-7), problem.criterion)
-    search.range_test(problem.loader(), end_lr=10, num_iter=100)
+    lr_finder = LRFinder(problem.model, problem.optimizer(1e-7), problem.criterion)
+    lr_finder.range_test(problem.loader(), end_lr=10, num_iter=100)
     figure, axis = plt.subplots()
     try:
-        return Answer.one_rate(search.plot(ax=axis)[1])
+        return Answer.one_rate(lr_finder.plot(ax=axis)[1])
     finally:
         plt.close(figure)
 
 
 @finder("ignite", "pytorch-ignite")
 def ignite(task: MeteredTask, seed: int) -> Answer:
-    """Ignite's `FastaiLRFinder`."""
-    _quiet()
+    """Run Ignite's `FastaiLRFinder`."""
+    _silence()
     from ignite.engine import create_supervised_trainer
     from ignite.handlers import FastaiLRFinder
 
     problem = task.build(seed)
     optimizer = problem.optimizer(1e-7)
     trainer = create_supervised_trainer(problem.model, optimizer, problem.criterion)
-    search = FastaiLRFinder()
+    lr_finder = FastaiLRFinder()
     to_save = {"model": problem.model, "optimizer": optimizer}
-    with search.attach(trainer, to_save, num_iter=100, end_lr=10.0) as attached:
+    with lr_finder.attach(trainer, to_save, num_iter=100, end_lr=10.0) as attached:
         attached.run(problem.loader())
-    return Answer.one_rate(search.lr_suggestion())
+    return Answer.one_rate(lr_finder.lr_suggestion())
 
 
 @finder("monai", "monai")
 def monai(task: MeteredTask, seed: int) -> Answer:
-    """MONAI's `LearningRateFinder`."""
-    _quiet()
+    """Run MONAI's `LearningRateFinder`."""
+    _silence()
     from monai.optimizers import LearningRateFinder
 
     problem = task.build(seed)
-    search = LearningRateFinder(problem.model, problem.optimizer(1e-7), problem.criterion, verbose=False)
-    search.range_test(problem.loader(), end_lr=10, num_iter=100)
-    return Answer.one_rate(search.get_steepest_gradient()[0])
+    lr_finder = LearningRateFinder(problem.model, problem.optimizer(1e-7), problem.criterion, verbose=False)
+    lr_finder.range_test(problem.loader(), end_lr=10, num_iter=100)
+    return Answer.one_rate(lr_finder.get_steepest_gradient()[0])

@@ -1,4 +1,4 @@
-"""Finders by name, and what each asks and answers."""
+"""The registry of finders, and the types that they take and return."""
 
 import functools
 from collections.abc import Callable
@@ -15,12 +15,12 @@ T = TypeVar("T")
 
 @attrs.frozen(kw_only=True)
 class Answer:
-    """What a finder suggests.
+    """The suggestion of a finder.
 
     Args:
-        lr: the rate for training at it throughout.
-        max_lr: the peak rate for a one-cycle.
-        low, high: the interval in which the best constant rate lies, if the finder gives one.
+        lr: the rate for training at a constant rate; None if the finder has no answer.
+        max_lr: the peak rate for a one-cycle; None if the finder has no answer.
+        low, high: the interval in which the best constant rate lies; None if the finder gives no interval.
     """
 
     lr: float | None
@@ -30,16 +30,16 @@ class Answer:
 
     @classmethod
     def one_rate(cls, lr: float | None) -> "Answer":
-        """The same rate for both, from a finder that has only one."""
+        """Return the answer of a finder that suggests one rate for both protocols."""
         return cls(lr=lr, max_lr=lr)
 
 
 @attrs.define
 class Cost:
-    """What a suggestion cost: counted by hooks, whatever a finder says of itself.
+    """The cost of a suggestion, counted by hooks on the model and the optimizer.
 
     Args:
-        forwards: forward passes of the model in train mode.
+        forwards: forward passes in train mode.
         evaluations: forward passes in evaluation mode.
         optimizer_steps: updates of the weights.
     """
@@ -53,32 +53,32 @@ class Cost:
 
 
 class MeteredTask(Task):
-    """A task that counts what is done with the problems it builds."""
+    """A task that counts the forward passes and updates of the problems it builds."""
 
     def __init__(self, task: Task) -> None:
         super().__init__(task.name, task.steps, task.default_lr, task.about, task.make)
         self.cost = Cost()
 
     def build(self, seed: int) -> Problem:
-        """As a task does, with hooks on the model and on its optimizers."""
+        """Build a problem, with hooks on its model and optimizers."""
         problem = super().build(seed)
         make_optimizer = problem.optimizer
 
         def metered_optimizer(lr: float) -> Optimizer:
             optimizer = make_optimizer(lr)
-            optimizer.register_step_post_hook(self._stepped)
+            optimizer.register_step_post_hook(self._count_step)
             return optimizer
 
-        problem.model.register_forward_pre_hook(self._passed)
+        problem.model.register_forward_pre_hook(self._count_forward)
         return attrs.evolve(problem, optimizer=metered_optimizer)
 
-    def _passed(self, model: nn.Module, _: Any) -> None:
+    def _count_forward(self, model: nn.Module, _: Any) -> None:
         if model.training:
             self.cost.forwards += 1
         else:
             self.cost.evaluations += 1
 
-    def _stepped(self, *_: Any) -> None:
+    def _count_step(self, *_: Any) -> None:
         self.cost.optimizer_steps += 1
 
 
@@ -86,16 +86,18 @@ Finder = Callable[[MeteredTask, int], Answer]
 
 FINDERS: dict[str, Finder] = {}
 
-# The distribution that each finder comes with, where it comes with one.
+# The distribution that each finder belongs to, if any.
 PACKAGES: dict[str, str] = {}
 
 
 def finder(name: str, package: str | None = None) -> Callable[[Finder], Finder]:
-    """Register the decorated function, which gets a task and a seed, starts from `task.build(seed)`, and may raise.
+    """Register the decorated function as a finder.
+
+    It is called with a task and a seed, and starts from `task.build(seed)`. It may raise.
 
     Args:
-        name: of the finder.
-        package: the distribution it comes with, whose version is kept with its suggestions.
+        name: name of the finder.
+        package: the distribution it belongs to, whose version is stored with its suggestions.
     """
 
     def register(function: Finder) -> Finder:
@@ -108,17 +110,17 @@ def finder(name: str, package: str | None = None) -> Callable[[Finder], Finder]:
 
 
 def shared(function: Callable[..., T]) -> Callable[..., T]:
-    """Run once what several finders read, such as a sweep; each of them is charged its whole cost."""
-    known: dict[tuple[Any, ...], tuple[T, Cost]] = {}
+    """Run the decorated function once for all finders that call it. Each finder is charged its whole cost."""
+    results: dict[tuple[Any, ...], tuple[T, Cost]] = {}
 
     @functools.wraps(function)
     def once(task: MeteredTask, *arguments: Any) -> T:
         key = (task.name, *arguments)
-        if key not in known:
+        if key not in results:
             before, task.cost = task.cost, Cost()
-            known[key] = function(task, *arguments), task.cost
+            results[key] = function(task, *arguments), task.cost
             task.cost = before
-        result, cost = known[key]
+        result, cost = results[key]
         task.cost += cost
         return result
 

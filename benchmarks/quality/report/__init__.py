@@ -1,1 +1,1 @@
-"""The report: figures, tables and plots from what is stored."""
+"""The report: tables, plots and statistics made from the stored measurements, for `docs/quality.md`."""

@@ -8,13 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.quality.ground_truth import PROTOCOLS, Protocol
+from benchmarks.quality.report.measurements import LENGTHS, Measurements
 from benchmarks.quality.report.statistics import BAD, calibration, steps, suggested
-from benchmarks.quality.report.tables import LENGTHS, Measurements
 from benchmarks.quality.tasks.registry import group_of
 
 _OURS, _OTHERS = "tab:blue", "tab:gray"
 
-# The finders whose suggestions are drawn task by task, and how.
+# The finders whose suggestions are drawn task by task, with their markers and colours.
 _DRAWN = {
     "lrrange": ("o", "tab:blue"),
     "lrrange_confirm": ("D", "tab:cyan"),
@@ -27,12 +27,12 @@ _TITLES: dict[Protocol, str] = {"constant": "constant rate", "onecycle": "one-cy
 
 
 def draw(measured: Measurements, folder: Path) -> None:
-    """Draw all of them into a folder."""
+    """Draw every plot into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     plots = {"regret": _regret, "suggestions": _suggestions, "calibration": _calibration, "cost": _cost}
     with mpl.rc_context({"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "savefig.dpi": 130}):
         for name, plot in plots.items():
-            # No date and no version in the file: the same figures give the same bytes.
+            # No date and no version in the file, so that the same measurements give the same bytes.
             plot(measured).savefig(folder / f"quality-{name}.png", metadata={"Software": None})
 
 
@@ -43,13 +43,13 @@ def _regret(measured: Measurements) -> Figure:
     labels = {"all": "all tasks", "original": "original eight", "own": "own"}
     for (group, label), marker in zip(labels.items(), "o|x", strict=True):
         for y, name in enumerate(names):
-            found = measured.regrets[group].get(name)
-            if found is None:
+            regret = measured.finder_regrets[group].get(name)
+            if regret is None:
                 continue
             colour = _OURS if name.startswith("lrrange") else _OTHERS
-            axes.plot(found.mean, y, marker, color=colour, label=label if y == len(names) - 1 else None)
+            axes.plot(regret.mean, y, marker, color=colour, label=label if y == len(names) - 1 else None)
             if group == "all":
-                axes.plot([found.low, found.high], [y, y], color=colour)
+                axes.plot([regret.low, regret.high], [y, y], color=colour)
     axes.set_yticks(range(len(names)), names)
     axes.set_xlabel("regret: 0 is the best rate, 1 is nothing learnt (lines: 90 % over resampled tasks)")
     axes.set_xlim(left=0)
@@ -60,7 +60,7 @@ def _regret(measured: Measurements) -> Figure:
 
 
 def _suggestions(measured: Measurements) -> Figure:
-    tasks = list(measured.truths)[::-1]
+    tasks = list(measured.task_regrets)[::-1]
     figure = Figure(figsize=(10, 0.36 * len(tasks) + 1.2), layout="constrained")
     for axes, protocol in zip(figure.subplots(1, 2, sharey=True), PROTOCOLS, strict=True):
         for y, task in enumerate(tasks):
@@ -77,15 +77,15 @@ def _suggestions(measured: Measurements) -> Figure:
 
 
 def _suggestions_for(axes: Axes, measured: Measurements, task: str, y: int, protocol: Protocol) -> None:
-    truth = measured.truths[task]
-    fine = np.geomspace(truth.lr[0], truth.lr[-1], 400)
-    heights = [y if truth.regret(float(rate), protocol) <= BAD else np.nan for rate in fine]
+    regret = measured.task_regrets[task]
+    rates = np.geomspace(regret.lr[0], regret.lr[-1], 400)
+    heights = [y if regret.at(float(rate), protocol) <= BAD else np.nan for rate in rates]
     band = {"color": "tab:green", "alpha": 0.25, "linewidth": 8, "solid_capstyle": "butt"}
-    axes.plot(fine, heights, label=f"regret up to {BAD}", **band)
-    axes.plot(truth.best(protocol), y, "|", color="black", markersize=14, label="best rate")
+    axes.plot(rates, heights, label=f"regret up to {BAD}", **band)
+    axes.plot(regret.best_lr(protocol), y, "|", color="black", markersize=14, label="best rate")
     for step, (name, (marker, colour)) in enumerate(_DRAWN.items()):
-        rates = [suggested(row, protocol) for row in measured.rows.get(name, []) if row["task"] == task]
-        answered = [rate for rate in rates if rate]
+        suggestions = [suggested(row, protocol) for row in measured.rows.get(name, []) if row["task"] == task]
+        answered = [rate for rate in suggestions if rate]
         height = y + 0.3 - 0.15 * step
         axes.plot(answered, [height] * len(answered), marker, color=colour, markersize=3, alpha=0.7, label=name)
 
@@ -94,11 +94,11 @@ def _calibration(measured: Measurements) -> Figure:
     figure = Figure(figsize=(6, 3.6), layout="constrained")
     axes = figure.subplots()
     for name in measured.complete():
-        found = calibration(measured.rows[name], measured.truths)
-        if found is None or not name.startswith("lrrange"):
+        intervals = calibration(measured.rows[name], measured.task_regrets)
+        if intervals is None or not name.startswith("lrrange"):
             continue
         x = np.linspace(0, 2, 201)
-        axes.plot(x, [found.share(within) for within in x], label=f"{name} (median width {found.width:.2f})")
+        axes.plot(x, [intervals.share(within) for within in x], label=f"{name} (median width {intervals.width:.2f})")
     axes.axvline(0.5, color="black", linestyle=":", linewidth=1)
     axes.set_xlabel("decades outside of the interval, at most")
     axes.set_ylabel("share of tasks and seeds\nwhose best constant rate is there")
@@ -113,12 +113,12 @@ def _cost(measured: Measurements) -> Figure:
     for name in measured.complete():
         if name.startswith("oracle"):
             continue
-        found, cost = measured.regrets["all"][name], steps(measured.rows[name])
+        regret, cost = measured.finder_regrets["all"][name], steps(measured.rows[name])
         colour = _OURS if name.startswith("lrrange") else _OTHERS
         passes = cost.forwards if cost else 0
-        axes.plot(passes, found.mean, "o", color=colour, markersize=4)
-        if name in (*_DRAWN, *LENGTHS.values()):  # the others would hide one another
-            axes.annotate(name, (passes, found.mean), (3, 3), textcoords="offset points", fontsize=7, color=colour)
+        axes.plot(passes, regret.mean, "o", color=colour, markersize=4)
+        if name in (*_DRAWN, *LENGTHS.values()):  # the labels of all finders would overlap
+            axes.annotate(name, (passes, regret.mean), (3, 3), textcoords="offset points", fontsize=7, color=colour)
     axes.set_xlabel("training steps that a suggestion costs, counted")
     axes.set_ylabel("regret")
     axes.set_ylim(bottom=0)

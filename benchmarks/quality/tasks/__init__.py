@@ -1,1 +1,1 @@
-"""The tasks that suggested rates are judged on."""
+"""The tasks on which suggested learning rates are judged."""

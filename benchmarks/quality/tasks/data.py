@@ -1,4 +1,4 @@
-"""The data that the tasks train on: small, real where that is possible, split the same way every time."""
+"""The data that the tasks train on: small, real where possible, and always split in the same way."""
 
 import functools
 import os
@@ -17,7 +17,7 @@ Split = tuple[Batch, Batch]
 
 
 def mnist() -> Split:
-    """8,000 standardised images of MNIST to train on, and 1,000 to validate."""
+    """Return 8,000 standardised images of MNIST to train on, and 1,000 to validate."""
     x, y, val_x, val_y = _images("mnist-10k")
     x, val_x = (x - 0.1307) / 0.3081, (val_x - 0.1307) / 0.3081
     return (x, y), (val_x[:1000], val_y[:1000])
@@ -45,7 +45,7 @@ def _read_images(root: str | None, folder: str) -> tuple[torch.Tensor, ...]:
 
 
 def _idx(path: Path) -> np.ndarray:
-    """An array in the format of MNIST's files: its type, its dimensions, its bytes."""
+    """Read an array from a file in MNIST's format: type, dimensions and bytes."""
     raw = path.read_bytes()
     dimensions = [int.from_bytes(raw[4 + 4 * i : 8 + 4 * i], "big") for i in range(raw[3])]
     return np.frombuffer(raw, np.uint8, offset=4 + 4 * raw[3]).reshape(dimensions)
@@ -53,7 +53,7 @@ def _idx(path: Path) -> np.ndarray:
 
 @functools.cache
 def bundled(name: str) -> Split:
-    """A data set that comes with scikit-learn, standardised (the digits: between 0 and 1), split 75 to 25."""
+    """Return a data set of scikit-learn, standardised (the digits: scaled to 0 to 1), split 75 to 25."""
     from sklearn import datasets
 
     data = getattr(datasets, f"load_{name}")()
@@ -68,7 +68,7 @@ def bundled(name: str) -> Split:
 
 @functools.cache
 def wave() -> Split:
-    """A curve whose noise grows away from the middle."""
+    """Return points on a curve whose noise grows away from the middle."""
     g = torch.Generator().manual_seed(0)
     x = torch.rand(2500, 1, generator=g) * 2 - 1
     clean = torch.sin(4 * x) + 0.3 * torch.cos(9 * x)
@@ -77,7 +77,7 @@ def wave() -> Split:
 
 
 def noisy_digits() -> Split:
-    """The digits with noise, and as they were."""
+    """Return the digits with noise, and as targets the digits without it."""
     (x, _), (val_x, _) = bundled("digits")
     g = torch.Generator().manual_seed(0)
     noisy, noisy_val = (t + 0.3 * torch.randn(t.shape, generator=g) for t in (x, val_x))
@@ -86,7 +86,7 @@ def noisy_digits() -> Split:
 
 @functools.cache
 def badly_scaled_digits() -> Split:
-    """The digits, rotated, with scales from 10 down to 0.1."""
+    """Return the digits, rotated, with scales from 10 down to 0.1."""
     (x, y), (val_x, val_y) = bundled("digits")
     g = torch.Generator().manual_seed(0)
     mean, rotation = x.mean(0), torch.linalg.qr(torch.randn(64, 64, generator=g))[0]
@@ -95,7 +95,7 @@ def badly_scaled_digits() -> Split:
 
 
 def mislabelled_digits() -> Split:
-    """The digits, three in ten of the training labels drawn by lot."""
+    """Return the digits with three in ten of the training labels replaced by random ones."""
     (x, y), validation = bundled("digits")
     g = torch.Generator().manual_seed(0)
     wrong = torch.rand(len(y), generator=g) < 0.3
@@ -103,19 +103,19 @@ def mislabelled_digits() -> Split:
 
 
 def small_mnist() -> Split:
-    """MNIST at half its resolution."""
+    """Return MNIST at half its resolution."""
     (x, y), (val_x, val_y) = mnist()
     return (F.avg_pool2d(x, 2), y), (F.avg_pool2d(val_x, 2), val_y)
 
 
 def fashion() -> Split:
-    """720 standardised images of Fashion-MNIST to train on, and 180 to validate."""
+    """Return 720 standardised images of Fashion-MNIST to train on, and 180 to validate."""
     x, y, val_x, val_y = _images("fashion-mnist-mini")
     return ((x - 0.286) / 0.353, y), ((val_x - 0.286) / 0.353, val_y)
 
 
 def only(split: Split, classes: range) -> Split:
-    """The examples of these classes, numbered from 0."""
+    """Return the examples of these classes, with labels that start at 0."""
     kept = [
         (x[wanted], y[wanted] - classes.start) for x, y in split for wanted in [torch.isin(y, torch.tensor(classes))]
     ]
@@ -123,13 +123,13 @@ def only(split: Split, classes: range) -> Split:
 
 
 def plain_digits() -> Split:
-    """The digits as their own targets."""
+    """Return the digits as their own targets."""
     (x, _), (val_x, _) = bundled("digits")
     return (x, x), (val_x, val_x)
 
 
 def pairs_of_digits() -> Split:
-    """Two noisy views of each digit, of shape (2, 64); the target is the label, which nobody needs."""
+    """Return two noisy views of each digit, of shape (2, 64). The target is the label, which is not used."""
     g = torch.Generator().manual_seed(0)
 
     def views(x: torch.Tensor, y: torch.Tensor) -> Batch:
@@ -146,10 +146,9 @@ _WINDOW = 32
 
 @functools.cache
 def text() -> tuple[Split, int]:
-    """Windows of 32 characters of English prose, the characters that follow them, and the size of the alphabet.
+    """Return windows of 32 characters of English prose, the next character at each position, and the alphabet's size.
 
-    The prose is scikit-learn's descriptions of the data sets it comes with. Every tenth stretch of 500 characters is
-    for validation.
+    The prose is scikit-learn's descriptions of its data sets. Every tenth stretch of 500 characters is for validation.
     """
     from sklearn import datasets
 
@@ -161,15 +160,15 @@ def text() -> tuple[Split, int]:
     for_validation = torch.arange(len(stretches)) % 10 == 9
 
     def windows(part: torch.Tensor, stride: int) -> Batch:
-        both = part.unfold(1, _WINDOW + 1, stride).reshape(-1, _WINDOW + 1)
-        return both[:, :-1].contiguous(), both[:, 1:].contiguous()
+        windows_and_next = part.unfold(1, _WINDOW + 1, stride).reshape(-1, _WINDOW + 1)
+        return windows_and_next[:, :-1].contiguous(), windows_and_next[:, 1:].contiguous()
 
     return (windows(stretches[~for_validation], 6), windows(stretches[for_validation], _WINDOW)), len(alphabet)
 
 
 @functools.cache
 def ratings() -> tuple[Split, int, int]:
-    """Ratings of 1 to 5 that 300 users give to 200 items, and these two numbers. Made up, of rank 4, with noise."""
+    """Return synthetic ratings of 1 to 5 by 300 users of 200 items, of rank 4, with noise, and these two numbers."""
     users, items = 300, 200
     g = torch.Generator().manual_seed(0)
     taste = torch.randn(users, 4, generator=g) @ torch.randn(4, items, generator=g) / 2
@@ -181,7 +180,7 @@ def ratings() -> tuple[Split, int, int]:
 
 @functools.cache
 def counts() -> Split:
-    """Counts whose rate depends on eight inputs. Made up."""
+    """Return synthetic counts whose rate depends on eight inputs."""
     g = torch.Generator().manual_seed(0)
     x = torch.randn(4000, 8, generator=g)
     log_rate = 0.5 + 0.6 * x[:, 0] - 0.4 * x[:, 1] + 0.3 * x[:, 2] * x[:, 3] + 0.2 * x[:, 4].abs()
@@ -191,7 +190,10 @@ def counts() -> Split:
 
 @functools.cache
 def series() -> Split:
-    """48 values of a series with two seasons, a drift and autocorrelated noise, and the 8 that follow. Made up."""
+    """Return windows of 48 values of a synthetic series and the 8 values that follow.
+
+    The series has two seasons and autocorrelated noise.
+    """
     g = torch.Generator().manual_seed(0)
     t = torch.arange(4000, dtype=torch.float32)
     noise = torch.randn(len(t), generator=g)

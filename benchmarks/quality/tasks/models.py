@@ -8,7 +8,7 @@ from torch import nn
 
 
 def lenet() -> nn.Sequential:
-    """LeNet-5 as tutorials write it today, for images of 28 by 28."""
+    """Return LeNet-5 as tutorials write it today, for images of 28 by 28."""
     return nn.Sequential(
         nn.Conv2d(1, 6, 5, padding=2),
         nn.ReLU(),
@@ -26,7 +26,10 @@ def lenet() -> nn.Sequential:
 
 
 def mlp(*sizes: int, activation: type[nn.Module] = nn.ReLU, norm: bool = False) -> nn.Sequential:
-    """Linear layers of these sizes with an activation, and batch normalisation if wanted, between any two."""
+    """Return linear layers of these sizes, with an activation after each but the last.
+
+    With `norm`, batch normalisation comes before each activation.
+    """
     layers: list[nn.Module] = []
     for i, (fan_in, fan_out) in enumerate(pairwise(sizes)):
         layers.append(nn.Linear(fan_in, fan_out))
@@ -36,7 +39,7 @@ def mlp(*sizes: int, activation: type[nn.Module] = nn.ReLU, norm: bool = False) 
 
 
 def small_cnn(classes: int = 10, dropout: float = 0.0) -> nn.Sequential:
-    """Two convolutions and two linear layers, for images of 14 by 14."""
+    """Return two convolutions and two linear layers, for images of 14 by 14."""
     return nn.Sequential(
         nn.Conv2d(1, 8, 3, padding=1),
         nn.ReLU(),
@@ -54,7 +57,7 @@ def small_cnn(classes: int = 10, dropout: float = 0.0) -> nn.Sequential:
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions with batch normalisation, around which the input passes too."""
+    """Two convolutions with batch normalisation, and a shortcut around them."""
 
     def __init__(self, fan_in: int, fan_out: int, stride: int) -> None:
         super().__init__()
@@ -68,12 +71,12 @@ class ResidualBlock(nn.Module):
         self.shortcut = nn.Conv2d(fan_in, fan_out, 1, stride, bias=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Of shape (n, fan_out, height / stride, width / stride)."""
+        """Return an output of shape (n, fan_out, height / stride, width / stride)."""
         return F.relu(self.path(x) + self.shortcut(x))
 
 
 def tiny_resnet() -> nn.Sequential:
-    """Two residual blocks, for images of 28 by 28."""
+    """Return a network of two residual blocks, for images of 28 by 28."""
     return nn.Sequential(
         nn.Conv2d(1, 8, 5, 2, 2, bias=False),
         nn.BatchNorm2d(8),
@@ -87,7 +90,7 @@ def tiny_resnet() -> nn.Sequential:
 
 
 class Attention(nn.Module):
-    """A pre-norm transformer block whose positions see only what is before them."""
+    """A pre-norm transformer block with causal attention."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -99,16 +102,16 @@ class Attention(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Of the same shape, (n, length, width)."""
+        """Return an output of the same shape, (n, length, width)."""
         n, length, width = x.shape
-        three = self.queries_keys_values(self.norm(x)).view(n, length, 3, self.heads, -1)
-        mixed = F.scaled_dot_product_attention(*three.permute(2, 0, 3, 1, 4), is_causal=True)
+        projected = self.queries_keys_values(self.norm(x)).view(n, length, 3, self.heads, -1)
+        mixed = F.scaled_dot_product_attention(*projected.permute(2, 0, 3, 1, 4), is_causal=True)
         x = x + self.mix(mixed.transpose(1, 2).reshape(n, length, width))
         return x + self.feed_forward(x)
 
 
 class CharTransformer(nn.Module):
-    """Two blocks of attention over at most 32 characters; logits of each next one."""
+    """Two transformer blocks over at most 32 characters, with logits of the next character at each position."""
 
     def __init__(self, alphabet: int, width: int = 32) -> None:
         super().__init__()
@@ -117,12 +120,12 @@ class CharTransformer(nn.Module):
         self.logits = nn.Linear(width, alphabet)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Of shape (n, length, alphabet)."""
+        """Return logits of shape (n, length, alphabet)."""
         return self.logits(self.blocks(self.characters(x) + self.positions.weight[: x.shape[1]]))
 
 
 class CharGRU(nn.Module):
-    """A recurrent network over characters; logits of each next one."""
+    """A recurrent network over characters, with logits of the next character at each position."""
 
     def __init__(self, alphabet: int, width: int = 48) -> None:
         super().__init__()
@@ -131,26 +134,26 @@ class CharGRU(nn.Module):
         self.logits = nn.Linear(width, alphabet)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Of shape (n, length, alphabet)."""
+        """Return logits of shape (n, length, alphabet)."""
         return self.logits(self.recurrent(self.characters(x))[0])
 
 
 class VAE(nn.Module):
-    """A variational autoencoder with eight latent numbers: logits of pixels, mean, log variance, side by side."""
+    """A variational autoencoder with eight latent variables."""
 
     def __init__(self) -> None:
         super().__init__()
         self.encoder, self.decoder = mlp(64, 64, 16), mlp(8, 64, 64)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Of shape (n, 64 + 8 + 8). Noise is drawn in train mode only."""
+        """Return pixel logits, means and log variances, of shape (n, 64 + 8 + 8). Noise is drawn in train mode only."""
         mean, log_variance = self.encoder(x).chunk(2, 1)
         noise = torch.randn_like(mean) if self.training else torch.zeros_like(mean)
         return torch.cat([self.decoder(mean + noise * (log_variance / 2).exp()), mean, log_variance], 1)
 
 
 class Factors(nn.Module):
-    """A rating as the product of a user's factors and an item's, plus a bias for each."""
+    """Matrix factorisation: a rating is the product of user factors and item factors, plus a bias for each."""
 
     def __init__(self, users: int, items: int, rank: int = 8) -> None:
         super().__init__()
@@ -162,13 +165,13 @@ class Factors(nn.Module):
             nn.init.zeros_(embedding.weight)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Of shape (n,)."""
+        """Return ratings of shape (n,)."""
         user, item = (embedding(x[:, i]) for i, embedding in enumerate(self.factors))
         return (user * item).sum(1) + sum(embedding(x[:, i])[:, 0] for i, embedding in enumerate(self.biases))
 
 
 def forecaster() -> nn.Sequential:
-    """Strided convolutions over 48 values of a series, for the 8 that follow."""
+    """Return strided convolutions that forecast the next 8 values of a series from 48."""
     return nn.Sequential(
         nn.Conv1d(1, 12, 5, stride=2),
         nn.ReLU(),

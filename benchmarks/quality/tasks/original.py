@@ -1,6 +1,6 @@
-"""The eight tasks that lrrange was first measured on, chosen before it was written.
+"""The eight original tasks, chosen before lrrange was written.
 
-Their names, seeds and budgets belong to the stored ground truth: change none without measuring it again.
+The stored ground truth depends on their names, seeds and budgets. If you change one, measure it again.
 """
 
 import functools

@@ -1,6 +1,6 @@
-"""Tasks of the project's own, as unlike the first eight, and one another, as users' trainings are.
+"""The project's own tasks, which differ from the original eight, and from each other, as users' trainings do.
 
-Their names, seeds and budgets belong to the stored ground truth: change none without measuring it again.
+The stored ground truth depends on their names, seeds and budgets. If you change one, measure it again.
 """
 
 import functools
@@ -124,8 +124,8 @@ def contrastive() -> Problem:
     """Embedding in which two noisy views of a digit find each other among a batch (InfoNCE), Adam, batch 64"""
 
     def info_nce(out: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        one, other = F.normalize(out, dim=-1).unbind(1)
-        return F.cross_entropy(one @ other.T / 0.2, torch.arange(len(y)))
+        first, second = F.normalize(out, dim=-1).unbind(1)
+        return F.cross_entropy(first @ second.T / 0.2, torch.arange(len(y)))
 
     train, validation = data.pairs_of_digits()
     return problem(mlp(64, 64, 16), info_nce, Adam, train, 64, validation, fused=True)
@@ -161,15 +161,15 @@ def poisson_counts() -> Problem:
 
 @functools.cache
 def _pretrained() -> dict[str, torch.Tensor]:
-    """Weights of a CNN that knows the digits from 0 to 4."""
+    """Return the weights of a CNN trained on the digits 0 to 4, without its last layer."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = small_cnn(5)
         train, validation = data.only(data.small_mnist(), range(5))
-        known = problem(model, nn.CrossEntropyLoss(), Adam, train, 64, validation)
-        optimizer = known.optimizer(2e-3)
-        for _, batch in zip(range(200), known.batches(), strict=False):
-            known.update(optimizer, batch)
+        pretraining = problem(model, nn.CrossEntropyLoss(), Adam, train, 64, validation)
+        optimizer = pretraining.optimizer(2e-3)
+        for _, batch in zip(range(200), pretraining.batches(), strict=False):
+            pretraining.update(optimizer, batch)
     return {name: value.clone() for name, value in model.state_dict().items() if not name.startswith("11.")}
 
 

@@ -1,4 +1,4 @@
-"""All tasks by name, and the group that each belongs to."""
+"""All tasks by name, and their groups."""
 
 from typing import Literal, get_args
 
@@ -14,5 +14,5 @@ TASKS: dict[str, Task] = {**ORIGINAL, **OWN}
 
 
 def group_of(name: str) -> Group:
-    """The group of the task of that name."""
+    """Return the group of a task."""
     return "original" if name in ORIGINAL else "own"

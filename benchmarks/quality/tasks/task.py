@@ -1,4 +1,4 @@
-"""What a task is: a model, a criterion, an optimizer and batches, built afresh from a seed."""
+"""Tasks, and the problems that they build: a model, a criterion, an optimizer and batches, all from a seed."""
 
 import math
 import zlib
@@ -14,12 +14,12 @@ from torch.utils.data import BatchSampler, DataLoader, Dataset, RandomSampler
 Criterion = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 Batch = tuple[torch.Tensor, torch.Tensor]
 
-# A fifth of the training set is held out where a finder wants data that are not trained on, but no more than this.
+# A fifth of the training set is held out for a finder that needs data it does not train on, but no more than this.
 _MOST_HELD_OUT = 500
 
 
 class Tensors(Dataset[Batch]):
-    """A data set that is indexed with a whole batch of indices at once, which is fast.
+    """A data set that returns a whole batch for a batch of indices, which is fast.
 
     Args:
         x, y: inputs and targets, along the first axis.
@@ -42,11 +42,11 @@ class Problem:
     Args:
         model: in train mode.
         criterion: called as `criterion(model(x), y)`.
-        optimizer: makes an optimizer of the model's parameters from a rate.
-        train: what is trained on.
+        optimizer: returns an optimizer of the model's parameters at a given rate.
+        train: the training set.
         batch_size: of the training batches.
-        val_x, val_y: what the ground truth is scored on, and nothing else.
-        seed: of the order of the batches.
+        val_x, val_y: the validation set, used for the ground truth and for nothing else.
+        seed: sets the order of the batches.
     """
 
     model: nn.Module
@@ -59,19 +59,19 @@ class Problem:
     seed: int = 0
 
     def loader(self, repeat: int = 0) -> DataLoader[Batch]:
-        """Shuffled batches of the training set, once through. `repeat` changes their order and nothing else."""
+        """Return a loader of one epoch of shuffled batches. `repeat` changes their order and nothing else."""
         generator = torch.Generator().manual_seed(1_000_003 * (repeat + 1) + self.seed)
         sampler = BatchSampler(RandomSampler(self.train, generator=generator), self.batch_size, drop_last=True)
         return DataLoader(self.train, sampler=sampler, batch_size=None)
 
     def batches(self, repeat: int = 0) -> Iterator[Batch]:
-        """The same batches, without end."""
+        """Yield the batches of `loader` epoch after epoch, without end."""
         loader = self.loader(repeat)
         while True:
             yield from loader
 
     def update(self, optimizer: Optimizer, batch: Batch) -> float:
-        """One step of training; the loss before it. If that is not finite, nothing moves."""
+        """Take one training step, and return the loss before it. If the loss is not finite, nothing is updated."""
         x, y = batch
         optimizer.zero_grad()
         loss = self.criterion(self.model(x), y)
@@ -82,21 +82,21 @@ class Problem:
         return value
 
     def hold_out(self) -> tuple["Problem", Batch]:
-        """The same problem with a part of its training set left out, and that part, as one batch.
+        """Return the problem without a part of its training set, and that part as one batch.
 
-        The split is the same for every seed. The validation set has no part in it.
+        The split is the same for every seed. The validation set is not involved.
         """
         order = torch.randperm(len(self.train), generator=torch.Generator().manual_seed(0))
         held = min(_MOST_HELD_OUT, len(self.train) // 5)
         return attrs.evolve(self, train=Tensors(*self.train[order[held:]])), self.train[order[:held]]
 
     def val_loss(self) -> float:
-        """The loss on the whole validation set, in evaluation mode."""
+        """Return the loss on the whole validation set, in evaluation mode."""
         return self.evaluate(self.val_x, self.val_y)
 
     @torch.no_grad()
     def evaluate(self, x: torch.Tensor, y: torch.Tensor) -> float:
-        """The loss on these data, in evaluation mode."""
+        """Return the loss on these data, in evaluation mode."""
         self.model.eval()
         loss = float(self.criterion(self.model(x), y))
         self.model.train()
@@ -108,10 +108,10 @@ class Task:
     """A training that a user might have.
 
     Args:
-        name: of the task. Weights depend on it.
+        name: name of the task. The initial weights depend on it.
         steps: its training budget.
-        default_lr: what a user would type without thinking.
-        about: what it is, in a line.
+        default_lr: the rate that users commonly give to its optimizer.
+        about: a description of one line.
         make: builds a problem from the state of the random number generator.
     """
 
@@ -122,7 +122,7 @@ class Task:
     make: Callable[[], Problem] = attrs.field(repr=False)
 
     def build(self, seed: int) -> Problem:
-        """A fresh problem. Data and split never change; `seed` sets weights and order of the batches."""
+        """Build a fresh problem. `seed` sets its weights and the order of its batches; data and split never change."""
         torch.manual_seed(1000 * seed + zlib.crc32(self.name.encode()) % 997)
         problem = self.make()
         problem.seed = seed
@@ -152,7 +152,7 @@ def problem(
     validation: Batch,
     **options: Any,
 ) -> Problem:
-    """A problem whose optimizer is `optimizer(model.parameters(), lr=lr, **options)`."""
+    """Return a problem whose optimizer is `optimizer(model.parameters(), lr=lr, **options)`."""
     return Problem(
         model,
         criterion,

@@ -1,6 +1,7 @@
-"""lrrange for `LogisticRegression`: the hooks, and nothing heavy.
+"""The hooks of a plug-in for `LogisticRegression`.
 
-lrrange imports this module in every process that asks for plug-ins, so NumPy waits until there is a model to train.
+lrrange imports this module in every process that loads plug-ins. So it imports nothing heavy. NumPy is imported
+once there is a model to train.
 """
 
 import sys
@@ -12,14 +13,14 @@ from lrrange_logistic.heuristic import twentieth_of_edge
 
 
 def _is_ours(candidate: object) -> bool:
-    # A user who made one has imported its module already.
+    # If the user made a model, its module is imported already.
     regression = sys.modules.get("lrrange_logistic.regression")
     return regression is not None and isinstance(candidate, regression.LogisticRegression)
 
 
 @hookimpl
 def lrrange_adapt(target: object, options: Mapping[str, Any]) -> TrainingStep | None:
-    """`find_lr(model, inputs=..., labels=..., batch_size=...)`."""
+    """Adapt the model for `find_lr(model, inputs=..., labels=..., batch_size=...)`."""
     if not _is_ours(target):
         return None
     from lrrange.protocol import with_options
@@ -30,7 +31,7 @@ def lrrange_adapt(target: object, options: Mapping[str, Any]) -> TrainingStep | 
 
 @hookimpl
 def lrrange_apply(optimizer: Any, lr: float) -> Mapping[str, Any] | None:
-    """`result.apply(model)`: the model is its own optimizer."""
+    """Set the rate for `result.apply(model)`. The model is its own optimizer."""
     if not _is_ours(optimizer):
         return None
     optimizer.lr = lr
@@ -39,5 +40,5 @@ def lrrange_apply(optimizer: Any, lr: float) -> Mapping[str, Any] | None:
 
 @hookimpl
 def lrrange_offer_heuristics() -> Mapping[str, Any]:
-    """One more answer in every result, whatever was trained."""
+    """Offer a heuristic, which every result then includes, whatever was trained."""
     return {"edge/20": twentieth_of_edge}

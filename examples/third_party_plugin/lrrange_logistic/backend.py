@@ -1,4 +1,4 @@
-"""What lrrange needs of a training loop: step, snapshot and restore."""
+"""The backend: a training step for lrrange, with snapshot and restore."""
 
 import copy
 from typing import Any
@@ -10,19 +10,19 @@ from lrrange_logistic.regression import LogisticRegression
 
 
 class RegressionStep:
-    """A `TrainingStep` over random batches of some data.
+    """A `TrainingStep` on random batches of a data set.
 
     Args:
-        model: to train. Everything that `fit_batch` changes is put back.
-        inputs, labels: the data; shapes (n, features) and (n,).
-        batch_size: examples a step.
-    Raises: OptionError if these do not fit together.
+        model: the model to train. Everything that `fit_batch` changes is restored.
+        inputs, labels: the data, of shapes (n, features) and (n,).
+        batch_size: number of examples in a step.
+    Raises: OptionError if the shapes do not fit together.
     """
 
     def __init__(self, model: LogisticRegression, inputs: np.ndarray, labels: np.ndarray, batch_size: int = 32) -> None:
-        wanted = (len(labels), len(model.weights))
-        if inputs.shape != wanted:
-            raise OptionError(f"inputs has shape {inputs.shape}, and {wanted} fits the labels and the model.")
+        expected = (len(labels), len(model.weights))
+        if inputs.shape != expected:
+            raise OptionError(f"inputs has shape {inputs.shape}, and {expected} fits the labels and the model.")
         self.model = model
         self.inputs = inputs
         self.labels = labels
@@ -30,21 +30,21 @@ class RegressionStep:
         self.random = np.random.default_rng(0)
 
     def seed(self, value: int) -> None:
-        """Draw other batches."""
+        """Set the seed that the batches are drawn with."""
         self.random = np.random.default_rng(value)
 
     def step(self, lr: float) -> float:
-        """One SGD step at `lr`; its loss."""
+        """Take one SGD step at `lr`, and return its loss."""
         self.model.lr = lr
         batch = self.random.integers(len(self.labels), size=self.batch_size)
         return self.model.fit_batch(self.inputs[batch], self.labels[batch])
 
     def snapshot(self) -> Any:
-        """A copy of everything that a step changes."""
+        """Return a copy of everything that a step changes."""
         return copy.deepcopy(vars(self.model)), self.random.bit_generator.state
 
     def restore(self, state: Any) -> None:
-        """Put it back."""
-        of_model, of_random = state
-        vars(self.model).update(of_model)
-        self.random.bit_generator.state = of_random
+        """Restore a snapshot."""
+        model_state, random_state = state
+        vars(self.model).update(model_state)
+        self.random.bit_generator.state = random_state

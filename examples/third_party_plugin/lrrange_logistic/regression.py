@@ -1,4 +1,4 @@
-"""Stands for a framework: a model with its own SGD, which knows nothing of lrrange."""
+"""A model with its own SGD. It stands for a framework, and does not use lrrange."""
 
 import numpy as np
 
@@ -7,9 +7,9 @@ class LogisticRegression:
     """Logistic regression for labels 0 and 1, trained by SGD with momentum.
 
     Args:
-        features: length of one input.
+        features: number of features of an input.
         lr: learning rate of `fit_batch`.
-        momentum: how much of the last update is repeated in the next.
+        momentum: fraction of the last update that the next one repeats.
     """
 
     def __init__(self, features: int, lr: float = 0.1, momentum: float = 0.9) -> None:
@@ -20,7 +20,7 @@ class LogisticRegression:
         self.last_update = np.zeros(features + 1)
 
     def fit_batch(self, inputs: np.ndarray, labels: np.ndarray) -> float:
-        """One SGD step; the mean loss of the batch before it."""
+        """Take one SGD step, and return the mean loss of the batch before it."""
         logits = inputs @ self.weights + self.bias
         errors = 1 / (1 + np.exp(-np.clip(logits, -500, 500))) - labels
         gradient = np.append(errors @ inputs, errors.sum()) / len(labels)

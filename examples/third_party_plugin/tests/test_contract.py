@@ -1,4 +1,4 @@
-"""The contract that lrrange has for backends, on this one."""
+"""lrrange's contract for backends, checked on this backend."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from lrrange import testing
 
 
 def make_rig():
-    """A small training, new and the same at each call."""
+    """Return a small, fresh training, the same at each call."""
     random = np.random.default_rng(0)
     inputs = random.normal(size=(256, 4))
     labels = (inputs.sum(axis=1) > 0).astype(float)

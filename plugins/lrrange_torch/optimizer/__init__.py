@@ -1,1 +1,24 @@
 """What lrrange does to a torch optimizer: set its rates and its momentum, and check that they are in force."""
+
+from lrrange_torch.accelerate import unwrap
+from lrrange_torch.optimizer.guard import RateGuard, verify
+from lrrange_torch.optimizer.momentum import GroupMomenta, momentum_of, set_momentum
+from lrrange_torch.optimizer.rate_control import RateControl
+from lrrange_torch.optimizer.rates import GroupRates, base_rate, groups_of, same_rate, set_rate
+from lrrange_torch.optimizer.schedulers import apply_rate
+
+__all__ = [
+    "GroupMomenta",
+    "GroupRates",
+    "RateControl",
+    "RateGuard",
+    "apply_rate",
+    "base_rate",
+    "groups_of",
+    "momentum_of",
+    "same_rate",
+    "set_momentum",
+    "set_rate",
+    "unwrap",
+    "verify",
+]

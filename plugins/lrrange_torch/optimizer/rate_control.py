@@ -1,68 +1,73 @@
-"""What every training step on a torch optimizer shares: rates set, and checked when the optimizer uses them."""
+"""The learning rate of a training step: set before the step, and checked when the optimizer uses it."""
 
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch.optim import Optimizer
 
 from lrrange.errors import OptionError
 from lrrange_torch.optimizer.momentum import GroupMomenta
 from lrrange_torch.optimizer.rates import GroupRates
-from lrrange_torch.snapshot.copy_on_write import LazySnapshot
 from lrrange_torch.snapshot.snapshot import Snapshot
 
 
-class Optimizing:
-    """One multiplier over some optimizers, and an ear at their steps.
+class RateControl:
+    """Scale the rates of several optimizers together, and check the rates in force at every `optimizer.step()`.
 
     Args:
-        optimizers: to set the rates of.
+        optimizers: whose rates to set.
 
-    Raises: OptionError if one is no optimizer; TargetError if it has no rate to set.
+    Attributes:
+        optimizers: the same, as a tuple.
+        ratios: for each param group, its part of the rate that `set` is given.
+        optimizer_steps: the number of steps that the optimizers took while they were watched.
+
+    Raises: OptionError for a value that is not an optimizer; TargetError for an optimizer without a rate to set.
     """
 
     def __init__(self, optimizers: Sequence[Optimizer]) -> None:
-        for one in optimizers:
-            if not isinstance(one, Optimizer):
+        for optimizer in optimizers:
+            if not isinstance(optimizer, Optimizer):
                 raise OptionError(
-                    f"optimizer is a {type(one).__name__}, not a torch.optim.Optimizer. Make it with the model's "
+                    f"optimizer is a {type(optimizer).__name__}, not a torch.optim.Optimizer. Make it with the model's "
                     f"parameters first.",
                 )
         self._rates = GroupRates(optimizers)
         self._momenta = GroupMomenta(optimizers)
         self._lr = 0.0
-        self._optimizer_steps = 0
         self._hooks: list[Any] = []
+        self.optimizers = self._rates.optimizers
+        self.ratios = self._rates.ratios
+        self.optimizer_steps = 0
 
-    def _watch(self, state: Snapshot) -> None:
-        """Hear of each optimizer step. After the snapshot, which thus puts the hooks' tables back as well."""
-        if isinstance(state, LazySnapshot):
-            self._hooks += state.watch()
-        for optimizer in self._rates.optimizers:
-            self._hooks.append(optimizer.register_step_pre_hook(self._about_to_step))
-
-    def _unwatch(self) -> None:
-        for hook in self._hooks:
-            hook.remove()
-        self._hooks.clear()
-
-    def _about_to_step(self, *_: Any) -> None:
-        self._optimizer_steps += 1
-        self._rates.check(self._lr)
-
-    def _set(self, lr: float) -> None:
+    def set(self, lr: float) -> None:
+        """Train the next step at `lr`."""
         self._lr = lr
         self._rates.set(lr)
 
     def set_momentum(self, value: float) -> bool:
-        """Train the next steps at this momentum, in the groups that have one. Returns: whether there is any."""
+        """Train the next steps at this momentum, in the groups that have one. Return whether any group has."""
         return self._momenta.set(value)
 
     def bounds(self) -> dict[str, float]:
-        """Rates between which the first optimizer learns nothing and blows up, where they are unusual."""
-        kind = type(self._rates.optimizers[0]).__name__
-        return {"end_lr": 1e3} if kind == "Adadelta" else {}
+        """Return the highest rate to try, where the first optimizer needs another one than most."""
+        return {"end_lr": 1e3} if type(self.optimizers[0]).__name__ == "Adadelta" else {}
 
-    def _versions(self) -> dict[str, str]:
-        return {"torch": str(torch.__version__)}
+    def watch(self, state: Snapshot) -> None:
+        """Register hooks on the optimizers' steps: those of `state`, and the check of the rates.
+
+        Call it once `state` has kept the optimizers: restoring them then also puts their tables of hooks back.
+        """
+        self._hooks += state.watch()
+        for optimizer in self.optimizers:
+            self._hooks.append(optimizer.register_step_pre_hook(self._before_step))
+
+    def unwatch(self) -> None:
+        """Remove the hooks."""
+        for hook in self._hooks:
+            hook.remove()
+        self._hooks.clear()
+
+    def _before_step(self, *_: Any) -> None:
+        self.optimizer_steps += 1
+        self._rates.check(self._lr)

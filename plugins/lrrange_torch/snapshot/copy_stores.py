@@ -7,24 +7,25 @@ from typing import Literal, get_args
 import torch
 
 from lrrange.errors import OptionError, SaveError
-from lrrange_torch.snapshot.tensor_bytes import Pieces
+from lrrange_torch.snapshot.tensor_bytes import TensorBytes
 
-Place = Literal["device", "cpu", "disk"]
+CopyLocation = Literal["device", "cpu", "disk"]
+"""Where copies are kept: `"device"`, beside the tensor; `"cpu"`, main memory; `"disk"`, a temporary file."""
 
-# Puts values back into a tensor.
+# Writes kept values back into a tensor.
 PutBack = Callable[[torch.Tensor], object]
 
 
 class Copies:
-    """Copies in the tensor's own memory."""
+    """Copies on each tensor's own device."""
 
     def keep(self, tensor: torch.Tensor) -> PutBack:
-        """Copy the values; what is returned puts them back into a tensor of the same shape, as often as is wanted."""
+        """Copy the values. Return a function that writes them into a tensor of the same shape, any number of times."""
         values = self._copy(tensor)
         return lambda home: home.copy_(values)
 
     def close(self) -> None:
-        """Forget them all."""
+        """Discard all copies."""
 
     def _copy(self, tensor: torch.Tensor) -> torch.Tensor:
         return tensor.clone()
@@ -38,25 +39,25 @@ class CopiesInMemory(Copies):
 
 
 class CopiesOnDisk(Copies):
-    """Copies in one temporary file, which has no name: it is gone with the process, however that ends.
+    """Copies in one temporary file. It has no name, so it is gone with the process, however that ends.
 
-    What is written are the bytes of dense tensors and nothing else. Sparse tensors are copied as `Copies` does.
+    The file holds the bytes of dense tensors and nothing else. Sparse tensors are copied as `Copies` does.
     """
 
     def __init__(self) -> None:
-        # Without a buffer: one that could not be written out would stand in the way of reading what was.
+        # Unbuffered: a buffer that could not be written out would block reading what was written before.
         self._file = tempfile.TemporaryFile(prefix="lrrange-", buffering=0)  # noqa: SIM115  `close` closes it
-        self._pieces = Pieces()
+        self._bytes = TensorBytes()
         self._end = 0
 
     def keep(self, tensor: torch.Tensor) -> PutBack:
-        """As `Copies.keep`. Raises: SaveError if it cannot be written."""
+        """Copy the values as `Copies.keep` does. Raises: SaveError if the file cannot be written."""
         if tensor.layout is not torch.strided:
             return super().keep(tensor)
         start = self._end
         try:
-            for piece in self._pieces.of(tensor):
-                self._write(piece)
+            for chunk in self._bytes.chunks_of(tensor):
+                self._write(chunk)
         except OSError as error:
             raise SaveError(
                 f"the snapshot could not be written to {tempfile.gettempdir()}: {error.strerror}. Set the environment "
@@ -66,38 +67,38 @@ class CopiesOnDisk(Copies):
         return lambda home: self._read(home, start)
 
     def close(self) -> None:
-        """Give the disk space back."""
+        """Free the disk space."""
         self._file.close()
 
-    def _write(self, piece: memoryview) -> None:
+    def _write(self, chunk: memoryview) -> None:
         self._file.seek(self._end)
-        while piece:
-            written = self._file.write(piece)
+        while chunk:
+            written = self._file.write(chunk)
             self._end += written
-            piece = piece[written:]
+            chunk = chunk[written:]
 
     def _read(self, home: torch.Tensor, start: int) -> None:
         self._file.seek(start)
-        self._pieces.fill(home, self._read_piece)
+        self._bytes.fill(home, self._read_into)
 
-    def _read_piece(self, piece: memoryview) -> None:
-        while piece:
-            count = self._file.readinto(piece)
+    def _read_into(self, chunk: memoryview) -> None:
+        while chunk:
+            count = self._file.readinto(chunk)
             if not count:
                 raise EOFError("the snapshot's file is shorter than what was written to it")
-            piece = piece[count:]
+            chunk = chunk[count:]
 
 
-_KINDS: dict[str, type[Copies]] = {"device": Copies, "cpu": CopiesInMemory, "disk": CopiesOnDisk}
+_STORES: dict[str, type[Copies]] = {"device": Copies, "cpu": CopiesInMemory, "disk": CopiesOnDisk}
 
 
-def copies_in(place: Place) -> Copies:
-    """A new store for copies. Raises: OptionError."""
-    check_place(place)
-    return _KINDS[place]()
+def copies_in(location: CopyLocation) -> Copies:
+    """Return a new, empty store for copies. Raises: OptionError for an unknown location."""
+    check_copy_location(location)
+    return _STORES[location]()
 
 
-def check_place(place: object) -> None:
-    """Raise OptionError if this is no place for copies."""
-    if place not in get_args(Place):
-        raise OptionError(f"snapshot={place!r} is none of {', '.join(map(repr, get_args(Place)))}.")
+def check_copy_location(location: object) -> None:
+    """Raise OptionError, which names the option `snapshot=`, unless this is a `CopyLocation`."""
+    if location not in get_args(CopyLocation):
+        raise OptionError(f"snapshot={location!r} is none of {', '.join(map(repr, get_args(CopyLocation)))}.")

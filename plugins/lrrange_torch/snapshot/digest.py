@@ -1,7 +1,6 @@
-"""Everything a training step can change, as names and checksums.
+"""Everything that a training step can change, as names and checksums.
 
-What is walked here is walked apart from what `Snapshot` keeps, so that what one overlooks the other
-may find.
+This search shares no code with that of `Snapshot`, so that each may find what the other overlooks.
 """
 
 import random
@@ -15,26 +14,28 @@ from typing import Any
 import torch
 from torch import nn
 
-from lrrange_torch.snapshot.snapshot import STATEFUL, generators_of, local_part
-from lrrange_torch.snapshot.tensor_bytes import Pieces
+from lrrange_torch.snapshot.random_state import generators_of
+from lrrange_torch.snapshot.snapshot import STATEFUL, local_part
+from lrrange_torch.snapshot.tensor_bytes import TensorBytes
 
-# What is its own digest.
+# Types whose values are their own digests.
 _PLAIN = frozenset({str, int, bool, bytes, NoneType, torch.dtype, torch.device})
 
-# Where a module has what is named without them: `model.0.weight` and not `model._modules.0._parameters.weight`.
+# Attributes of a module that are left out of names: `model.0.weight`, not `model._modules.0._parameters.weight`.
 _REGISTRIES = frozenset({"_modules", "_parameters", "_buffers"})
 
 
 def digest_of(holders: Mapping[str, Any], loaders: Iterable[Any] = ()) -> Iterator[tuple[str, Any]]:
-    """All that is reachable from `holders`, the loaders' generators and the global random states: values or checksums.
+    """Yield names with values or checksums: of all that `holders` reach, of the loaders' generators, of random states.
 
-    A tensor of more than 64 KiB has several, so that who is in a hurry can stop. They are CRC-32, which no change of up
-    to 32 bits in a row escapes, and four times as fast here as BLAKE2: this looks for mistakes, not for an adversary.
+    A tensor of more than 64 KiB has several checksums, so that a caller in a hurry can stop early. They are CRC-32,
+    which detects every change within 32 consecutive bits and is four times as fast here as BLAKE2. The purpose is to
+    find mistakes, not an adversary.
 
     Args:
         holders: modules, optimizers, schedulers, tensors, generators, containers of these, by name.
         loaders: data loaders.
-    Cost: a millisecond a MiB, and 64 KiB of memory.
+    Cost: a millisecond per MiB, and 64 KiB of memory.
     """
     walk = _Walk()
     for name, holder in holders.items():
@@ -46,19 +47,19 @@ def digest_of(holders: Mapping[str, Any], loaders: Iterable[Any] = ()) -> Iterat
 
 
 class _Walk:
-    """Goes through objects, each once."""
+    """A search through objects that visits each one once."""
 
     def __init__(self) -> None:
-        # With the objects, so that ids stay unique.
+        # The objects themselves, beside their ids: as long as they live, the ids stay unique.
         self._seen: dict[int, object] = {}
-        self._pieces = Pieces()
+        self._bytes = TensorBytes()
 
     def through(self, name: str, value: Any) -> Iterator[tuple[str, Any]]:
         if type(value) in _PLAIN:
             yield name, value
             return
         if isinstance(value, (float, complex)):
-            yield name, repr(value)  # where NaN is NaN, and 0 is not -0
+            yield name, repr(value)  # in which NaN equals NaN, and 0 differs from -0
             return
         if id(value) in self._seen:
             return
@@ -108,7 +109,7 @@ class _Walk:
                 yield f"{name}.{key}", value
             elif key in _REGISTRIES:
                 yield from self._items(name, value, ".")
-            elif value or not isinstance(value, dict):  # most of a module's dicts are of hooks, and empty
+            elif value or not isinstance(value, dict):  # most dicts of a module hold hooks, and are empty
                 yield from self.through(f"{name}.{key}", value)
 
     def _items(self, name: str, items: Mapping[Any, Any], dot: str = "") -> Iterator[tuple[str, Any]]:
@@ -121,8 +122,8 @@ class _Walk:
             return
         yield name, (tensor.dtype, tensor.shape, tensor.requires_grad)
         for values in _dense(local_part(tensor).detach()):
-            for piece in self._pieces.of(values):
-                yield name, zlib.crc32(piece)
+            for chunk in self._bytes.chunks_of(values):
+                yield name, zlib.crc32(chunk)
         if tensor.is_leaf and tensor.requires_grad and tensor.grad is not None:
             yield from self.through(f"{name}.grad", tensor.grad)
 

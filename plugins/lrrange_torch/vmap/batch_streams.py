@@ -5,19 +5,22 @@ from typing import Any
 
 from lrrange_torch.batches import Batches
 from lrrange_torch.objective import Objective
-from lrrange_torch.snapshot.snapshot import Snapshot
+from lrrange_torch.snapshot.snapshot import snapshot_of_random_state
 
-# Batches drawn at a time: to change from one random state to another takes as long as drawing a small one.
-AHEAD = 8
+# Number of batches drawn at a time: changing from one random state to another takes as long as drawing a small batch.
+BATCHES_AHEAD = 8
 
 
-class Stream:
-    """Batches as they come after a random state of their own.
+class BatchStream:
+    """The batches that a loader gives after a random state of this stream's own.
 
     Args:
         loader: to draw from.
-        objective: puts them on the model's device.
-        alone: whether nobody else draws random numbers in between, and the state need not be changed.
+        objective: moves batches to the model's device.
+        alone: whether no other stream draws random numbers in between, so that the state need not be changed.
+
+    Attributes:
+        taken: number of batches returned so far.
     """
 
     def __init__(self, loader: Any, objective: Objective, alone: bool) -> None:
@@ -25,13 +28,13 @@ class Stream:
         self._objective = objective
         self._alone = alone
         self._batches = Batches(loader)
-        self._random = random_state(loader)
+        self._random = snapshot_of_random_state(loader)
         self._drawn: deque[Any] = deque()
         self._error: Exception | None = None
         self.taken = 0
 
     def __next__(self) -> Any:
-        """The next batch. Raises: whatever drawing it raises."""
+        """Return the next batch. Raises: the error with which the loader failed to give it."""
         if not self._drawn:
             self._draw()
         if not self._drawn and self._error is not None:
@@ -40,24 +43,16 @@ class Stream:
         return self._drawn.popleft()
 
     def close(self) -> None:
-        """Let go of the loader's iterator."""
+        """Drop the loader's iterator."""
         self._batches.close()
 
     def _draw(self) -> None:
         if not self._alone:
             self._random.restore()
         try:
-            for _ in range(1 if self._alone else AHEAD):
+            for _ in range(1 if self._alone else BATCHES_AHEAD):
                 self._drawn.append(self._objective.checked(next(self._batches)))
-        except Exception as error:  # of a batch that may never be wanted
+        except Exception as error:  # kept, as the run may never need this batch
             self._error = error
         if not self._alone:
-            self._random = random_state(self._loader)
-
-
-def random_state(loader: Any) -> Snapshot:
-    """All that random batches are drawn from, as it is now."""
-    state = Snapshot()
-    state.keep_loader(loader)
-    state.keep_random_state()
-    return state
+            self._random = snapshot_of_random_state(self._loader)

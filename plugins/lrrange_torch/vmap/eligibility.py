@@ -1,4 +1,4 @@
-"""What several runs must be like for their passes to be batched."""
+"""Which trainings can share batched passes, and the reasons why others cannot."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -10,23 +10,25 @@ from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
 from lrrange_torch.objective import Objective
-from lrrange_torch.snapshot.copy_on_write import steps_alone
+from lrrange_torch.snapshot.copy_on_write import is_compiled, steps_alone
+from lrrange_torch.snapshot.digest import digest_of
 
 
 class CannotBatch(Exception):
-    """Why runs cannot be taken together, or why that does not pay."""
+    """The reason why runs cannot be taken side by side, or why that does not pay."""
 
 
 @attrs.frozen(kw_only=True)
-class Parts:
-    """What a run is made of.
+class TrainingSetup:
+    """What a training consists of.
 
     Args:
         model, optimizer, loader: as the user gave them.
         objective: the loss of a batch, and what is recorded of it.
-        ratios: of the rate, for each param group.
+        ratios: for each param group, its part of the rate.
         accumulate, clip_norm: see `lrrange_torch.loader_step.LoaderStep`.
-        obstacle: what the step does besides, which cannot be batched; None for nothing.
+        evaluates: whether the training has held-out data, by which it is judged after its last step.
+        obstacle: what else a step does that cannot be batched; None if there is nothing.
     """
 
     model: nn.Module
@@ -36,43 +38,45 @@ class Parts:
     ratios: tuple[float, ...]
     accumulate: int
     clip_norm: float | None
+    evaluates: bool
     obstacle: str | None
 
     @property
     def trained(self) -> dict[str, nn.Parameter]:
         """Parameters that get a gradient, by name."""
-        return {name: one for name, one in self.model.named_parameters() if one.requires_grad}
+        return {name: parameter for name, parameter in self.model.named_parameters() if parameter.requires_grad}
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the trained parameters, of as many gradients, and of the optimizer's state as it is now."""
+        """Bytes of the trained parameters, of their gradients, and of the optimizer's state as it is now."""
         state = (value for held in self.optimizer.state.values() for value in held.values())
-        return 2 * sum(one.nbytes for one in self.trained.values()) + sum(
+        return 2 * sum(parameter.nbytes for parameter in self.trained.values()) + sum(
             value.nbytes for value in state if isinstance(value, torch.Tensor)
         )
 
 
-def why_not_batched(parts: Parts) -> str | None:
-    """Why runs of this training must be taken one after another, as far as can be seen from here; None for nothing."""
-    if parts.obstacle is not None:
-        return parts.obstacle
-    kind = type(parts.optimizer)
-    if getattr(torch.optim, kind.__name__, None) is not kind:
+def why_not_batched(setup: TrainingSetup) -> str | None:
+    """Return why runs of this training cannot share batched passes, as far as is known yet; None if they can."""
+    if setup.obstacle is not None:
+        return setup.obstacle
+    kind = type(setup.optimizer)
+    if vars(torch.optim).get(kind.__name__) is not kind:
         return f"{kind.__name__} is not one of PyTorch's own optimizers"
-    if not steps_alone(parts.optimizer):
+    if not steps_alone(setup.optimizer):
         return "the optimizer's steps have hooks"
-    trained = {id(one) for one in parts.trained.values()}
-    held = [one for group in parts.optimizer.param_groups for one in group["params"]]
-    if not all(id(one) in trained for one in held if one.requires_grad):
+    trained = {id(parameter) for parameter in setup.trained.values()}
+    held = [parameter for group in setup.optimizer.param_groups for parameter in group["params"]]
+    if not all(id(parameter) in trained for parameter in held if parameter.requires_grad):
         return "the optimizer holds parameters that are not the model's"
-    if any(one._backward_hooks or getattr(one, "_post_accumulate_grad_hooks", None) for one in held):
+    if any(p._backward_hooks or p._post_accumulate_grad_hooks for p in held):
         return "a parameter has hooks on its gradient"
-    return next((reason for module in parts.model.modules() if (reason := _why_not(module)) is not None), None)
+    reasons = (_why_not_batched(module) for module in setup.model.modules())
+    return next((reason for reason in reasons if reason is not None), None)
 
 
-def _why_not(module: nn.Module) -> str | None:
+def _why_not_batched(module: nn.Module) -> str | None:
     name = type(module).__name__
-    if hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None) is not None:
+    if is_compiled(module):
         return "the model is compiled"
     if module._backward_hooks or module._backward_pre_hooks:
         return f"a {name} has hooks on its backward pass"
@@ -85,26 +89,47 @@ def _why_not(module: nn.Module) -> str | None:
     return None
 
 
-def why_not_alike(one: Parts, other: Parts) -> str | None:
-    """Why two trainings cannot share their passes, as far as can be seen from here; None for nothing."""
-    if [(name, p.shape, p.dtype, p.device, p.requires_grad) for name, p in one.model.named_parameters()] != [
-        (name, p.shape, p.dtype, p.device, p.requires_grad) for name, p in other.model.named_parameters()
-    ] or _settings(one.model) != _settings(other.model):
+def why_not_alike(setup: TrainingSetup, other: TrainingSetup) -> str | None:
+    """Return why two trainings cannot share batched passes, as far as is known yet; None if they can."""
+    if _parameters_of(setup.model) != _parameters_of(other.model) or (
+        _attributes_of(setup.model) != _attributes_of(other.model)
+    ):
         return "the models differ"
-    if type(one.optimizer) is not type(other.optimizer):
+    if type(setup.optimizer) is not type(other.optimizer):
         return "the optimizers are of different kinds"
-    if one.accumulate != other.accumulate or one.objective.autocast != other.objective.autocast:
+    if setup.accumulate != other.accumulate or setup.objective.autocast != other.objective.autocast:
         return "the steps are made of different numbers of batches or in different precision"
-    if not one.objective.is_like(other.objective):
+    if not same_objective(setup.objective, other.objective):
         return "the loss functions differ"
     return None
 
 
-def _settings(model: nn.Module) -> list[tuple[str, type[nn.Module], dict[str, str]]]:
-    """Of what kind its modules are, and how they print what they hold besides weights and buffers; hooks, say."""
-    apart = ("_parameters", "_buffers", "_modules")
+def same_objective(objective: Objective, other: Objective) -> bool:
+    """Return whether two objectives compute the same from a model's outputs, as far as can be seen."""
+    return (objective.whole, objective.sign) == (other.whole, other.sign) and all(
+        function is counterpart
+        or (
+            isinstance(function, nn.Module)
+            and type(function) is type(counterpart)
+            and _digest_of(function) == _digest_of(counterpart)
+        )
+        for function, counterpart in ((objective.loss_fn, other.loss_fn), (objective.metric, other.metric))
+    )
+
+
+def _digest_of(function: object) -> list[tuple[str, Any]]:
+    return list(digest_of({"loss": function}))  # because a loss function's `repr` leaves out most of its settings
+
+
+def _parameters_of(model: nn.Module) -> list[tuple[Any, ...]]:
+    return [(name, p.shape, p.dtype, p.device, p.requires_grad) for name, p in model.named_parameters()]
+
+
+def _attributes_of(model: nn.Module) -> list[tuple[str, type[nn.Module], dict[str, str]]]:
+    """Return each module's class, and what it holds beside weights and buffers, such as hooks, as it is printed."""
+    left_out = ("_parameters", "_buffers", "_modules")
     return [
-        (name, type(module), {key: _printed(value) for key, value in vars(module).items() if key not in apart})
+        (name, type(module), {key: _printed(value) for key, value in vars(module).items() if key not in left_out})
         for name, module in model.named_modules()
     ]
 
@@ -113,15 +138,15 @@ def _printed(value: Any) -> str:
     prints_itself: object = type(value).__repr__
     if prints_itself is not object.__repr__:
         return repr(value)
-    # Which would print an address, by which no two are alike.
+    # That would print an address, and no two objects have the same.
     return f"{type(value)} {vars(value) if hasattr(value, '__dict__') else ''}"
 
 
 def starts_workers(loader: object) -> bool:
-    """Whether an iterator of this loader starts processes."""
+    """Return whether an iterator of this loader starts processes."""
     return isinstance(loader, DataLoader) and loader.num_workers > 0
 
 
 def distinct(values: Sequence[Any], key: Callable[[Any], Any] = id) -> list[Any]:
-    """Each once, in their order."""
+    """Return each value once, in their order. Of values with the same key, the last one is returned."""
     return list({key(value): value for value in values}.values())

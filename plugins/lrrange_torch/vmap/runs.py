@@ -1,9 +1,9 @@
-"""Several runs of one training, or of trainings that are alike, taken together.
+"""Several runs of one training, or of trainings that are alike, taken side by side.
 
-The weights of all are stacked, and `torch.func.vmap` makes one forward and one backward pass for them. Updates are not
-batched: a run's parameters are slices of the stack, in param groups of their own, so that any optimizer treats them as
-any others, each run at its own rate. Before a run is told anything, the first step's losses and gradients are compared
-with those that the model itself computes.
+The weights of all runs are stacked, and `torch.func.vmap` makes one forward and one backward pass for all of them.
+Updates are not batched: a run's parameters are slices of the stack, in param groups of their own, so any optimizer
+treats them like any other parameters, each run at its own rate. Before a sweep is given any loss, the losses and
+gradients of the first step are compared with those that the model itself computes.
 """
 
 import contextlib
@@ -11,53 +11,80 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import nn
 
 from lrrange import StopReason, Sweep
 from lrrange.errors import NoData
-from lrrange.protocol import deferred_interrupts
-from lrrange_torch.deferred_loss import STEPS_LATE, Arriving
-from lrrange_torch.vmap.batch_streams import AHEAD, Stream, random_state
-from lrrange_torch.vmap.eligibility import CannotBatch, Parts, distinct, starts_workers, why_not_alike, why_not_batched
-from lrrange_torch.vmap.stacked_weights import Stacked, tensors_of
+from lrrange.protocol import Seedable, TrainingStep, deferred_interrupts
+from lrrange_torch.deferred_loss import STEPS_LATE, PendingTensors
+from lrrange_torch.snapshot.snapshot import snapshot_of_random_state
+from lrrange_torch.vmap.batch_streams import BATCHES_AHEAD, BatchStream
+from lrrange_torch.vmap.eligibility import (
+    CannotBatch,
+    TrainingSetup,
+    distinct,
+    starts_workers,
+    why_not_alike,
+    why_not_batched,
+)
+from lrrange_torch.vmap.stacked_weights import StackedWeights, tensors_of
 
-# Steps whose time is looked at, after some that warm up: as many as a stream draws batches for at once. And the
-# shortest run for which that is worth while.
-_WARM_UP, _MEASURED = 2, AHEAD
+# Number of steps that are measured, after some that warm up: as many as a stream draws batches for at once. And the
+# shortest run for which measuring is worth while.
+_WARM_UP, _MEASURED = 2, BATCHES_AHEAD
 _FEWEST_STEPS = 4 * _MEASURED
 
-# Where lrrange decides: the most that the copies, their gradients and their optimizer states may take.
+# Where lrrange decides: the most memory in bytes that the copies, their gradients and their optimizer states may take.
 _MOST_BYTES = 1 << 28
 
 
+class SeedableStep(TrainingStep, Seedable, Protocol):
+    """A training step whose random generators can be seeded."""
+
+
+class ReplicatedTraining(Protocol):
+    """A training of which several runs are taken side by side, as `LoaderRuns` offers it."""
+
+    step: SeedableStep
+    setup: TrainingSetup
+
+    def seconds_a_step(self, lr: float) -> float:
+        """Return how long a step takes by itself."""
+
+    def count(self, batches: int, skipped: int) -> None:
+        """Add batches and skipped steps to what the training reports."""
+
+
 class Replica:
-    """One run that may share its steps with others; see `lrrange.finder.together.Replica`.
+    """One run of several that may be taken side by side: an `lrrange.protocol.Replica`.
 
     Args:
-        step: whose run it is: a `LoaderStep`.
-        sweep, seed, reset: what to run.
+        training: whose run it is.
+        sweep, seed, reset: what to run; see `lrrange.protocol.Replicates`.
     """
 
-    def __init__(self, step: Any, sweep: Sweep, seed: int | None, reset: Callable[[], object] | None) -> None:
-        self.step = step
+    def __init__(
+        self, training: ReplicatedTraining, sweep: Sweep, seed: int | None, reset: Callable[[], object] | None
+    ) -> None:
+        self.training = training
         self.sweep = sweep
         self._seed = seed
         self._reset = reset
-        self._start = random_state(step.parts.loader)
+        self._start = snapshot_of_random_state(training.setup.loader)
 
     def together(self, others: Sequence["Replica"], measure: bool, begin: Callable[[], object]) -> str | None:
-        """Take the steps of this run and the others together."""
+        """Take the steps of this run and the others side by side. Return None, or the reason why that was not done."""
         replicas = [self, *others]
         try:
             self._check_alike(others)
             if measure:
                 _check_worth_measuring(replicas)
             with torch.enable_grad(), warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "There is a performance drop")  # which is measured here
-                _Batch(replicas).run(measure, begin)
+                warnings.filterwarnings("ignore", "There is a performance drop")  # because it is measured here
+                _JointRun(replicas).run(measure, begin)
         except CannotBatch as reason:
             return str(reason)
         except KeyboardInterrupt:
@@ -69,8 +96,8 @@ class Replica:
 
     @property
     def source(self) -> tuple[Any, ...]:
-        """Replicas of equal source draw the same batches and start from the same weights."""
-        return id(self.step), self._seed, id(self._reset)
+        """A key that is equal for replicas which draw the same batches and start from the same weights."""
+        return id(self.training.step), self._seed, id(self._reset)
 
     @property
     def resets(self) -> bool:
@@ -78,49 +105,48 @@ class Replica:
         return self._reset is not None
 
     def start(self) -> None:
-        """Bring the training to where this run starts."""
+        """Bring the training to the point where this run starts."""
         self._start.restore()
         if self._seed is not None:
-            self.step.seed(self._seed)
+            self.training.step.seed(self._seed)
         if self._reset is not None:
             self._reset()
 
     def _check_alike(self, others: Sequence["Replica"]) -> None:
-        for step in distinct([other.step for other in others]):
-            if step is not self.step:
-                reason = why_not_batched(step.parts) or why_not_alike(self.step.parts, step.parts)
+        for training in _trainings_of(others):
+            if training.step is not self.training.step:
+                reason = why_not_batched(training.setup) or why_not_alike(self.training.setup, training.setup)
                 if reason is not None:
                     raise CannotBatch(reason)
-        loaders = [replica.step.parts.loader for replica in distinct([self, *others], key=lambda one: one.source)]
-        if len(loaders) > 1 and any(map(starts_workers, loaders)):
+        sources = distinct([self, *others], key=lambda replica: replica.source)
+        if len(sources) > 1 and any(starts_workers(replica.training.setup.loader) for replica in sources):
             raise CannotBatch("each run would start worker processes of its own")
 
 
-class _Batch:
-    """Replicas that are taken together now."""
+class _JointRun:
+    """Replicas that are taken side by side now."""
 
     def __init__(self, replicas: Sequence[Replica]) -> None:
         self._replicas = replicas
         self._sweeps = [replica.sweep for replica in replicas]
-        self._steps = distinct([replica.step for replica in replicas])
-        self._device = replicas[0].step.parts.objective.device
-        self._late = STEPS_LATE if self._device.type == "cuda" else 0
-        self._pending: deque[tuple[list[int], Arriving]] = deque()
+        self._trainings = _trainings_of(replicas)
+        self._late = STEPS_LATE if replicas[0].training.setup.objective.device.type == "cuda" else 0
+        self._pending: deque[tuple[list[int], PendingTensors]] = deque()
         self._taken = 0
 
     def run(self, measure: bool, begin: Callable[[], object]) -> None:
-        """Take all steps, and put everything back. Raises: CannotBatch, before any sweep was told anything."""
-        alone = self._seconds_alone() if measure else 0.0
+        """Take all steps, and put everything back. Raises: CannotBatch, before any sweep is given a loss."""
+        seconds_alone = self._seconds_alone() if measure else 0.0
         restoring = contextlib.ExitStack()
         try:
-            for step in self._steps:
-                restoring.callback(step.restore, step.snapshot())
+            for training in self._trainings:
+                restoring.callback(training.step.restore, training.step.snapshot())
             self._start()
             for stream in self._streams:
                 restoring.callback(stream.close)
             self._check()
             if measure:
-                self._measure(alone)
+                self._measure(seconds_alone)
             begin()
             self._take()
         finally:
@@ -129,64 +155,65 @@ class _Batch:
 
     def _seconds_alone(self) -> float:
         try:
-            seconds: float = self._replicas[0].step.seconds_a_step(self._sweeps[0].plan.lr_at(0))
+            return self._replicas[0].training.seconds_a_step(self._sweeps[0].plan.lr_at(0))
         except StopIteration:
             raise CannotBatch("the data ran out before it was known what is faster") from None
-        return seconds
 
     def _start(self) -> None:
         """Stack the weights of all runs, each at its start."""
-        shared = len(self._steps) == 1 and not any(replica.resets for replica in self._replicas)
-        self._stacked = Stacked([replica.step.parts for replica in self._replicas], shared)
+        shared = len(self._trainings) == 1 and not any(replica.resets for replica in self._replicas)
+        self._weights = StackedWeights([replica.training.setup for replica in self._replicas], shared)
         alone = len({replica.source for replica in self._replicas}) == 1
-        streams: dict[Any, Stream] = {}
+        streams: dict[Any, BatchStream] = {}
         for run, replica in enumerate(self._replicas):
-            parts: Parts = replica.step.parts
-            with weights_kept(parts.model) if replica.resets else contextlib.nullcontext():
+            setup = replica.training.setup
+            with weights_kept(setup.model) if replica.resets else contextlib.nullcontext():
                 replica.start()
-                self._stacked.fill(run)
+                self._weights.fill(run)
             if replica.source not in streams:
-                streams[replica.source] = Stream(parts.loader, parts.objective, alone)
-        self._stacked.make_optimizer()
+                streams[replica.source] = BatchStream(setup.loader, setup.objective, alone)
+        self._weights.make_optimizer()
         self._streams = list(streams.values())
         self._stream_of = [streams[replica.source] for replica in self._replicas]
 
     def _draw(self) -> list[list[Any]]:
-        """The batches of one step: for each micro-batch one for every run, or one for all."""
+        """Return the batches of one step: for each micro-batch, one batch for every run or one for all."""
         drawn = []
-        for _ in range(self._replicas[0].step.parts.accumulate):
+        for _ in range(self._replicas[0].training.setup.accumulate):
             batches = {id(stream): next(stream) for stream in self._streams}
-            drawn.append(list(batches.values()) if len(batches) == 1 else [batches[id(one)] for one in self._stream_of])
+            shared = len(batches) == 1
+            drawn.append(list(batches.values()) if shared else [batches[id(stream)] for stream in self._stream_of])
         return drawn
 
     def _check(self) -> None:
-        """See that a batched pass is what the models themselves compute, in the first run of each training."""
+        """Compare a batched pass with what the models themselves compute, for the first run of each training."""
         try:
             self._first = self._draw()
-        except (StopIteration, NoData):  # which the loader has if somebody else took all it had
+        except (StopIteration, NoData):  # the loader gives NoData if others have taken all it had
             raise CannotBatch("the loader gives no further batch") from None
-        firsts = {id(replica.step): run for run, replica in reversed(list(enumerate(self._replicas)))}
+        runs = reversed(list(enumerate(self._replicas)))
+        first_runs = {id(replica.training.step): run for run, replica in runs}.values()
         with contextlib.ExitStack() as kept:
-            for run in firsts.values():
+            for run in first_runs:
                 if self._replicas[run].resets:
-                    kept.enter_context(weights_kept(self._replicas[run].step.parts.model))
-                    self._stacked.load(run)
-            self._stacked.check(self._first[0], sorted(firsts.values()))
+                    kept.enter_context(weights_kept(self._replicas[run].training.setup.model))
+                    self._weights.load(run)
+            self._weights.check(self._first[0], sorted(first_runs))
 
-    def _measure(self, alone: float) -> None:
-        """Take the first steps, and hold their losses back until it is known that this pays."""
-        everyone, took = range(len(self._sweeps)), 0.0
+    def _measure(self, seconds_alone: float) -> None:
+        """Take the first steps, and hold their losses back until it is known that taking runs side by side pays."""
+        all_runs, took = range(len(self._sweeps)), 0.0
         for _ in range(_WARM_UP):
-            self._step(everyone)
+            self._step(all_runs)
         self._pending[-1][1].values()
         for measured in range(1, _MEASURED + 1):
             began = time.perf_counter()
-            self._step(everyone)
+            self._step(all_runs)
             self._pending[-1][1].values()  # waits for the device
             took += time.perf_counter() - began
-            if took >= _MEASURED * len(everyone) * alone:  # however soon that is
-                ratio = took / (measured * len(everyone) * alone)
-                raise CannotBatch(f"together a step of all {len(everyone)} takes {ratio:.1f} times as long")
+            if took >= _MEASURED * len(all_runs) * seconds_alone:  # known before all of them are measured
+                ratio = took / (measured * len(all_runs) * seconds_alone)
+                raise CannotBatch(f"a step of all {len(all_runs)} together takes {ratio:.1f} times as long")
 
     def _take(self) -> None:
         exhausted = False
@@ -196,49 +223,54 @@ class _Batch:
                 self._step(going)
             except StopIteration:
                 exhausted = True
-            # A sweep may be told its last loss, and have a longer plan then, before the others take further steps.
+            # A sweep may be given its last loss, and have a longer plan then, before the others take further steps.
             waiting = self._late if all(self._is_going(self._sweeps[run]) for run in going) and not exhausted else 0
             while len(self._pending) > waiting:
                 self._tell(*self._pending.popleft())
             for sweep in self._sweeps if exhausted else ():
                 if sweep.running:
                     sweep.close(StopReason.DATA_EXHAUSTED)
-        for step in self._steps:
-            mine = [run for run, replica in enumerate(self._replicas) if replica.step is step]
-            step.count(
-                batches=sum(stream.taken for stream in distinct([self._stream_of[run] for run in mine])),
-                skipped=sum(self._stacked.skipped[run] for run in mine),
+        for training in self._trainings:
+            own = [run for run, replica in enumerate(self._replicas) if replica.training.step is training.step]
+            training.count(
+                batches=sum(stream.taken for stream in distinct([self._stream_of[run] for run in own])),
+                skipped=sum(self._weights.skipped[run] for run in own),
             )
 
     def _is_going(self, sweep: Sweep) -> bool:
-        """Whether the next step is one of this sweep's."""
+        """Return whether this sweep takes part in the next step."""
         return sweep.running and self._taken < sweep.plan.num_steps
 
     def _step(self, going: Sequence[int]) -> None:
         batches = self._first if self._taken == 0 else self._draw()
         rates = {run: self._sweeps[run].plan.lr_at(self._taken) for run in going}
-        recorded = self._stacked.step(batches, rates, skip_non_finite=not self._late)
-        self._pending.append((list(going), Arriving([recorded])))
+        recorded = self._weights.step(batches, rates, skip_non_finite=not self._late)
+        self._pending.append((list(going), PendingTensors([recorded])))
         self._taken += 1
 
-    def _tell(self, going: Sequence[int], recorded: Arriving) -> None:
+    def _tell(self, going: Sequence[int], recorded: PendingTensors) -> None:
         losses = recorded.values()[0].tolist()
         for run in going:
-            sweep, step = self._sweeps[run], self._replicas[run].step
+            sweep, setup = self._sweeps[run], self._replicas[run].training.setup
             if not sweep.running:
-                continue  # it ended by what it was told since
-            if len(sweep.points) + 1 < sweep.plan.num_steps or not hasattr(step, "evaluate"):
+                continue  # an earlier loss has ended it
+            if len(sweep.points) + 1 < sweep.plan.num_steps or not setup.evaluates:
                 sweep.tell(losses[run])
                 continue
-            self._stacked.load(run)
-            random = random_state(step.parts.loader)  # with which the next run's evaluation is to begin too
+            self._weights.load(run)
+            random = snapshot_of_random_state(setup.loader)  # from which the next run's evaluation must start too
             sweep.tell(losses[run])
             random.restore()
 
 
+def _trainings_of(replicas: Sequence[Replica]) -> list[ReplicatedTraining]:
+    """Return the training of each replica, once for each step."""
+    return distinct([replica.training for replica in replicas], key=lambda training: id(training.step))
+
+
 @contextlib.contextmanager
 def weights_kept(model: nn.Module) -> Iterator[None]:
-    """Parameters and buffers have their values back afterwards."""
+    """Give parameters and buffers their values back at the end of the block."""
     values = [(value, value.detach().clone()) for value in tensors_of(model).values()]
     try:
         yield
@@ -248,11 +280,11 @@ def weights_kept(model: nn.Module) -> Iterator[None]:
                 tensor.copy_(value)
 
 
-def why_alone(parts: Parts, count: int, measure: bool) -> str | None:
-    """Why so many runs of this training must be taken one after another, as far as can be seen without a step."""
-    if (reason := why_not_batched(parts)) is not None or not measure:
+def why_alone(setup: TrainingSetup, count: int, measure: bool) -> str | None:
+    """Return why `count` runs of this training must be taken one after another, as far as is known without a step."""
+    if (reason := why_not_batched(setup)) is not None or not measure:
         return reason
-    size, room = count * parts.nbytes, _room(parts.objective.device)
+    size, room = count * setup.nbytes, _room(setup.objective.device)
     if size > room:
         return f"{count} copies and their gradients would take {size / 2**20:.0f} MiB, more than {room / 2**20:.0f}"
     return None
@@ -265,5 +297,5 @@ def _check_worth_measuring(replicas: Sequence[Replica]) -> None:
 
 
 def _room(device: torch.device) -> float:
-    """Bytes that may be taken for copies."""
+    """Return how many bytes copies may take."""
     return torch.cuda.mem_get_info(device)[0] / 2 if device.type == "cuda" else _MOST_BYTES

@@ -1,4 +1,4 @@
-"""Weights of several runs in one stack: batched passes, and updates of each run at its own rate."""
+"""The weights of several runs in one stack: batched passes, and updates of each run at its own rate."""
 
 import contextlib
 import copy
@@ -15,57 +15,61 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from lrrange_torch.optimizer.rates import set_rate
 from lrrange_torch.snapshot.digest import digest_of
-from lrrange_torch.vmap.eligibility import CannotBatch, Parts
+from lrrange_torch.vmap.eligibility import CannotBatch, TrainingSetup
 
-# Losses and gradients that differ by more than this part are not the same but for rounding. Sums of products taken in
-# another order differ by some units in the last place, and by a thousandth where a GPU multiplies in TF32.
+# Losses and gradients that differ by more than this part differ by more than rounding. Sums of products in another
+# order differ by some units in the last place, and by a thousandth where a GPU multiplies in TF32.
 _LEAST_TOLERANCE = 2e-3
 
-# A gradient that is zero but for rounding, as that of a bias before a softmax, is the rounding of others. One that is
-# smaller than this part of all of them may differ by as much as if it were not.
+# A gradient that is zero in theory, such as that of a bias before a softmax, consists of the rounding errors of others.
+# So a gradient smaller than this part of all gradients may differ by as much as if it were of that size.
 _SMALL_GRADIENT = 0.1
 
 
-class _Passes(nn.Module):
-    """The objective as a module, so that `functional_call` reaches the model that it calls."""
+class _ObjectiveModule(nn.Module):
+    """An objective as a module, so that `functional_call` can replace the weights of the model that it calls."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, setup: TrainingSetup) -> None:
         super().__init__()
-        self.model = parts.model
-        self._objective = parts.objective
+        self.model = setup.model
+        self._objective = setup.objective
 
     def forward(self, batch: Any) -> tuple[torch.Tensor, Any]:
-        return self._objective(batch, training=False)  # under vmap no tensor says that it requires a gradient
+        return self._objective(batch, training=False)  # under vmap no tensor shows that it requires a gradient
 
 
-class Stacked:
+class StackedWeights:
     """The weights and optimizer states of several runs, and a step of all at once.
 
     Args:
-        parts: of each run. They may be the same object; the models must be at their starts only when `fill` is called.
-        shared: whether buffers and frozen parameters are the same for all, and need no stack.
+        setups: of each run; several runs may have the same. A model must be at the start of a run only when `fill` is
+            called for that run.
+        shared: whether buffers and frozen parameters are the same for all runs, and need no stack.
+
+    Attributes:
+        skipped: for each run, the number of steps that did not move its weights, as its loss was not finite.
     """
 
-    def __init__(self, parts: Sequence[Parts], shared: bool) -> None:
-        self._parts = parts
-        self._passes = _Passes(parts[0])
-        count, trained = len(parts), parts[0].trained
-        self._stacks = {name: _stack(one, count) for name, one in trained.items()}
+    def __init__(self, setups: Sequence[TrainingSetup], shared: bool) -> None:
+        self._setups = setups
+        self._module = _ObjectiveModule(setups[0])
+        count, trained = len(setups), setups[0].trained
+        self._stacks = {name: _stack(parameter, count) for name, parameter in trained.items()}
         self._slices = [
             {name: nn.Parameter(stack.detach()[run]) for name, stack in self._stacks.items()} for run in range(count)
         ]
-        rest = {name: one for name, one in tensors_of(parts[0].model).items() if name not in trained}
-        self._fixed = {name: one.detach().clone() if shared else _stack(one, count) for name, one in rest.items()}
+        rest = {name: tensor for name, tensor in tensors_of(setups[0].model).items() if name not in trained}
+        self._fixed = {name: t.detach().clone() if shared else _stack(t, count) for name, t in rest.items()}
         self._fixed_dim = None if shared else 0
-        self._rates: list[tuple[int, float]] = []  # for each param group, whose it is and its part of that run's rate
-        self._held: list[list[nn.Parameter]] = [[] for _ in parts]  # by the optimizer, of each run
+        self._group_rates: list[tuple[int, float]] = []  # for each param group, its run and its part of the run's rate
+        self._held: list[list[nn.Parameter]] = [[] for _ in setups]  # for each run, what the optimizer holds of it
         self._optimizer: Optimizer
         self.skipped = [0] * count
 
     @torch.no_grad()
     def fill(self, run: int) -> None:
-        """Take a run's weights from its model, as they are now."""
-        for name, value in tensors_of(self._parts[run].model).items():
+        """Copy a run's weights from its model, as they are now."""
+        for name, value in tensors_of(self._setups[run].model).items():
             if name in self._stacks:
                 self._slices[run][name].copy_(value)
             elif self._fixed_dim is not None:
@@ -73,77 +77,77 @@ class Stacked:
 
     @torch.no_grad()
     def load(self, run: int) -> None:
-        """Give a run's model its weights, as they are now."""
-        for name, value in tensors_of(self._parts[run].model).items():
+        """Copy a run's weights into its model, as they are now."""
+        for name, value in tensors_of(self._setups[run].model).items():
             if name in self._stacks:
                 value.copy_(self._slices[run][name])
             else:
                 value.copy_(self._fixed[name] if self._fixed_dim is None else self._fixed[name][run])
 
     def make_optimizer(self) -> None:
-        """One optimizer for all runs, with each run's options and states."""
+        """Make one optimizer for all runs, with each run's options and states."""
         states: dict[torch.Tensor, dict[str, Any]] = {}
         groups = []
-        for run, parts in enumerate(self._parts):
-            own = {id(one): self._slices[run][name] for name, one in parts.trained.items()}
-            for group, ratio in zip(parts.optimizer.param_groups, parts.ratios, strict=True):
-                held = [one for one in group["params"] if id(one) in own]
+        for run, setup in enumerate(self._setups):
+            slice_of = {id(parameter): self._slices[run][name] for name, parameter in setup.trained.items()}
+            for group, ratio in zip(setup.optimizer.param_groups, setup.ratios, strict=True):
+                held = [parameter for parameter in group["params"] if id(parameter) in slice_of]
                 if not held:
                     continue
-                options = {key: _own(value) for key, value in group.items() if not key.startswith("param")}
-                groups.append({**options, "params": [own[id(one)] for one in held]})
+                options = {key: _own_copy(value) for key, value in group.items() if not key.startswith("param")}
+                groups.append({**options, "params": [slice_of[id(parameter)] for parameter in held]})
                 self._held[run] += groups[-1]["params"]
-                self._rates.append((run, ratio))
-                state = parts.optimizer.state
-                states.update({own[id(one)]: copy.deepcopy(state[one]) for one in held if one in state})
-        make: Any = type(self._parts[0].optimizer)  # all of whose options are in the groups
+                self._group_rates.append((run, ratio))
+                state = setup.optimizer.state
+                states.update({slice_of[id(p)]: copy.deepcopy(state[p]) for p in held if p in state})
+        make: Any = type(self._setups[0].optimizer)  # the groups hold all of its options
         self._optimizer = make(groups)
         self._optimizer.state.update(states)
 
     def check(self, batches: Sequence[Any], runs: Sequence[int]) -> None:
-        """Compare a batched pass with what the models of some runs, which are at their starts, compute themselves.
+        """Compare a batched pass with what the models of these runs, which are at their starts, compute themselves.
 
         Raises: CannotBatch if it differs, or cannot be made.
         """
-        expected = {run: _own_pass(self._parts[run], batches[run % len(batches)]) for run in runs}
+        expected = {run: _own_pass(self._setups[run], batches[run % len(batches)]) for run in runs}
         try:
             losses, _ = self._batched_pass(batches)
         except CannotBatch:
             raise
         except Exception as error:
-            said = str(error).strip().partition("\n")[0][:200]
-            raise CannotBatch(f"{type(error).__name__}: {said}") from error
+            text = str(error).strip().partition("\n")[0][:200]
+            raise CannotBatch(f"{type(error).__name__}: {text}") from error
         tolerance = self._tolerance(losses)
-        for run, (loss, grads) in expected.items():
+        for run, (loss, gradients) in expected.items():
             if not torch.isfinite(loss):
                 raise CannotBatch(f"the first loss is {float(loss)}, which says nothing about those that follow")
             if not _agree(losses[run], loss, tolerance):
                 raise CannotBatch(f"the loss of a batched pass is {float(losses[run]):.6g} and not {float(loss):.6g}")
-            size = math.hypot(*(float(grad.norm()) for grad in grads.values() if grad is not None))
-            for name, grad in grads.items():
+            size = math.hypot(*(float(gradient.norm()) for gradient in gradients.values() if gradient is not None))
+            for name, gradient in gradients.items():
                 stack = self._stacks[name].grad
-                if (stack is None) != (grad is None) or (
+                if (stack is None) != (gradient is None) or (
                     stack is not None
-                    and grad is not None
-                    and not _agree(stack[run], grad, tolerance, _SMALL_GRADIENT * size)
+                    and gradient is not None
+                    and not _agree(stack[run], gradient, tolerance, _SMALL_GRADIENT * size)
                 ):
-                    raise CannotBatch(f"the gradient of {name} in a batched pass is another")
-            for name, parameter in self._parts[run].trained.items():
-                # That gradient may be zero at the start, as one towards the initial weights is, and not later.
+                    raise CannotBatch(f"the gradient of {name} differs in a batched pass")
+            for name, parameter in self._setups[run].trained.items():
+                # The model's own parameters got a gradient. It may be zero at the start only, as that of a penalty on
+                # the distance from the initial weights.
                 if parameter.grad is not None:
-                    raise CannotBatch(f"the loss finds {name} by another way than through the model")
+                    raise CannotBatch(f"the loss uses {name} directly, and not only through the model")
 
     def step(self, batches: Sequence[Sequence[Any]], rates: Mapping[int, float], skip_non_finite: bool) -> torch.Tensor:
-        """One optimizer step of some of the runs.
+        """Take one optimizer step of some of the runs.
 
         Args:
-            batches: as many as a step takes, each for every run or one for all.
-            rates: by run; runs that have none are left as they are.
-            skip_non_finite: read the losses now, and leave also those as they are whose loss is not finite.
+            batches: the micro-batches of the step: for each, one batch for every run or one for all.
+            rates: by run. Runs without one are left as they are.
+            skip_non_finite: read the losses now, and also leave the runs as they are whose loss is not finite.
         Returns: what is recorded of each run, shape (runs,).
         """
-        parts = self._parts[0]
-        self._drop_grads(range(len(self._parts)))
+        self._drop_gradients(range(len(self._setups)))
         passes = [self._pass(batch, rates) for batch in batches]
         losses = torch.stack([losses for losses, _ in passes]).sum(0)
         recorded = torch.stack([recorded for _, recorded in passes]).sum(0)
@@ -152,83 +156,83 @@ class Stacked:
             for run in rates:
                 self.skipped[run] += not finite[run]
             rates = {run: rate for run, rate in rates.items() if finite[run]}
-        self._drop_grads(run for run in range(len(self._parts)) if run not in rates)
-        for (run, ratio), group in zip(self._rates, self._optimizer.param_groups, strict=True):
+        self._drop_gradients(run for run in range(len(self._setups)) if run not in rates)
+        for (run, ratio), group in zip(self._group_rates, self._optimizer.param_groups, strict=True):
             if run in rates:
                 set_rate(group, "lr", rates[run] * ratio)
         for run in rates:
-            if (norm := self._parts[run].clip_norm) is not None:
+            if (norm := self._setups[run].clip_norm) is not None:
                 nn.utils.clip_grad_norm_(self._held[run], norm)
         self._optimizer.step()
-        return recorded * (parts.objective.sign / len(batches))
+        return recorded * (self._setups[0].objective.sign / len(batches))
 
     def _pass(self, batches: Sequence[Any], runs: Iterable[int]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Gradients of one batch each; the losses and what is recorded, of shape (runs,)."""
-        passed = None
-        with contextlib.suppress(Exception):  # of batches that have different shapes, say
-            passed = self._batched_pass(batches)
-        if passed is None:
-            return self._single_passes(batches, runs)  # which raise what is wrong with one by itself
+        """Compute the gradients of one batch for each run. Return the losses and what is recorded, shape (runs,)."""
+        result = None
+        with contextlib.suppress(Exception):  # for example if the batches have different shapes
+            result = self._batched_pass(batches)
+        if result is None:
+            return self._single_passes(batches, runs)  # which raise the error of a batch that has one by itself
         for name, stack in self._stacks.items():
             if stack.grad is not None:
-                for held, grad in zip(self._slices, stack.grad.unbind(), strict=True):
-                    before = held[name].grad
-                    held[name].grad = grad if before is None else before + grad
-        return passed
+                for slices, gradient in zip(self._slices, stack.grad.unbind(), strict=True):
+                    before = slices[name].grad
+                    slices[name].grad = gradient if before is None else before + gradient
+        return result
 
     def _batched_pass(self, batches: Sequence[Any]) -> tuple[torch.Tensor, torch.Tensor]:
         for stack in self._stacks.values():
             stack.grad = None
-        leaves, together = _joined(batches)
+        leaves, batch_of = _joined(batches)
 
-        def one(trained: dict[str, torch.Tensor], fixed: dict[str, torch.Tensor], *leaves: torch.Tensor) -> Any:
+        def single(trained: dict[str, torch.Tensor], fixed: dict[str, torch.Tensor], *leaves: torch.Tensor) -> Any:
             tensors = {f"model.{name}": value for name, value in (*trained.items(), *fixed.items())}
-            return functional_call(self._passes, tensors, (together(leaves),))
+            return functional_call(self._module, tensors, (batch_of(leaves),))
 
-        losses, recorded = vmap(one, in_dims=(0, self._fixed_dim, *(0 for _ in leaves)))(
+        losses, recorded = vmap(single, in_dims=(0, self._fixed_dim, *(0 for _ in leaves)))(
             self._stacks, self._fixed, *leaves
         )
-        (losses.sum() / self._parts[0].accumulate).backward()
+        (losses.sum() / self._setups[0].accumulate).backward()
         return losses.detach().flatten(), recorded.detach().flatten()
 
     def _single_passes(self, batches: Sequence[Any], runs: Iterable[int]) -> tuple[torch.Tensor, torch.Tensor]:
-        passed: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        results: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         for run in runs:
-            fixed = self._fixed if self._fixed_dim is None else {name: one[run] for name, one in self._fixed.items()}
+            fixed = self._fixed if self._fixed_dim is None else {name: t[run] for name, t in self._fixed.items()}
             tensors = {f"model.{name}": value for name, value in (*self._slices[run].items(), *fixed.items())}
-            loss, value = functional_call(self._passes, tensors, (batches[run % len(batches)],))
-            (loss / self._parts[0].accumulate).backward()
-            passed[run] = loss.detach().reshape(()), torch.as_tensor(value, device=loss.device).reshape(())
-        nothing = torch.zeros_like(loss.detach().reshape(()))
-        losses, recorded = zip(*(passed.get(run, (nothing, nothing)) for run in range(len(self._parts))), strict=True)
+            loss, value = functional_call(self._module, tensors, (batches[run % len(batches)],))
+            (loss / self._setups[0].accumulate).backward()
+            results[run] = loss.detach().reshape(()), torch.as_tensor(value, device=loss.device).reshape(())
+        zero = torch.zeros_like(loss.detach().reshape(()))
+        losses, recorded = zip(*(results.get(run, (zero, zero)) for run in range(len(self._setups))), strict=True)
         return torch.stack(losses), torch.stack(recorded)
 
-    def _drop_grads(self, runs: Iterable[int]) -> None:
+    def _drop_gradients(self, runs: Iterable[int]) -> None:
         for run in runs:
-            for one in self._slices[run].values():
-                one.grad = None
+            for parameter in self._slices[run].values():
+                parameter.grad = None
 
     def _tolerance(self, losses: torch.Tensor) -> float:
-        kinds = {losses.dtype, self._parts[0].objective.autocast, *(stack.dtype for stack in self._stacks.values())}
-        return max(_LEAST_TOLERANCE, *(math.sqrt(torch.finfo(kind).eps) for kind in kinds if kind is not None))
+        dtypes = {losses.dtype, self._setups[0].objective.autocast, *(stack.dtype for stack in self._stacks.values())}
+        return max(_LEAST_TOLERANCE, *(math.sqrt(torch.finfo(dtype).eps) for dtype in dtypes if dtype is not None))
 
 
-def _own_pass(parts: Parts, batch: Any) -> tuple[torch.Tensor, dict[str, torch.Tensor | None]]:
-    """A model's loss and gradients. Raises: CannotBatch if a pass changes something that the next one may find."""
-    before = list(_besides_parameters(parts.model))
-    loss, _ = parts.objective(batch)
-    (loss / parts.accumulate).backward()  # type: ignore[no-untyped-call]
-    grads = {name: one.grad for name, one in parts.trained.items()}
-    for one in parts.trained.values():
-        one.grad = None
-    for was, now in itertools.zip_longest(before, _besides_parameters(parts.model)):
-        if was != now:
-            raise CannotBatch(f"a forward pass changes {(now or was)[0]}")
-    return loss.detach(), grads
+def _own_pass(setup: TrainingSetup, batch: Any) -> tuple[torch.Tensor, dict[str, torch.Tensor | None]]:
+    """Return a model's own loss and gradients. Raises: CannotBatch if a pass changes what the next pass may use."""
+    before = list(_changeable(setup.model))
+    loss, _ = setup.objective(batch)
+    (loss / setup.accumulate).backward()  # type: ignore[no-untyped-call]
+    gradients = {name: parameter.grad for name, parameter in setup.trained.items()}
+    for parameter in setup.trained.values():
+        parameter.grad = None
+    for entry_before, entry_after in itertools.zip_longest(before, _changeable(setup.model)):
+        if entry_before != entry_after:
+            raise CannotBatch(f"a forward pass changes {(entry_after or entry_before)[0]}")
+    return loss.detach(), gradients
 
 
-def _besides_parameters(model: nn.Module) -> Iterator[tuple[str, Any]]:
-    """Values and checksums of what a forward pass may change: buffers, other attributes, random states."""
+def _changeable(model: nn.Module) -> Iterator[tuple[str, Any]]:
+    """Yield values and checksums of what a forward pass may change: buffers, other attributes, random states."""
     return digest_of(
         {
             f"{name}.{key}".removeprefix("."): value
@@ -240,30 +244,32 @@ def _besides_parameters(model: nn.Module) -> Iterator[tuple[str, Any]]:
 
 
 def tensors_of(model: nn.Module) -> dict[str, torch.Tensor]:
-    """Parameters and buffers, by name."""
+    """Return parameters and buffers, by name."""
     return {**dict(model.named_parameters()), **dict(model.named_buffers())}
 
 
 def _stack(tensor: torch.Tensor, count: int) -> torch.Tensor:
-    """Room for so many of these; a leaf that requires a gradient if the tensor does."""
+    """Return an empty stack for `count` such tensors: a leaf that requires a gradient if the tensor does."""
     return tensor.detach().new_empty((count, *tensor.shape)).requires_grad_(tensor.requires_grad)
 
 
-def _own(value: Any) -> Any:
-    """An option that can be set without setting that of another."""
-    return value.clone() if isinstance(value, torch.Tensor) else value
+def _own_copy(option: Any) -> Any:
+    """Return an option of a param group that can be set without setting that of another group."""
+    return option.clone() if isinstance(option, torch.Tensor) else option
 
 
-def _agree(one: torch.Tensor, other: torch.Tensor, tolerance: float, least_size: float = 0.0) -> bool:
-    """Whether they are the same but for rounding, or both beyond numbers."""
-    difference, size = float((one - other).float().norm()), max(float(other.float().norm()), least_size)
-    return difference <= tolerance * size or not bool(torch.isfinite(one).all() or torch.isfinite(other).all())
+def _agree(value: torch.Tensor, expected: torch.Tensor, tolerance: float, least_size: float = 0.0) -> bool:
+    """Return whether two tensors are equal up to rounding, or both have numbers that are not finite."""
+    difference, size = float((value - expected).float().norm()), max(float(expected.float().norm()), least_size)
+    return difference <= tolerance * size or not bool(torch.isfinite(value).all() or torch.isfinite(expected).all())
 
 
 def _joined(batches: Sequence[Any]) -> tuple[list[torch.Tensor], Callable[[Sequence[torch.Tensor]], Any]]:
-    """The tensors of several batches, stacked, and what makes a batch of one of each; none, if there is one batch.
+    """Return the tensors of several batches, stacked, and a function that makes a batch of one slice of each stack.
 
-    Raises: CannotBatch if they are not of one form and shape.
+    A single batch, for all runs, is not stacked: there are no tensors then, and the function returns the batch.
+
+    Raises: CannotBatch if the batches are not of one form and shape.
     """
     if len(batches) == 1:
         return [], lambda _: batches[0]
@@ -281,9 +287,9 @@ def _joined(batches: Sequence[Any]) -> tuple[list[torch.Tensor], Callable[[Seque
         elif any(value != column[0] for value in column):
             raise CannotBatch(f"the batches hold different values of {type(column[0]).__name__}")
 
-    def together(tensors: Sequence[torch.Tensor]) -> Any:
-        waiting = iter(tensors)
-        leaves = [next(waiting) if isinstance(column[0], torch.Tensor) else column[0] for column in columns]
+    def batch_of(tensors: Sequence[torch.Tensor]) -> Any:
+        remaining = iter(tensors)
+        leaves = [next(remaining) if isinstance(column[0], torch.Tensor) else column[0] for column in columns]
         return tree_unflatten(leaves, form)
 
-    return stacked, together
+    return stacked, batch_of

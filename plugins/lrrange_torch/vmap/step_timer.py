@@ -1,16 +1,16 @@
-"""How long a batch takes to train on, seen from the runs that were made anyway."""
+"""How long a batch takes to train on, measured in the runs that are made anyway."""
 
 import time
 
-# Fewer batches say little: the first ones take longer.
+# Number of batches from which on a run is measured: the first ones take longer than the rest.
 _ENOUGH = 10
 
 
-class Pace:
-    """Told when a run begins and ends, and how many batches were taken until then.
+class StepTimer:
+    """A clock that is started and stopped with each run, and is given the number of batches taken so far.
 
     Attributes:
-        seconds: for each batch in the last run of enough of them; None if there was none.
+        seconds: for each batch in the latest run that was long enough; None if there was none.
     """
 
     def __init__(self) -> None:
@@ -19,11 +19,11 @@ class Pace:
         self._batches: int | None = None
 
     def begin(self, batches: int) -> None:
-        """A run begins."""
+        """Start the clock for a run."""
         self._began, self._batches = time.perf_counter(), batches
 
     def end(self, batches: int) -> None:
-        """The run is over, if one began."""
+        """Stop the clock, and measure the run if one was begun."""
         if self._batches is not None and batches - self._batches >= _ENOUGH:
             self.seconds = (time.perf_counter() - self._began) / (batches - self._batches)
         self._batches = None

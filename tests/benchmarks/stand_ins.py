@@ -1,4 +1,4 @@
-"""Small stand-ins for what the quality benchmark measures for hours."""
+"""Small stand-ins for the measurements and images of the quality benchmark."""
 
 import json
 import struct
@@ -11,7 +11,7 @@ from benchmarks.quality.store import Store
 RATES = [0.001, 0.01, 0.1, 1.0]
 
 
-# The losses of a sweep of 200 steps over eight decades: level, down from 1e-4 to 1e-2, and up from 1e-1.
+# The losses of a sweep of 200 steps over eight decades: flat, falling from 1e-4 to 1e-2, and rising from 1e-1.
 SWEEP = (
     [10.0 + 0.01 * (i % 3) for i in range(75)]
     + [10 - 0.16 * i for i in range(50)]
@@ -20,17 +20,17 @@ SWEEP = (
 )
 
 
-def store_with_truth(root, task, constant, onecycle, initial=10.0, constant_answer=8.0):
-    """A store that knows one task: one validation loss for each of four rates, the same for two seeds."""
+def store_with_ground_truth(root, task, constant, onecycle, initial=10.0, constant_answer=8.0):
+    """Return a store with one task: a validation loss for each of four rates, the same for two seeds."""
     folder = root / "original"
     (folder / "ground_truth").mkdir(parents=True, exist_ok=True)
-    truth = {
+    ground_truth = {
         "lr": RATES,
         "initial": [initial, initial],
         "constant": [[loss, loss] for loss in constant],
         "onecycle": [[loss, loss] for loss in onecycle],
     }
-    (folder / "ground_truth" / f"{task}.json").write_text(json.dumps(truth))
+    (folder / "ground_truth" / f"{task}.json").write_text(json.dumps(ground_truth))
     store = Store(root)
     store.save_sweeps(
         task, {"start_lr": 1e-7, "end_lr": 10.0, "sweeps": {"200": {str(seed): [SWEEP] for seed in SEEDS}}}
@@ -40,7 +40,7 @@ def store_with_truth(root, task, constant, onecycle, initial=10.0, constant_answ
 
 
 def write_images(root):
-    """Both folders of images, with a few images of noise for each class, and more than the largest batch has."""
+    """Write both folders of images: noise, a few images for each class, and more than the largest batch has."""
     generator = torch.Generator().manual_seed(0)
     for folder, kind in (("mnist-10k", "MNIST"), ("fashion-mnist-mini", "FashionMNIST")):
         raw = root / folder / kind / "raw"

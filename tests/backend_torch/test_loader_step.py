@@ -1,4 +1,4 @@
-"""What form A does in a step: the loader, accumulation, clipping, mixed precision, modes."""
+"""What a loader step does: the loader, accumulation, clipping, mixed precision, modes."""
 
 from collections import OrderedDict, namedtuple
 from collections.abc import Iterator
@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 import torch
 from lrrange_torch.batches import Batches, to_device
+from lrrange_torch.loader_step import LoaderStep
 from torch import nn
 from torch.nn import functional as F
 
 import lrrange
-from lrrange import StopReason
+from lrrange import StopReason, TrainingStep, protocol
 from tests.backend_torch.rigs import data, loader_of, seed_all
 
 
@@ -174,6 +175,25 @@ def test_a_whole_batch_goes_to_a_loss_of_model_and_batch(model: nn.Module) -> No
 
     whole = sweep(model, batches, loss_fn=loss, batch_form="whole")
     assert whole.curve == sweep(model, list(loader_of(data()))).curve
+
+
+def test_a_loader_step_has_every_ability_that_a_training_step_may_have(model: nn.Module) -> None:
+    target = LoaderStep(model, torch.optim.SGD(model.parameters(), 0.1), nn.MSELoss(), loader_of(data()))
+    abilities = (protocol.Seedable, protocol.Reports, protocol.SuggestsBounds, protocol.Evaluates)
+    assert all(
+        isinstance(target, ability)
+        for ability in (TrainingStep, *abilities, protocol.SetsMomentum, protocol.Digestible, protocol.Replicates)
+    )
+
+
+def test_without_held_out_batches_there_is_no_held_out_loss(model: nn.Module) -> None:
+    def evaluate(val_loader: Any) -> float | None:
+        optimizer = torch.optim.SGD(model.parameters(), 0.1)
+        return LoaderStep(model, optimizer, nn.MSELoss(), loader_of(data()), val_loader=val_loader).evaluate()
+
+    x, y = data().tensors
+    assert evaluate(None) is None
+    assert evaluate([(x, y)]) == F.mse_loss(model(x), y).item()
 
 
 Pair = namedtuple("Pair", ["left", "right"])

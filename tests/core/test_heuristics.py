@@ -8,11 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrrange import Curve, Refusal, Suggestion
-from lrrange.advice.heuristics import HEURISTICS, ask, known_name, slide, steepest, tenth_of_minimum, valley
+from lrrange.advice.heuristics import (
+    HEURISTICS,
+    ask_heuristic,
+    known_name,
+    slide,
+    steepest,
+    tenth_of_minimum,
+    valley,
+)
 from lrrange.errors import FlatCurve, NoSuggestion, OnlyRises, TooFewPoints, UnknownName
 from tests.core.strategies import PLAN, STEP, Landscape, landscapes, losses
 
-OLD = ["steepest", "valley", "min/10", "slide"]  # those that read a fall alone
+FALL_ONLY = ["steepest", "valley", "min/10", "slide"]  # these read the fall alone
 
 NEEDED = {"midway": 12, "steepest": 6, "valley": 12, "min/10": 6, "slide": 6}
 
@@ -25,7 +33,7 @@ def curve(readings):
     return Curve(lr=PLAN.rates[: len(readings)], loss=readings)
 
 
-# A fall so slow that the floor is a point and not a plain.
+# Landscapes with a fall so slow that the floor is a point and not flat.
 pointed = landscapes(noise=0.02, fall=-4.0, decades=2.5, blow_up=-3.0, steepness=2.0)
 
 
@@ -88,7 +96,7 @@ def test_slide_refuses_a_curve_shorter_than_its_interval():
 @pytest.mark.parametrize("name", HEURISTICS)
 @given(landscapes(noise=0.05))
 def test_every_heuristic_answers_a_good_curve(name, landscape):
-    answer = ask(name, HEURISTICS[name], landscape.curve())
+    answer = ask_heuristic(name, HEURISTICS[name], landscape.curve())
     assert isinstance(answer, Suggestion)
     assert PLAN.start_lr < answer.lr < PLAN.end_lr
     assert answer.low <= answer.lr <= answer.high
@@ -97,11 +105,11 @@ def test_every_heuristic_answers_a_good_curve(name, landscape):
 @pytest.mark.parametrize("name", HEURISTICS)
 @given(landscapes(noise=0.01, decades=0.8), st.integers(1, 198), st.floats(-50.0, 50.0))
 def test_one_spike_moves_no_answer_by_half_a_decade(name, landscape, step, height):
-    clean = ask(name, HEURISTICS[name], landscape.curve())
+    clean = ask_heuristic(name, HEURISTICS[name], landscape.curve())
     readings = landscape.losses()
     readings[step] += height * landscape.drop
-    spiked = ask(name, HEURISTICS[name], curve(readings))
-    # min/10 on a plain floor is wherever the noise is lowest, spike or not.
+    spiked = ask_heuristic(name, HEURISTICS[name], curve(readings))
+    # On a flat floor min/10 follows the lowest noise, with or without a spike.
     if name != "min/10":
         assert exponent(spiked) == pytest.approx(exponent(clean), abs=0.5)
     assert isinstance(spiked, Suggestion)
@@ -109,8 +117,8 @@ def test_one_spike_moves_no_answer_by_half_a_decade(name, landscape, step, heigh
 
 @pytest.mark.parametrize("name", HEURISTICS)
 @given(landscapes(noise=0.02), st.sets(st.integers(0, 199), max_size=20))
-def test_readings_in_the_gaps_are_asked_of_nobody(name, landscape, gaps):
-    """A curve with gaps is read as the curve without those points; the index counts the gaps too."""
+def test_gaps_change_no_answer(name, landscape, gaps):
+    """A curve with gaps is read like the curve without those points, but the index counts the gaps."""
     readings = landscape.losses()
     kept = [i for i in range(200) if i not in gaps]
     without = Curve(lr=[PLAN.rates[i] for i in kept], loss=[readings[i] for i in kept])
@@ -124,11 +132,11 @@ def test_readings_in_the_gaps_are_asked_of_nobody(name, landscape, gaps):
 @pytest.mark.parametrize("name", HEURISTICS)
 @given(st.data())
 def test_too_few_finite_points_are_refused_with_both_numbers(name, data):
-    found = data.draw(st.integers(0, NEEDED[name] - 1))
+    finite = data.draw(st.integers(0, NEEDED[name] - 1))
     gaps = data.draw(st.integers(0, 5))
-    with pytest.raises(TooFewPoints, match=f"needs {NEEDED[name]} finite losses and this curve has {found}") as caught:
-        HEURISTICS[name](curve([math.nan] * gaps + [10.0 - k for k in range(found)]))
-    assert (caught.value.needed, caught.value.found) == (NEEDED[name], found)
+    with pytest.raises(TooFewPoints, match=f"needs {NEEDED[name]} finite losses and this curve has {finite}") as caught:
+        HEURISTICS[name](curve([math.nan] * gaps + [10.0 - k for k in range(finite)]))
+    assert (caught.value.needed, caught.value.found) == (NEEDED[name], finite)
 
 
 @pytest.mark.parametrize("name", HEURISTICS)
@@ -148,10 +156,12 @@ def test_a_constant_loss_is_refused_as_flat(name, level, length):
         HEURISTICS[name](curve([level] * length))
 
 
-@pytest.mark.parametrize("name", OLD)
+@pytest.mark.parametrize("name", FALL_ONLY)
 @given(landscapes(noise=0.05, fall=math.inf))
 def test_a_loss_that_only_rises_is_refused_with_where_it_starts(name, landscape):
-    readings = [loss + 1e-6 * (k % 3) for k, loss in enumerate(landscape.losses())]  # some noise there always is
+    readings = [
+        loss + 1e-6 * (k % 3) for k, loss in enumerate(landscape.losses())
+    ]  # real losses always have some noise
     with pytest.raises(OnlyRises, match="only rises.*Lower start_lr") as caught:
         HEURISTICS[name](curve(readings))
     assert caught.value.start_lr == PLAN.start_lr
@@ -161,7 +171,7 @@ def test_a_loss_that_only_rises_is_refused_with_where_it_starts(name, landscape)
 def test_whatever_the_losses_every_heuristic_answers_with_a_rate_or_refuses_with_a_reason(readings):
     measured = curve(readings)
     for name, heuristic in HEURISTICS.items():
-        answer = ask(name, heuristic, measured)
+        answer = ask_heuristic(name, heuristic, measured)
         if isinstance(answer, Suggestion):
             assert 0 < answer.low <= answer.lr <= answer.high < math.inf
         else:
@@ -170,12 +180,12 @@ def test_whatever_the_losses_every_heuristic_answers_with_a_rate_or_refuses_with
 
 @given(st.lists(st.floats(-100.0, 100.0), min_size=12, max_size=40), st.data())
 def test_rates_however_close_are_read_or_refused_too(readings, data):
-    """As by hand, or from another tool's file: a plan of ours keeps its rates apart."""
+    """Such rates come from hand-made curves or from files of other tools; a `SweepPlan` keeps its rates apart."""
     rates = [1e-3]
     while len(rates) < len(readings):
         rates.append(rates[-1] + data.draw(st.integers(1, 3)) * math.ulp(rates[-1]))
     for name, heuristic in HEURISTICS.items():
-        answer = ask(name, heuristic, Curve(lr=rates, loss=readings))
+        answer = ask_heuristic(name, heuristic, Curve(lr=rates, loss=readings))
         assert isinstance(answer, Suggestion) or " failed with " not in answer.reason
 
 
@@ -199,27 +209,27 @@ GOOD = Landscape().curve()
 
 
 def test_a_heuristic_may_return_just_a_rate():
-    answer = ask("mine", lambda _: 0.01, GOOD)
+    answer = ask_heuristic("mine", lambda _: 0.01, GOOD)
     assert (answer.heuristic, answer.lr, answer.low, answer.high) == ("mine", 0.01, 0.01, 0.01)
 
 
-def test_a_heuristic_is_called_by_the_name_it_is_asked_under():
-    assert ask("mine", steepest, GOOD).heuristic == "mine"
+def test_an_answer_has_the_name_given_to_ask_heuristic():
+    assert ask_heuristic("mine", steepest, GOOD).heuristic == "mine"
 
 
 def test_the_interval_spans_the_answers_to_every_other_point():
-    answer = ask("last", lambda measured: measured.lr[-1], GOOD)
+    answer = ask_heuristic("last", lambda measured: measured.lr[-1], GOOD)
     assert (answer.low, answer.lr, answer.high) == (PLAN.rates[-2], PLAN.rates[-1], PLAN.rates[-1])
 
 
 def test_an_interval_of_the_heuristic_s_own_is_kept():
-    answer = ask("mine", lambda _: Suggestion(heuristic="mine", lr=0.1, low=0.01, high=1.0), GOOD)
+    answer = ask_heuristic("mine", lambda _: Suggestion(heuristic="mine", lr=0.1, low=0.01, high=1.0), GOOD)
     assert (answer.low, answer.high) == (0.01, 1.0)
 
 
 def test_the_interval_spans_the_answers_to_single_sweeps():
     sweeps = [Curve(lr=[lr], loss=[1.0]) for lr in (0.002, 0.5)]
-    answer = ask("last", lambda measured: measured.lr[-1] if len(measured) == 1 else 0.1, GOOD, sweeps)
+    answer = ask_heuristic("last", lambda measured: measured.lr[-1] if len(measured) == 1 else 0.1, GOOD, sweeps)
     assert (answer.low, answer.lr, answer.high) == (0.002, 0.1, 0.5)
 
 
@@ -227,12 +237,12 @@ def test_a_heuristic_that_refuses_says_why_with_its_numbers():
     def fussy(_):
         raise NoSuggestion("not on a Monday", day=1, name="text is no number")
 
-    answer = ask("fussy", fussy, GOOD)
+    answer = ask_heuristic("fussy", fussy, GOOD)
     assert answer == Refusal(heuristic="fussy", kind="NoSuggestion", reason="not on a Monday", numbers={"day": 1.0})
 
 
 def test_a_heuristic_that_fails_refuses_and_names_the_error():
-    answer = ask("broken", lambda _: 1 / 0, GOOD)
+    answer = ask_heuristic("broken", lambda _: 1 / 0, GOOD)
     assert (answer.kind, answer.reason) == (
         "NoSuggestion",
         'the "broken" heuristic failed with ZeroDivisionError: division by zero',
@@ -241,13 +251,13 @@ def test_a_heuristic_that_fails_refuses_and_names_the_error():
 
 @pytest.mark.parametrize("rate", [0.0, -0.1, math.nan, math.inf])
 def test_a_heuristic_that_answers_with_no_rate_refuses(rate):
-    answer = ask("odd", lambda _: rate, GOOD)
+    answer = ask_heuristic("odd", lambda _: rate, GOOD)
     assert isinstance(answer, Refusal)
     assert "not a positive, finite rate" in answer.reason
 
 
 def test_a_refusal_is_raised_as_the_error_it_was():
-    refusal = ask("valley", valley, curve([1.0] * 20))
+    refusal = ask_heuristic("valley", valley, curve([1.0] * 20))
     assert (type(refusal.error), str(refusal.error)) == (FlatCurve, refusal.reason)
     assert refusal.error.heuristic == "valley"
     assert refusal.error.drop == 0.0

@@ -1,4 +1,4 @@
-"""A snapshot in main memory or on disk puts everything back as one beside the tensors does, and leaves no file."""
+"""A snapshot in main memory or on disk restores everything, as one on the device does, and leaves no file."""
 
 import errno
 import os
@@ -21,11 +21,11 @@ from lrrange.errors import OptionError, SaveError
 from tests.backend_torch import rigs
 from tests.backend_torch.observing import bits_of_values
 
-PLACES = ["device", "cpu", "disk"]
+LOCATIONS = ["device", "cpu", "disk"]
 
 
 def wide_and_frozen() -> testing.Rig:
-    """Parameters large enough to be copied only when they change, most of which never do."""
+    """Return a rig with parameters large enough to be copied only when they change. Most of them never change."""
     rigs.seed_all()
     model = nn.Sequential(nn.Linear(6, 256), nn.Tanh(), nn.Linear(256, 256), nn.Tanh(), nn.Linear(256, 1))
     model[2].requires_grad_(False)
@@ -46,59 +46,59 @@ TRAININGS = [
     rigs.busy_with_groups_and_scheduler,
     rigs.bfloat16_parameters,
     rigs.sparse_embedding,
-    rigs.gan_by_form_b,
+    rigs.gan_by_own_step,
 ]
 
 
-def in_place(make_rig: testing.MakeRig, place: str) -> testing.MakeRig:
+def copying_to(make_rig: testing.MakeRig, location: str) -> testing.MakeRig:
     def make() -> testing.Rig:
         rig = make_rig()
-        return attrs.evolve(rig, options={**rig.options, "snapshot": place})
+        return attrs.evolve(rig, options={**rig.options, "snapshot": location})
 
     return make
 
 
 @pytest.fixture
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder for temporary files."""
+    """Return an empty folder that is used for temporary files."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     return tmp_path
 
 
-@pytest.mark.parametrize("place", PLACES[1:])
+@pytest.mark.parametrize("location", LOCATIONS[1:])
 @pytest.mark.parametrize("make_rig", TRAININGS, ids=lambda make: make.__name__)
 @pytest.mark.parametrize("check", testing.CHECKS, ids=lambda check: check.__name__)
-def test_the_contract_is_kept_wherever_copies_are(
-    check: Callable[[testing.MakeRig], None], make_rig: testing.MakeRig, place: str
+def test_the_contract_holds_for_every_copy_location(
+    check: Callable[[testing.MakeRig], None], make_rig: testing.MakeRig, location: str
 ) -> None:
-    check(in_place(make_rig, place))
+    check(copying_to(make_rig, location))
 
 
-@pytest.mark.parametrize("place", PLACES)
-def test_the_same_is_copied_to_every_place_and_the_result_says_where(place: str) -> None:
-    details = in_place(wide_and_frozen, place)().find().provenance.details
+@pytest.mark.parametrize("location", LOCATIONS)
+def test_the_same_is_copied_to_every_location_and_the_result_says_which(location: str) -> None:
+    details = copying_to(wide_and_frozen, location)().find().provenance.details
     trained = 4 * (6 * 256 + 256 + 256 + 1)
     small_and_frozen = 4 * 256
-    assert details["copied_to"] == place
+    assert details["copied_to"] == location
     assert details["copied_bytes"] == trained + small_and_frozen
 
 
 def test_a_snapshot_on_disk_has_no_name_at_any_moment(temporary: Path) -> None:
-    seen: list[list[str]] = []
+    listings: list[list[str]] = []
 
-    class Looks:
+    class ListsFolder:
         @lrrange.hookimpl
         def lrrange_advanced(self) -> None:
-            seen.append(os.listdir(temporary))
+            listings.append(os.listdir(temporary))
 
-    in_place(wide, "disk")().find(Looks())
-    assert len(seen) > 5
-    assert not any(seen)
+    copying_to(wide, "disk")().find(ListsFolder())
+    assert len(listings) > 5
+    assert not any(listings)
     assert os.listdir(temporary) == []
 
 
 class FullDisk:
-    """A disk with room for so many bytes, under the file of a snapshot."""
+    """A disk with `room` bytes left, which holds the temporary file of a snapshot."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, room: int) -> None:
         self.room = room
@@ -111,11 +111,11 @@ class FullDisk:
 
         monkeypatch.setattr(tempfile, "TemporaryFile", temporary_file)
 
-    def write(self, piece: memoryview) -> int:
+    def write(self, chunk: memoryview) -> int:
         if self.room == 0:
             self.refused += 1
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        count: int = self.file.write(piece[: self.room])  # the last piece is written in part, as a disk does
+        count: int = self.file.write(chunk[: self.room])  # the last chunk is written in part, as on a real disk
         self.room -= count
         return count
 
@@ -128,13 +128,13 @@ class FullDisk:
     [
         *[(wide, room) for room in (0, 1_000, 20_000, 100_000, 150_000)],  # some are copied in the first step
         *[(rigs.busy_with_groups_and_scheduler, room) for room in (0, 1_000)],
-        *[(rigs.gan_by_form_b, room) for room in (0, 500)],
+        *[(rigs.gan_by_own_step, room) for room in (0, 500)],
     ],
 )
-def test_a_disk_that_is_full_ends_the_sweep_with_the_reason_and_nothing_changed(
+def test_a_full_disk_ends_the_sweep_with_the_reason_and_changes_nothing(
     make_rig: testing.MakeRig, room: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rig = in_place(make_rig, "disk")()
+    rig = copying_to(make_rig, "disk")()
     rig.train(3)
     before = rig.observe()
     disk = FullDisk(monkeypatch, room)
@@ -151,8 +151,8 @@ class Unreadable(random.Random):
         raise ValueError("raised on purpose")
 
 
-def test_a_snapshot_that_cannot_be_made_leaves_gradients_hooks_and_no_file() -> None:
-    rig = in_place(wide, "disk")()
+def test_a_snapshot_that_fails_leaves_gradients_and_hooks_unchanged_and_no_file() -> None:
+    rig = copying_to(wide, "disk")()
     rig.train(2)
     rig.options["loader"].sampler.odd = Unreadable()
     before = rig.observe()
@@ -161,10 +161,10 @@ def test_a_snapshot_that_cannot_be_made_leaves_gradients_hooks_and_no_file() -> 
     assert rig.observe() == before
 
 
-@pytest.mark.parametrize("place", ["gpu", None, 3])
-def test_another_place_is_refused_before_the_first_step(place: Any) -> None:
-    for make_rig in (wide, rigs.gan_by_form_b):
-        rig = in_place(make_rig, place)()
+@pytest.mark.parametrize("location", ["gpu", None, 3])
+def test_an_unknown_copy_location_is_refused_before_the_first_step(location: Any) -> None:
+    for make_rig in (wide, rigs.gan_by_own_step):
+        rig = copying_to(make_rig, location)()
         before = rig.observe()
         with pytest.raises(OptionError, match="is none of 'device', 'cpu', 'disk'"):
             rig.find()
@@ -177,7 +177,7 @@ def _tensors() -> dict[str, torch.Tensor]:
     kinds = (torch.float64, torch.bfloat16, torch.float16, torch.int8, torch.bool, torch.complex64, torch.float8_e5m2)
     return {
         "plain": plain,
-        "of several pieces": torch.randn(200, 300),
+        "of several chunks": torch.randn(200, 300),
         "transposed": plain.t(),
         "strided": plain[::3, ::2],
         "one element": plain[0, 0],
@@ -188,14 +188,14 @@ def _tensors() -> dict[str, torch.Tensor]:
     }
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("location", LOCATIONS)
 @pytest.mark.parametrize("kind", _tensors())
-def test_tensors_of_every_kind_come_back_to_the_last_bit(kind: str, place: str) -> None:
-    copies = copies_in(place)
+def test_tensors_of_every_kind_are_restored_to_the_last_bit(kind: str, location: str) -> None:
+    copies = copies_in(location)
     tensor = _tensors()[kind]
     before = tensor.clone()
     put_back = copies.keep(tensor)
-    copies.keep(torch.ones(3))  # later copies do not disturb earlier ones
+    copies.keep(torch.ones(3))  # later copies do not change earlier ones
     tensor.zero_()
     put_back(tensor)
     copies.close()
@@ -205,7 +205,7 @@ def test_tensors_of_every_kind_come_back_to_the_last_bit(kind: str, place: str) 
         assert bits_of_values(tensor.resolve_conj()) == bits_of_values(before.resolve_conj())
 
 
-def test_a_file_that_was_cut_short_is_an_error_and_not_a_wrong_value() -> None:
+def test_a_truncated_file_is_an_error_and_not_a_wrong_value() -> None:
     copies = CopiesOnDisk()
     put_back = copies.keep(torch.ones(10))
     copies._file.truncate(8)
@@ -215,16 +215,16 @@ def test_a_file_that_was_cut_short_is_an_error_and_not_a_wrong_value() -> None:
 
 
 @pytest.mark.gpu
-def test_a_snapshot_of_a_gpu_in_main_memory_takes_nothing_of_the_gpu() -> None:
+def test_a_snapshot_in_main_memory_or_on_disk_takes_no_gpu_memory() -> None:
     model = nn.Sequential(nn.Linear(64, 4096), nn.Linear(4096, 1)).cuda()
     x = torch.randn(16, 64)
     loader, peaks = [(x, x[:, :1])], {}
-    for place in PLACES:
+    for location in LOCATIONS:
         torch.cuda.reset_peak_memory_stats()
         optimizer = torch.optim.SGD(model.parameters(), 0.01)
         before = [bits_of_values(parameter.cpu()) for parameter in model.parameters()]
-        lrrange.find_lr(model, optimizer=optimizer, loss_fn=F.mse_loss, loader=loader, num_steps=50, snapshot=place)
+        lrrange.find_lr(model, optimizer=optimizer, loss_fn=F.mse_loss, loader=loader, num_steps=50, snapshot=location)
         assert [bits_of_values(parameter.cpu()) for parameter in model.parameters()] == before
-        peaks[place] = torch.cuda.max_memory_allocated()
+        peaks[location] = torch.cuda.max_memory_allocated()
     assert peaks["cpu"] < peaks["device"]
     assert peaks["disk"] < peaks["device"]

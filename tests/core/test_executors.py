@@ -1,4 +1,4 @@
-"""The cells of a grid as jobs for an executor."""
+"""The cells of a grid as jobs of an executor."""
 
 import multiprocessing
 import threading
@@ -46,7 +46,7 @@ def processes():
 
 
 class Reversed(Executor):
-    """Does its jobs when the last one is there, the last one first."""
+    """An executor that waits for the last job, and then runs all jobs in reverse order."""
 
     def __init__(self, count):
         self.count, self.waiting = count, []
@@ -55,13 +55,13 @@ class Reversed(Executor):
         job = Future()
         self.waiting.append((job, function, arguments))
         if len(self.waiting) == self.count:
-            for other, call, given in reversed(self.waiting):
-                other.set_result(call(*given))
+            for waiting_job, its_function, its_arguments in reversed(self.waiting):
+                waiting_job.set_result(its_function(*its_arguments))
         return job
 
 
 class Failing(Executor):
-    """Its second job has failed, and the others are never done."""
+    """An executor whose second job has failed, and whose later jobs never finish."""
 
     def __init__(self, error):
         self.error, self.jobs = error, []
@@ -80,39 +80,39 @@ class Failing(Executor):
 
 
 @pytest.mark.parametrize("factory", [make, with_options])
-def test_processes_give_the_cells_that_there_are_without(processes, factory):
+def test_processes_give_the_same_cells_as_no_executor(processes, factory):
     assert answers(grid(factory, executor=processes)) == answers(grid(factory))
 
 
-def test_threads_give_the_cells_that_there_are_without():
+def test_threads_give_the_same_cells_as_no_executor():
     with ThreadPoolExecutor(4) as pool:
         assert answers(grid(executor=pool)) == answers(grid())
 
 
-def test_cells_keep_their_order_whatever_order_their_jobs_end_in():
+def test_cells_keep_their_order_whichever_job_ends_first():
     assert answers(grid(executor=Reversed(len(NOISES)))) == answers(grid())
 
 
-def test_jobs_have_the_options_and_the_way_in_which_runs_are_taken(processes):
+def test_jobs_have_the_options_and_the_value_of_parallel(processes):
     (first, *_) = grid(executor=processes, parallel="vmap", repeats=3).cells
     assert len(first.result.sweeps) == 3
     assert first.result.provenance.details["parallel"] == ["2 runs one by one: a SeededLoop takes one at a time"]
 
 
-def test_threads_train_one_at_a_time_for_they_share_one_random_state():
-    inside, most = [], []
+def test_threads_train_one_at_a_time_because_they_share_one_random_state():
+    inside, counts = [], []
 
-    class Alone(SeededLoop):
+    class CountsThreads(SeededLoop):
         def step(self, lr):
             inside.append(threading.get_ident())
-            most.append(len(set(inside)))
+            counts.append(len(set(inside)))
             time.sleep(1e-3)  # lets another thread run, if there is one
             inside.pop()
             return super().step(lr)
 
     with ThreadPoolExecutor(4) as pool:
-        grid(lambda noise: Alone(Landscape(noise=noise)), executor=pool)
-    assert set(most) == {1}
+        grid(lambda noise: CountsThreads(Landscape(noise=noise)), executor=pool)
+    assert set(counts) == {1}
 
 
 # -- what is refused ---------------------------------------------------------------------------------------------------
@@ -132,14 +132,14 @@ def test_a_factory_that_cannot_be_sent_to_a_process_is_refused_before_the_first_
         grid(factory, executor=processes)
 
 
-def test_whatever_a_thread_or_another_executor_is_to_call_is_its_own_affair():
+def test_a_factory_for_threads_or_another_executor_is_not_checked():
     with ThreadPoolExecutor(1) as pool:
         check_sendable(lambda: None, pool, "make")
     check_sendable(lambda: None, Failing(None), "make")
     check_sendable(lambda: None, None, "make")
 
 
-def test_nothing_to_try_and_unknown_ways_are_refused_before_the_first_job():
+def test_an_empty_setting_and_an_unknown_value_of_parallel_are_refused_before_the_first_job():
     executor = Failing(None)
     with pytest.raises(PlanError, match="nothing to try"):
         lrrange.grid(make, {"noise": []}, executor=executor)
@@ -151,19 +151,19 @@ def test_nothing_to_try_and_unknown_ways_are_refused_before_the_first_job():
 # -- what goes wrong ---------------------------------------------------------------------------------------------------
 
 
-def test_what_make_raises_in_a_process_passes_through(processes):
+def test_an_error_of_make_in_a_process_passes_through(processes):
     with pytest.raises(ZeroDivisionError, match=r"for 0\.05"):
         grid(failing, executor=processes)
 
 
-def test_what_find_lr_raises_in_a_process_passes_through_with_its_numbers(processes):
+def test_an_error_of_find_lr_in_a_process_passes_through_with_its_numbers(processes):
     with pytest.raises(PlanError, match="end_lr") as raised:
         grid(executor=processes, end_lr=1e-9)
     assert str(raised.value).count("1e-09") == 1
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError("in a job"), KeyboardInterrupt()])
-def test_the_other_jobs_are_cancelled_where_one_fails(error):
+def test_the_other_jobs_are_cancelled_if_one_fails(error):
     executor = Failing(error)
     with pytest.raises(type(error)):
         grid(executor=executor)

@@ -1,4 +1,4 @@
-"""The proof over the first real steps, and each way in which a rate may fail to be in force."""
+"""The verification of a rate over the first steps of a fit, and each way in which a rate may not be in force."""
 
 from typing import Any
 
@@ -13,8 +13,8 @@ from tests.lightning.trainings import classes, loader, plain, trainer
 SWEEP = {"start_lr": 1e-5, "end_lr": 10.0, "num_steps": 80}
 
 
-def reading(tree: Any, read: Any) -> Any:
-    class Reading(classes(tree).Plain):
+def reading(package: Any, read: Any) -> Any:
+    class Reading(classes(package).Plain):
         def configure_optimizers(self) -> Any:
             return torch.optim.SGD(self.parameters(), read(self))
 
@@ -22,16 +22,16 @@ def reading(tree: Any, read: Any) -> Any:
     return Reading()
 
 
-def fit(tree: Any, model: Any, *callbacks: Any) -> pytest.ExceptionInfo[RateNotInForce]:
+def fit(package: Any, model: Any, *callbacks: Any) -> pytest.ExceptionInfo[RateNotInForce]:
     with pytest.raises(RateNotInForce) as error:
-        trainer(tree, callbacks=list(callbacks)).fit(model, loader())
+        trainer(package, callbacks=list(callbacks)).fit(model, loader())
     return error
 
 
-def test_the_bug_of_the_article_the_rate_written_to_hparams_and_read_from_the_module(tree: Any) -> None:
-    model = reading(tree, lambda m: m.lr)
+def test_the_bug_of_the_article_the_rate_written_to_hparams_and_read_from_the_module(package: Any) -> None:
+    model = reading(package, lambda m: m.lr)
     model.hparams.lr = 0.0363
-    error = fit(tree, model, VerifyRate(0.0363))
+    error = fit(package, model, VerifyRate(0.0363))
     assert str(error.value) == (
         "param group 0 trains at lr=0.01, not at 0.0363. 0.0363 was written to self.hparams.lr, but "
         "configure_optimizers reads self.lr. Write it to self.lr, or have configure_optimizers read self.hparams.lr."
@@ -41,25 +41,53 @@ def test_the_bug_of_the_article_the_rate_written_to_hparams_and_read_from_the_mo
     assert model.trainer.global_step == 0
 
 
-def test_the_bug_of_the_article_the_other_way_round(tree: Any) -> None:
-    model = reading(tree, lambda m: m.hparams.lr)
+def test_the_bug_of_the_article_the_other_way_round(package: Any) -> None:
+    model = reading(package, lambda m: m.hparams.lr)
     model.lr = 0.0363
-    error = fit(tree, model, VerifyRate(0.0363))
+    error = fit(package, model, VerifyRate(0.0363))
     assert "written to self.lr, but configure_optimizers reads self.hparams.lr. Write it to self.hparams.lr" in str(
         error.value
     )
 
 
+def test_the_error_is_complete_when_it_is_raised_and_nothing_changes_it_on_its_way(package: Any) -> None:
+    """Every callback is given it, in the order of the Trainer's list."""
+
+    class Noting(package.Callback):
+        def on_exception(self, trainer: Any, module: Any, exception: BaseException) -> None:
+            errors.append((exception, exception.args, dict(vars(exception))))
+
+    errors: list[Any] = []
+    model = reading(package, lambda m: m.lr)
+    model.hparams.lr = 0.0363
+    error = fit(package, model, Noting(), VerifyRate(0.0363), Noting())
+    assert errors[0] == errors[1] == (error.value, error.value.args, vars(error.value))
+    assert (
+        vars(error.value).items()
+        >= {
+            "group": "param group 0",
+            "wanted": 0.0363,
+            "actual": 0.01,
+            "written": ("self.hparams.lr",),
+            "read": ("self.lr",),
+        }.items()
+    )
+    assert error.value.__cause__ is error.value.__context__ is None
+
+
 def test_a_rate_that_was_written_nowhere(pl: Any) -> None:
     error = fit(pl, reading(pl, lambda m: m.lr), VerifyRate(0.0363))
-    assert "reads self.lr, and 0.0363 stands nowhere in the module. Write it to self.lr." in str(error.value)
+    assert "reads self.lr, and no number of the module is 0.0363. Write it to self.lr." in str(error.value)
 
 
 def test_a_rate_that_is_a_constant_in_configure_optimizers(pl: Any) -> None:
     model = reading(pl, lambda m: 0.02)
     model.lr = 0.0363
     error = fit(pl, model, VerifyRate(0.0363))
-    assert "0.0363 stands in self.lr, but configure_optimizers reads no number of the module's" in str(error.value)
+    assert (
+        "self.lr holds 0.0363, but configure_optimizers reads no number of the module: it gives the same rates"
+        in str(error.value)
+    )
 
 
 def test_another_callback_that_sets_the_rate_is_caught_at_the_next_step(pl: Any) -> None:
@@ -98,7 +126,7 @@ def test_a_rate_changed_inside_the_step_is_caught_in_the_sweep(pl: Any) -> None:
     assert error.value.actual == 0.123
 
 
-def test_an_optimizer_that_never_reads_its_rate_is_caught_at_the_end_of_the_proof(pl: Any) -> None:
+def test_an_optimizer_that_never_reads_its_rate_is_caught_at_the_end_of_the_verification(pl: Any) -> None:
     class Deaf(torch.optim.SGD):
         def step(self, closure: Any = None) -> Any:
             return closure()
@@ -112,23 +140,23 @@ def test_an_optimizer_that_never_reads_its_rate_is_caught_at_the_end_of_the_proo
     assert "never read lr of param group 0 in 4 steps" in str(error.value)
 
 
-def test_a_rate_in_force_is_proved_and_the_fit_goes_on(tree: Any) -> None:
-    model = plain(tree)
+def test_a_rate_in_force_is_verified_and_the_fit_goes_on(package: Any) -> None:
+    model = plain(package)
     model.lr = 0.0363
-    fitting = trainer(tree, callbacks=[VerifyRate(0.0363, steps=5)])
+    fitting = trainer(package, callbacks=[VerifyRate(0.0363, steps=5)])
     fitting.fit(model, loader())
     assert fitting.global_step == 12
 
 
-def test_a_fit_that_is_shorter_than_the_proof_has_proved_it_too(pl: Any) -> None:
+def test_a_fit_that_is_shorter_than_the_verification_is_verified_too(pl: Any) -> None:
     model = reading(pl, lambda m: m.lr)
     fitting = trainer(pl, callbacks=[VerifyRate(0.01, steps=500)])
     fitting.fit(model, loader())
     assert fitting.global_step == 12
-    assert not fitting.optimizers[0]._optimizer_step_pre_hooks  # nothing goes on watching
+    assert not fitting.optimizers[0]._optimizer_step_pre_hooks  # nothing is watching any more
 
 
-def test_a_fit_that_never_steps_the_optimizer_has_proved_nothing(pl: Any) -> None:
+def test_a_fit_that_never_steps_the_optimizer_verifies_nothing(pl: Any) -> None:
     class Idle(classes(pl).Gan):
         def training_step(self, batch: Any, batch_idx: int) -> None: ...
 

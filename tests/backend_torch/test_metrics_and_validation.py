@@ -1,4 +1,4 @@
-"""Smith's other readings: a metric, a held-out loss; and what trials are judged by."""
+"""Sweeps that record a metric or a held-out loss, and what trials are judged by."""
 
 import math
 from typing import Any
@@ -72,9 +72,9 @@ def test_an_accuracy_is_recorded_as_its_negative_and_gives_a_rate_where_it_rises
     assert result.provenance.details["reads"] == "training minus accuracy"
 
 
-def test_a_metric_of_which_less_is_better_is_recorded_as_it_is(training: dict[str, Any]) -> None:
+def test_a_metric_that_should_fall_is_recorded_as_it_is(training: dict[str, Any]) -> None:
     higher, lower = find(training, metric=accuracy), find(training, metric=error_rate, metric_mode="min")
-    # The sweeps train alike, so the two readings of each step differ by 1 but for rounding.
+    # The sweeps train alike, so the two values of each step differ by 1 up to rounding.
     assert lower.curve.loss == pytest.approx([reading + 1 for reading in higher.curve.loss], abs=1e-6)
     assert lower.lr == pytest.approx(higher.lr, rel=1e-3)
 
@@ -87,7 +87,7 @@ def test_a_held_out_sweep_reads_all_of_the_held_out_batches_after_each_step(trai
     model.train()
     _PASSES.clear()
     result = find(training, val_loader=held_out, read_on="validation", num_steps=100)
-    assert result.curve.loss[0] == pytest.approx(start, abs=1e-4)  # a step at 1e-7 changes nothing to speak of
+    assert result.curve.loss[0] == pytest.approx(start, abs=1e-4)  # a step at 1e-7 changes almost nothing
     steps = len(result.curve)
     assert (_PASSES.count(True), _PASSES.count(False)) == (steps, 3 * steps)
     assert result.curve.noise < 0.01 * result.curve.drop  # the same batches each time leave no noise
@@ -150,7 +150,7 @@ def test_reset_without_repeats_is_refused(training: dict[str, Any]) -> None:
         ({"val_loader": iter([])}, "gives its batches once"),
     ],
 )
-def test_a_reading_that_cannot_be_taken_is_refused_before_the_first_step(
+def test_a_metric_or_validation_that_is_impossible_is_refused_before_the_first_step(
     training: dict[str, Any], options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(OptionError, match=message):

@@ -20,7 +20,7 @@ def test_rates_rise_at_every_step_and_meet_both_ends_exactly(plan):
 
 
 @given(plans())
-def test_rate_k_of_n_is_the_formula_of_its_shape(plan):
+def test_every_rate_follows_the_formula_of_the_shape(plan):
     start, end, last = plan.start_lr, plan.end_lr, plan.num_steps - 1
     formula = {
         "exponential": lambda k: start * (end / start) ** (k / last),

@@ -1,14 +1,14 @@
-"""Losses that a device has yet to compute are read some steps late, and no step waits for one."""
+"""Losses that a device is still computing are read some steps late, and no step waits for one."""
 
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import lrrange_torch.distributed
-import lrrange_torch.loader_step
+import lrrange_torch.gradient_step
 import pytest
 import torch
-from lrrange_torch.deferred_loss import LateReading, read_now
+from lrrange_torch.deferred_loss import PendingLoss, read_now
 from lrrange_torch.loader_step import LoaderStep
 from lrrange_torch.optimizer.rates import GroupRates
 from lrrange_torch.own_step import OwnStep
@@ -19,7 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import lrrange
 from lrrange import StopReason, Sweep, SweepPlan
 from lrrange.errors import RateNotInForce
-from lrrange.protocol import StepDriver
+from lrrange.protocol import DeferredLoss, StepDriver
 from tests.backend_torch.rigs import data, loader_of, seed_all
 
 LATE = 3
@@ -27,7 +27,7 @@ PLAN = SweepPlan(start_lr=1e-4, end_lr=1.0, num_steps=20)
 
 
 class Arriving:
-    """A loss that may be read once the device has had so many further steps."""
+    """A deferred loss that notes how many further steps the device had taken when it was read."""
 
     steps_late = LATE
 
@@ -40,7 +40,7 @@ class Arriving:
 
 
 class Device:
-    """A training whose losses arrive late, on no device at all."""
+    """A training whose losses are deferred, without any device."""
 
     def __init__(self, loss: Callable[[int], float], batches: int = 1000, late: bool = True) -> None:
         self.loss, self.batches, self.late = loss, batches, late
@@ -96,7 +96,7 @@ def test_late_losses_give_the_curve_and_the_end_of_losses_read_at_once(
     assert len(at_once.rates) <= len(late.rates) <= min(len(at_once.rates) + LATE, PLAN.num_steps)
 
 
-def test_no_loss_is_read_before_its_time_but_at_the_end() -> None:
+def test_no_loss_is_read_earlier_except_at_the_end() -> None:
     device = Device(falling)
     run(device)
     in_time, rest = device.waited[:-LATE], device.waited[-LATE:]
@@ -135,7 +135,7 @@ class Waits(TorchDispatchMode):
 
 
 class LateOnTheCPU:
-    """A reader as on CUDA, where what was sent off arrives because it was never away."""
+    """A deferred loss as on CUDA, of tensors that are in main memory anyway."""
 
     steps_late = LATE
 
@@ -150,7 +150,7 @@ class LateOnTheCPU:
 @pytest.fixture
 def late(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lrrange_torch.distributed, "reader_for", lambda _: LateOnTheCPU)
-    monkeypatch.setattr(lrrange_torch.loader_step, "LateReading", LateOnTheCPU)
+    monkeypatch.setattr(lrrange_torch.gradient_step, "PendingLoss", LateOnTheCPU)
 
 
 @pytest.fixture
@@ -163,7 +163,7 @@ def accuracy(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return ((output > 0) == (target > 0)).float().mean()
 
 
-FORMS: dict[str, dict[str, Any]] = {
+STEPS: dict[str, dict[str, Any]] = {
     "plain": {},
     "accumulated and clipped": {"accumulate": 2, "clip_norm": 1.0},
     "a metric": {"metric": accuracy},
@@ -177,7 +177,7 @@ OPTIMIZERS: dict[str, Callable[[Any], torch.optim.Optimizer]] = {
 }
 
 
-@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+@pytest.mark.parametrize("form", STEPS.values(), ids=STEPS)
 @pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
 @pytest.mark.usefixtures("late")
 def test_a_step_waits_for_nothing_on_the_device(make: Any, form: dict[str, Any], model: nn.Module) -> None:
@@ -208,7 +208,7 @@ def test_a_sweep_with_late_losses_gives_the_curve_of_one_without(
     monkeypatch.setattr(lrrange_torch.distributed, "reader_for", lambda _: read_now)
     at_once = sweep()
     assert late.stop_reason in (StopReason.DIVERGED, StopReason.NON_FINITE)
-    # Read at once, a loss that is not finite moves no weights; the curves are the same up to the first.
+    # A loss that is not finite moves no weights if it is read at once, so the curves are equal only up to the first.
     finite = next((i for i, loss in enumerate(at_once.curve.loss) if not math.isfinite(loss)), len(at_once.curve))
     assert late.curve.loss[:finite] == at_once.curve.loss[:finite]
 
@@ -250,6 +250,15 @@ def test_the_loss_tensor_of_a_users_own_step_is_read_late(model: nn.Module) -> N
     assert [loss.steps_late for loss in losses] == [LATE] * 3
 
 
+def test_a_pending_loss_is_a_deferred_loss_of_the_mean_at_the_time() -> None:
+    first, second = torch.tensor(1.0), torch.tensor(3.0)
+    pending = PendingLoss([first, second, 2.0], 0.5)
+    first.fill_(100.0)
+    assert isinstance(pending, DeferredLoss)
+    assert pending.steps_late > 0
+    assert float(pending) == 3.0
+
+
 def test_a_rate_in_a_tensor_is_checked_without_reading_it() -> None:
     optimizer = torch.optim.Adagrad([nn.Parameter(torch.ones(2))], torch.tensor(0.1), fused=True)
     rates = GroupRates([optimizer])
@@ -264,7 +273,7 @@ def test_a_rate_in_a_tensor_is_checked_without_reading_it() -> None:
 
 @pytest.mark.gpu
 @pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype")
-@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+@pytest.mark.parametrize("form", STEPS.values(), ids=STEPS)
 @pytest.mark.parametrize("frozen", [False, True], ids=["trained", "frozen"])
 def test_on_cuda_no_step_synchronises(form: dict[str, Any], frozen: bool, model: nn.Module) -> None:
     model.cuda()
@@ -284,7 +293,7 @@ def test_on_cuda_no_step_synchronises(form: dict[str, Any], frozen: bool, model:
             losses = [target.step(10.0**-k) for k in range(6, 2, -1)]
         finally:
             torch.cuda.set_sync_debug_mode("default")
-        assert all(isinstance(loss, LateReading) and math.isfinite(float(loss)) for loss in losses)
+        assert all(isinstance(loss, PendingLoss) and math.isfinite(float(loss)) for loss in losses)
     finally:
         target.restore(state)
     assert all(torch.equal(parameter, was) for parameter, was in zip(model.parameters(), before, strict=True))

@@ -1,0 +1,80 @@
+"""The answer of a heuristic: a learning rate, or the reason why it has none."""
+
+import math
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+from lrrange import errors
+from lrrange.errors import NoSuggestion
+from lrrange.sweep.curve import Curve
+
+# The errors that a refusal may stand for, by name.
+_REASONS = {
+    name: kind for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, NoSuggestion)
+}
+
+
+def _finite_and_positive(suggestion: "Suggestion", _: object, lr: float) -> None:
+    if not 0 < lr < math.inf:
+        raise NoSuggestion(
+            f'the "{suggestion.heuristic}" heuristic suggests lr={lr!r}, which is not a positive, finite rate.', lr=lr
+        )
+
+
+def _finite_and_positive_or_none(suggestion: "Suggestion", field: "attrs.Attribute[Any]", lr: float | None) -> None:
+    if lr is not None:
+        _finite_and_positive(suggestion, field, lr)
+
+
+@attrs.frozen(kw_only=True)
+class Suggestion:
+    """The rate that a heuristic suggests.
+
+    Args:
+        heuristic: name of the heuristic.
+        lr: the rate.
+        index: index in the curve, gaps counted, of the point it was read from; None if it was not read from one point.
+        slope: slope of the smoothed loss there, in loss units per decade; None if the heuristic does not use it.
+        low, high: the interval in which the rate lies. For `midway` it probably holds the best rate, as measured on
+            tasks whose best rate is known. For the others it spans the answers to the curve and to its `halves`.
+    """
+
+    heuristic: str
+    lr: float = attrs.field(converter=float, validator=_finite_and_positive)
+    index: int | None = attrs.field(default=None, converter=attrs.converters.optional(operator.index))
+    slope: float | None = attrs.field(default=None, converter=attrs.converters.optional(float))
+    low: float | None = attrs.field(
+        default=None, converter=attrs.converters.optional(float), validator=_finite_and_positive_or_none
+    )
+    high: float | None = attrs.field(
+        default=None, converter=attrs.converters.optional(float), validator=_finite_and_positive_or_none
+    )
+
+
+@attrs.frozen(kw_only=True)
+class Refusal:
+    """The reason why a heuristic gives no answer.
+
+    Args:
+        heuristic: name of the heuristic.
+        kind: name of the error class in `lrrange.errors`.
+        reason: message of the error.
+        numbers: numbers of the error, by name.
+    """
+
+    heuristic: str
+    kind: str
+    reason: str
+    numbers: dict[str, float] = attrs.field(factory=dict)
+
+    @property
+    def error(self) -> NoSuggestion:
+        """The error that the heuristic raised, made again from its parts."""
+        kind = _REASONS.get(self.kind, NoSuggestion)
+        return kind(self.reason, heuristic=self.heuristic, **self.numbers)
+
+
+Heuristic = Callable[[Curve], "Suggestion | float"]

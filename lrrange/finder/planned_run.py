@@ -1,0 +1,83 @@
+"""A run that is planned, and its announcements to the watchers."""
+
+import contextlib
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import attrs
+
+from lrrange.errors import TargetError
+from lrrange.finder.training import Training
+from lrrange.sweep.planned_steps import PlannedSteps
+
+if TYPE_CHECKING:
+    import pluggy
+
+
+@attrs.frozen(kw_only=True)
+class PlannedRun:
+    """A sweep or a trial that is to be run.
+
+    Args:
+        training: that takes the steps.
+        sweep: the steps.
+        seed: for the backend; None for none.
+        reset: makes other initial weights; None to leave them.
+        hook: of the watchers to call at its start and end; None for none.
+    """
+
+    training: Training
+    sweep: PlannedSteps
+    seed: int | None = None
+    reset: Callable[[], object] | None = None
+    hook: "pluggy.HookRelay | None" = None
+
+    def run(self) -> None:
+        """Take the steps, alone."""
+        self.training.run(self.sweep, self.seed, self.reset)
+
+    def announce_start(self) -> None:
+        """Call the watchers because the run is about to take its first step."""
+        if self.hook is not None:
+            self.hook.lrrange_started(plan=self.sweep.plan, sweep=self.sweep)
+
+    def announce_end(self) -> None:
+        """Call the watchers because the run is over."""
+        if self.hook is not None:
+            self.hook.lrrange_finished(sweep=self.sweep)
+
+    def check_ended(self) -> None:
+        """Raise TargetError if the steps have not ended: the driver has left its loop without closing the sweep."""
+        if self.sweep.running:
+            raise TargetError(
+                f"the {self.training.kind} ended its training after {len(self.sweep.points)} of "
+                f"{self.sweep.plan.num_steps} steps without saying why. It should call sweep.close(reason).",
+                steps_run=len(self.sweep.points),
+            )
+
+
+@contextlib.contextmanager
+def announced(runs: Sequence[PlannedRun]) -> Iterator[None]:
+    """Announce to the watchers that these runs begin, and that they are over, even if one of them raises.
+
+    Raises: what a watcher raises; TargetError if a run has not ended. What a watcher raises after an error of the run
+        must not hide that error, so it becomes a note on it.
+    """
+    begun: deque[PlannedRun] = deque()
+    try:
+        for run in runs:
+            begun.append(run)
+            run.announce_start()
+        yield
+        while begun:
+            run = begun.popleft()
+            run.announce_end()
+            run.check_ended()
+    except BaseException as error:
+        for run in begun:
+            try:
+                run.announce_end()
+            except Exception as another:
+                error.add_note(f"A watcher then raised in lrrange_finished: {type(another).__name__}: {another}")
+        raise

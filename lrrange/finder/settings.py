@@ -1,0 +1,86 @@
+"""How a range test is run: every option of `find_lr` but the target and the backend's own, checked."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from lrrange.advice.suggestion import Heuristic
+from lrrange.errors import OptionError
+from lrrange.finder.plan_defaults import plan_for
+from lrrange.finder.together import Parallel, check_parallel
+from lrrange.finder.trials import check_budget
+from lrrange.protocol.training_step import Driver, TrainingStep
+from lrrange.sweep.divergence import Divergence
+from lrrange.sweep.plan import Shape, SweepPlan
+from lrrange.sweep.smoothing import SmoothingKind, check_kind
+from lrrange.sweep.sweep import check_divergence
+from lrrange.validators import whole_number
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """The options of a range test. For what each means, and its default, see `lrrange.find_lr`.
+
+    Raises: PlanError, UnknownName or OptionError for a value that cannot be used, before any target is looked at.
+    """
+
+    start_lr: float | None = None
+    end_lr: float | None = None
+    num_steps: int | None = None
+    shape: Shape = "exponential"
+    heuristic: str | Heuristic | None = None
+    backend: str | None = None
+    progress: bool = False
+    seed: int | None = None
+    repeats: int = 1
+    reset: Callable[[], object] | None = None
+    confirm: bool = False
+    confirm_steps: int = 648
+    smoothing: SmoothingKind = "ema"
+    divergence: Divergence | None = Divergence()  # noqa: RUF009  a frozen value, safe to share
+    non_finite_limit: int = 3
+    watchers: Sequence[object] = ()
+    verify_restore: bool = False
+    parallel: Parallel = "off"
+
+    def __attrs_post_init__(self) -> None:
+        self.plan({})
+        check_kind(self.smoothing)
+        check_divergence(self.divergence)
+        whole_number("non_finite_limit", self.non_finite_limit)
+        whole_number("repeats", self.repeats)
+        if self.confirm:
+            check_budget(self.confirm_steps)
+        check_parallel(self.parallel)
+        if self.verify_restore not in (True, False):
+            raise OptionError(f"verify_restore={self.verify_restore!r} is neither True nor False.")
+
+    def plan(self, bounds: Mapping[str, float]) -> SweepPlan:
+        """Return the plan of the first sweep.
+
+        Args:
+            bounds: `start_lr` and `end_lr` as the backend suggests them, where the user gave none.
+        """
+        return plan_for(self.start_lr, self.end_lr, self.num_steps, self.shape, bounds)
+
+    @property
+    def may_sweep_further(self) -> bool:
+        """Whether lrrange may go beyond its default rates: num_steps is a budget, and a linear shape has no decades."""
+        return self.num_steps is None and self.shape == "exponential"
+
+    def check_reset(self, target: TrainingStep | Driver) -> None:
+        """Raise OptionError if `reset` was given and this target, or the number of repeats, has no use for it."""
+        if self.reset is not None and (self.repeats == 1 or not isinstance(target, TrainingStep)):
+            raise OptionError(
+                f"reset= gives the second and later sweeps other weights, and here are repeats={self.repeats} of a "
+                f"{type(target).__name__}. Give repeats=2 or more, and a target whose steps lrrange runs itself.",
+                repeats=self.repeats,
+            )
+
+
+def split_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the keyword arguments of `find_lr` that are settings, and those that are the backend's own options."""
+    names = {field.name for field in attrs.fields(Settings)}
+    own = {name: value for name, value in options.items() if name in names}
+    return own, {name: value for name, value in options.items() if name not in names}

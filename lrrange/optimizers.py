@@ -1,0 +1,51 @@
+"""What plug-ins do to your optimizer: set its rate, and make a scheduler for it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from lrrange.advice.advice import Advice
+from lrrange.advice.ranges import LRRange
+from lrrange.cyclical import bounds_for
+from lrrange.errors import OptionError, TargetError
+from lrrange.plugins import make_manager
+
+
+def set_rate(optimizer: object, lr: float, scheduler: object | None = None) -> Mapping[str, Any]:
+    """Set `lr` in an optimizer and its scheduler, by whichever plug-in knows the optimizer.
+
+    Args:
+        optimizer: of any framework that a plug-in knows.
+        lr: the rate.
+        scheduler: attached to the optimizer; None if there is none, or the plug-in finds it.
+    Returns: what was set, by name.
+    Raises: TargetError if no plug-in knows the optimizer.
+    """
+    applied: Mapping[str, Any] | None = make_manager().hook.lrrange_apply(
+        optimizer=optimizer, lr=lr, scheduler=scheduler
+    )
+    if applied is None:
+        raise TargetError(
+            f"no plug-in can set the rate of a {type(optimizer).__name__}. `lrrange plugins` lists them.",
+            lr=lr,
+        )
+    return applied
+
+
+def make_schedule(optimizer: object, bounds: Advice | LRRange, mode: str = "triangular2", **options: Any) -> Any:
+    """Make a scheduler that cycles the rate of `optimizer` over a range, by whichever plug-in knows the optimizer.
+
+    Args:
+        optimizer: of any framework that a plug-in knows.
+        bounds: a range, or a result, whose range for this mode is taken (see `lrrange.cyclical.bounds_for`).
+        mode: `"triangular"`, `"triangular2"`, ..., as the plug-in offers.
+        options: for the plug-in.
+    Raises: OptionError if no plug-in makes such a scheduler.
+    """
+    schedule = make_manager().hook.lrrange_schedule
+    made = schedule(optimizer=optimizer, bounds=bounds_for(mode, bounds), mode=mode, options=options)
+    if made is None:
+        raise OptionError(
+            f"no plug-in makes a {mode!r} scheduler for a {type(optimizer).__name__}. `lrrange plugins` lists them.",
+            mode=mode,
+        )
+    return made

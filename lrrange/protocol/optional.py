@@ -1,0 +1,120 @@
+"""What a backend may offer beyond `TrainingStep` or `Driver`: one small protocol for each ability.
+
+A backend implements the methods it can, and needs no base class. `find_lr` and `compare` look once, before the first
+step, which of these protocols it satisfies.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+from lrrange.sweep.planned_steps import PlannedSteps
+
+
+@runtime_checkable
+class DeferredLoss(Protocol):
+    """A loss that a device is still computing: `TrainingStep.step` may return one instead of a number.
+
+    It is converted to a float once `steps_late` further steps have been taken, so that no step waits for the device. A
+    sweep then ends that many steps late, and the losses of those steps are discarded.
+    """
+
+    steps_late: int
+
+    def __float__(self) -> float:
+        """Return the loss, and wait for the device if it has not arrived yet."""
+
+
+@runtime_checkable
+class Seedable(Protocol):
+    """A backend that can seed its training, which `seed=` and `repeats=` need."""
+
+    def seed(self, value: int) -> None:
+        """Seed every random generator that the training uses.
+
+        It is called once per run: on a `TrainingStep` after the snapshot, on a `Driver` before `run`, which then seeds
+        inside its own snapshot and restore.
+        """
+
+
+@runtime_checkable
+class Reports(Protocol):
+    """A backend that adds facts of its own to the result's provenance."""
+
+    def report(self) -> Mapping[str, Any]:
+        """Return what happened beside the losses, after the last run, as values that JSON can hold.
+
+        The key `"versions"` maps package names to versions.
+        """
+
+
+@runtime_checkable
+class SuggestsBounds(Protocol):
+    """A backend that knows which rates fit its optimizer."""
+
+    def bounds(self) -> Mapping[str, float]:
+        """Return `start_lr` or `end_lr` or both where the usual defaults do not fit; an empty mapping otherwise."""
+
+
+@runtime_checkable
+class Evaluates(Protocol):
+    """A backend with held-out data, by which `confirm=True` and `compare` then judge."""
+
+    def evaluate(self) -> float | None:
+        """Return the held-out loss of the training as it is now, or None if it was given no held-out data."""
+
+
+@runtime_checkable
+class SetsMomentum(Protocol):
+    """A backend that can set the momentum of its optimizer, for the policies of `compare` that cycle it."""
+
+    def set_momentum(self, value: float) -> bool:
+        """Train the following steps at this momentum. Return whether the optimizer has any."""
+
+
+@runtime_checkable
+class Digestible(Protocol):
+    """A backend whose state can be compared before and after a sweep, which `verify_restore=True` needs."""
+
+    def digest(self) -> Iterable[tuple[str, Any]]:
+        """Yield the name of everything that training can change with its value or a hash of it, in a fixed order."""
+
+
+class Replica(Protocol):
+    """One of several runs whose steps a backend takes side by side; made by `Replicates.replica`."""
+
+    def together(self, others: Sequence[Any], measure: bool, begin: Callable[[], object]) -> str | None:
+        """Take the steps of this run and the others side by side, and put everything back.
+
+        Each sweep gets the losses that it would get alone, up to rounding. When a sweep gets the last loss of its plan,
+        the training is as that run left it, so that `Evaluates.evaluate` can be called.
+
+        Args:
+            others: further replicas, of this training or of one like it.
+            measure: give up if the first steps show that one run after another would be faster.
+            begin: to be called before any sweep gets a loss.
+        Returns: None when all runs are done; otherwise the reason why not, and then no sweep got a loss.
+        """
+
+
+@runtime_checkable
+class Replicates(Protocol):
+    """A `TrainingStep` that can take several runs side by side, for `parallel="vmap"` and `parallel="auto"`."""
+
+    def why_alone(self, count: int, measure: bool) -> str | None:
+        """Return why `count` runs cannot be taken side by side, as far as is known without a step; None if they can.
+
+        Args:
+            count: number of runs.
+            measure: return a reason also where it would not pay.
+        """
+
+    def replica(self, sweep: PlannedSteps, seed: int | None, reset: Callable[[], object] | None) -> Replica:
+        """Return this run as a replica.
+
+        It remembers the global random state of this moment, from which the run starts if it has no seed.
+
+        Args:
+            sweep: to run.
+            seed: of the run, or None.
+            reset: makes other initial weights, or None.
+        """

@@ -1,0 +1,184 @@
+"""Steps at planned rates: a state machine that gives out learning rates and records the losses they produce.
+
+A backend trains nothing else: a sweep, a short run that confirms its answer, and a run of a comparison are all such
+steps.
+"""
+
+import enum
+import math
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+from lrrange.errors import LossError, SweepStateError
+from lrrange.sweep.curve import Curve
+from lrrange.sweep.plan import Plan
+from lrrange.validators import whole_number
+
+
+class StopReason(enum.Enum):
+    """Why the steps ended."""
+
+    COMPLETED = "completed"
+    DIVERGED = "diverged"
+    NON_FINITE = "non_finite"
+    DATA_EXHAUSTED = "data_exhausted"
+    INTERRUPTED = "interrupted"
+
+
+# The stop reasons that each move may lead to. After the end no move is legal.
+_ENDS = {
+    "tell": frozenset({StopReason.COMPLETED, StopReason.DIVERGED, StopReason.NON_FINITE}),
+    "close": frozenset({StopReason.DATA_EXHAUSTED, StopReason.INTERRUPTED}),
+}
+
+
+@attrs.frozen(kw_only=True)
+class Point:
+    """One step.
+
+    Args:
+        step: number of the step, counted from 0 by `PlannedSteps` itself, not the framework's global step.
+        lr: the learning rate of this step.
+        loss: the loss it produced; may be NaN or infinite.
+        smoothed: in a sweep, the online average that the divergence stop reads, which lags; elsewhere the loss itself.
+            NaN where `loss` is not finite.
+    """
+
+    step: int
+    lr: float
+    loss: float
+    smoothed: float
+
+
+class PlannedSteps:
+    """A run of training steps by a plan. It gives out the rate of each step and records the loss.
+
+    Args:
+        plan: the rates.
+        non_finite_limit: number of losses in a row that are not finite, after which the steps end.
+        on_advance: called with each new point, after it was appended.
+    """
+
+    def __init__(
+        self, plan: Plan, *, non_finite_limit: int = 3, on_advance: Callable[[Point], object] | None = None
+    ) -> None:
+        self.plan: Plan = plan
+        self._non_finite_limit = whole_number("non_finite_limit", non_finite_limit)
+        self._non_finite_run = 0
+        self._on_advance = on_advance
+        self._points: list[Point] = []
+        self._stop_reason: StopReason | None = None
+
+    def __repr__(self) -> str:
+        state = self._stop_reason.name if self._stop_reason else f"running, lr={self.lr:g}"
+        return f"<{type(self).__name__}: {len(self._points)} of {self.plan.num_steps} steps, {state}>"
+
+    @property
+    def running(self) -> bool:
+        """Whether there is another step to take."""
+        return self._stop_reason is None
+
+    @property
+    def stop_reason(self) -> StopReason | None:
+        """Why the steps ended; None while they run."""
+        return self._stop_reason
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """The steps so far."""
+        return tuple(self._points)
+
+    @property
+    def curve(self) -> Curve | None:
+        """The losses by rate; None if the rates do not rise at every step and so make no curve."""
+        return None
+
+    @property
+    def lr(self) -> float:
+        """The rate to train the next step at. Reading it changes nothing.
+
+        Raises: SweepStateError if the steps have ended.
+        """
+        self._check_running("read the next rate of")
+        return self.plan.lr_at(len(self._points))
+
+    def tell(self, loss: Any) -> bool:
+        """Record the loss that the step at `lr` produced, and move on to the next step.
+
+        Args:
+            loss: one number, or a one-element tensor or array. NaN and infinity are accepted.
+        Returns: whether another step follows.
+        Raises: LossError if `loss` is not one number; SweepStateError if the steps have ended. Either changes nothing.
+        """
+        if self._stop_reason is not None:
+            self._check_running("tell a loss to")
+        value = loss if type(loss) is float else _as_number(loss)
+        lr, finite = self.plan.lr_at(len(self._points)), math.isfinite(value)
+        smoothed = self._smoothed(lr, value) if finite else math.nan
+        self._non_finite_run = 0 if finite else self._non_finite_run + 1
+        self._points.append(Point(step=len(self._points), lr=lr, loss=value, smoothed=smoothed))
+        if self._non_finite_run >= self._non_finite_limit:
+            self._end("tell", StopReason.NON_FINITE)
+        elif finite and self._has_diverged():
+            self._end("tell", StopReason.DIVERGED)
+        elif len(self._points) == self.plan.num_steps and not self._is_extended():
+            self._end("tell", StopReason.COMPLETED)
+        if self._on_advance is not None:
+            self._on_advance(self._points[-1])
+        return self._stop_reason is None
+
+    def close(self, reason: StopReason) -> None:
+        """End the steps from outside, because the data ran out or the user interrupted the training.
+
+        Args:
+            reason: `DATA_EXHAUSTED` or `INTERRUPTED`.
+        Raises: SweepStateError if the steps have ended already, or if `reason` is one that only a loss can lead to.
+        """
+        self._check_running("close")
+        self._end("close", reason)
+
+    def _smoothed(self, _lr: float, loss: float) -> float:
+        """Return the value for `Point.smoothed` after a finite loss."""
+        return loss
+
+    def _has_diverged(self) -> bool:
+        """Return whether the last finite loss ends the steps early."""
+        return False
+
+    def _is_extended(self) -> bool:
+        """Return whether the steps go on with a longer plan after the last step of this one."""
+        return False
+
+    def _check_running(self, move: str) -> None:
+        if self._stop_reason is not None:
+            raise SweepStateError(
+                f"cannot {move} a sweep that ended after {len(self._points)} steps ({self._stop_reason.name}). "
+                f"Check sweep.running first, or make a new Sweep.",
+                stop_reason=self._stop_reason,
+            )
+
+    def _end(self, move: str, reason: StopReason) -> None:
+        if reason not in _ENDS[move]:
+            allowed = " or ".join(sorted(end.name for end in _ENDS[move]))
+            raise SweepStateError(f"{move} cannot end a sweep as {reason!r}, only as {allowed}.", stop_reason=reason)
+        self._stop_reason = reason
+
+
+def _as_number(loss: Any) -> float:
+    if loss is None:
+        raise LossError("the training step returned None instead of its loss. Return the loss from it.", loss=loss)
+    if isinstance(loss, (str, bytes, bytearray)):
+        raise LossError(f"the training step returned {loss!r}, which is text. Return the loss as a number.", loss=loss)
+    try:
+        # Detached first: some frameworks warn if a tensor that still has its graph is converted to a number.
+        return float(loss.detach() if hasattr(loss, "detach") else loss)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        shape = getattr(loss, "shape", None)
+        returned = f"a {type(loss).__name__}" + (f" of shape {tuple(shape)}" if shape is not None else "")
+        raise LossError(
+            f"the training step returned {returned}, not one number ({error}). "
+            f"Reduce it first, with .mean() for example.",
+            loss=loss,
+        ) from error

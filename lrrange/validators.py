@@ -1,0 +1,98 @@
+"""Checks of numbers. Each raises a `PlanError` that names the argument and its value."""
+
+import math
+import operator
+import sys
+from typing import Any
+
+import attrs
+
+from lrrange.errors import PlanError
+
+
+def as_number(name: str, value: Any) -> float:
+    """Return `value` as a float. Raises: PlanError if it is no number."""
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        raise PlanError(f"{name}={value!r} is not a number. Give one such as 1e-3.", value=value) from None
+
+
+def whole_number(name: str, value: Any, *, least: int = 1) -> int:
+    """Return `value` as an int. Raises: PlanError if it is no whole number, or under `least`."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise PlanError(f"{name}={value!r} is not a whole number.", value=value) from None
+    if number < least:
+        raise PlanError(f"{name}={number} is under {least}. Give {least} or more.", **{name: number})
+    return number
+
+
+def check_finite_and_positive(name: str, value: float) -> None:
+    """Raise PlanError unless `value` is a rate that a sweep can multiply: positive, finite and not subnormal."""
+    if not (sys.float_info.min <= value < math.inf):
+        raise PlanError(
+            f"{name}={value:g} is not a positive, finite rate. A sweep multiplies its rates, so it cannot "
+            f"start or end there. Take a small positive one, such as 1e-7.",
+            **{name: value},
+        )
+
+
+def check_rising(base_lr: float, max_lr: float) -> None:
+    """Raise PlanError unless the two are the bounds of a cycle: positive, finite, the second above the first."""
+    if not 0 < base_lr < max_lr < math.inf:
+        raise PlanError(
+            f"base_lr={base_lr:g} and max_lr={max_lr:g} are not a rising pair of positive rates.",
+            base_lr=base_lr,
+            max_lr=max_lr,
+        )
+
+
+def checked_numbers(_: type, fields: list["attrs.Attribute[Any]"]) -> list["attrs.Attribute[Any]"]:
+    """Convert the fields of an attrs class that are annotated `float` or `int`, or either `| None`, to just that.
+
+    For `attrs.frozen(field_transformer=checked_numbers)`. The constructor then raises PlanError, naming the field, for
+    what is no number.
+    """
+    return [
+        field.evolve(converter=attrs.Converter(_CONVERTERS[field.type], takes_self=True, takes_field=True))
+        if field.type in _CONVERTERS
+        else field
+        for field in fields
+    ]
+
+
+def _number(value: Any, _: object, field: "attrs.Attribute[Any]") -> float:
+    return as_number(field.name, value)
+
+
+def _optional_number(value: Any, _: object, field: "attrs.Attribute[Any]") -> float | None:
+    return None if value is None else as_number(field.name, value)
+
+
+def _whole(value: Any, _: object, field: "attrs.Attribute[Any]") -> int:
+    return whole_number(field.name, value, least=-sys.maxsize)
+
+
+def _optional_whole(value: Any, _: object, field: "attrs.Attribute[Any]") -> int | None:
+    return None if value is None else whole_number(field.name, value, least=-sys.maxsize)
+
+
+_CONVERTERS: dict[Any, Any] = {
+    float: _number,
+    float | None: _optional_number,
+    int: _whole,
+    int | None: _optional_whole,
+}
+
+
+def finite_and_positive(_: object, field: "attrs.Attribute[Any]", value: float) -> None:
+    """Validate a rate of a sweep."""
+    check_finite_and_positive(field.name, value)
+
+
+def not_negative(_: object, field: "attrs.Attribute[Any]", value: float) -> None:
+    """Validate a finite number of zero or above."""
+    if not 0 <= value < math.inf:
+        raise PlanError(f"{field.name}={value!r} is not zero or a positive number.", value=value)
