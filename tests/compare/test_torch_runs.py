@@ -40,6 +40,25 @@ def test_runs_start_alike_and_are_judged_by_held_out_loss():
     assert comparison.runs[0].details["versions"]["torch"] == torch.__version__
 
 
+def make_without_val_loader(seed=0):
+    model, options = make(seed)
+    del options["val_loader"]
+    return model, options
+
+
+def test_without_a_val_loader_runs_are_judged_by_their_training_loss():
+    comparison = compare(make_without_val_loader)
+    assert comparison.judged_by == "mean training loss of the last tenth, for want of held-out data"
+    assert all(run.held_out == () for run in comparison.runs)
+
+
+def test_held_out_losses_along_the_way_are_refused_without_a_val_loader():
+    comparison = compare(make_without_val_loader, evaluate_every=4, retries=0)
+    assert len(comparison.failed) == 4
+    for run in comparison.failed:
+        assert "OptionError: evaluate_every=4 needs held-out data, and the training has none" in run.error
+
+
 @pytest.mark.parametrize("threads", [True, False], ids=["threads", "processes"])
 def test_threads_and_processes_give_the_same_numbers_with_dropout(threads):
     spawn = multiprocessing.get_context("spawn")

@@ -1,5 +1,6 @@
 """The options of `find_lr(trainer, ...)`, the states that a training may be in, and what is refused."""
 
+import math
 import warnings
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,16 @@ def test_confirmation_by_the_validation_of_the_fit(package: Any) -> None:
         package, model, trainer=fitting, confirm=True, confirm_steps=90, val_monitor="val_loss", end_lr=1.0, **val
     )
     assert result.confirmation.held_out
+    assert of_training(fitting, model) == before
+
+
+def test_without_val_monitor_a_confirmation_goes_by_the_training_loss(pl: Any) -> None:
+    model = validated(pl)
+    val = {"val_dataloaders": loader(64, shuffle=False)}
+    before = of_training(fitting := trainer(pl), model)
+    result = find(pl, model, trainer=fitting, confirm=True, confirm_steps=90, end_lr=1.0, **val)
+    assert not result.confirmation.held_out
+    assert math.isfinite(result.confirmation.best.loss)
     assert of_training(fitting, model) == before
 
 
