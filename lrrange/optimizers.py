@@ -42,10 +42,10 @@ def make_schedule(optimizer: object, bounds: Advice | LRRange, mode: str = "tria
     Raises: OptionError if no plug-in makes such a scheduler.
     """
     schedule = make_manager().hook.lrrange_schedule
-    made = schedule(optimizer=optimizer, bounds=bounds_for(mode, bounds), mode=mode, options=options)
-    if made is None:
+    scheduler = schedule(optimizer=optimizer, bounds=bounds_for(mode, bounds), mode=mode, options=options)
+    if scheduler is None:
         raise OptionError(
             f"no plug-in makes a {mode!r} scheduler for a {type(optimizer).__name__}. `lrrange plugins` lists them.",
             mode=mode,
         )
-    return made
+    return scheduler

@@ -22,15 +22,15 @@ class RangeTestResult(Advice):
     """A finished range test, to apply, save, plot and print. Its fields are those of `Advice`.
 
     Args:
-        plan: the rates that were to be swept.
-        curve: the rates that were swept, with raw and smoothed losses.
+        plan: the planned rates.
+        curve: the rates that the sweep reached, with raw and smoothed losses.
         stop_reason: why the sweep ended.
         answers: the suggestion of every heuristic, or its refusal with the reason.
         heuristic: name of the heuristic that the user chose; None if lrrange chose.
-        ranges: the range of every range rule; empty if the curve has none.
-        sweeps: the single curves of a repeated test, whose median `curve` is; empty otherwise.
+        ranges: the range of every range rule that finds one.
+        sweeps: the single curves of a repeated test, whose median is `curve`; empty otherwise.
         confirmation: result of the short runs around the answer; None without them.
-        provenance: where the result came from.
+        provenance: the origin of the result.
     """
 
     def apply(

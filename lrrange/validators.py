@@ -50,10 +50,10 @@ def check_rising(base_lr: float, max_lr: float) -> None:
 
 
 def checked_numbers(_: type, fields: list["attrs.Attribute[Any]"]) -> list["attrs.Attribute[Any]"]:
-    """Convert the fields of an attrs class that are annotated `float` or `int`, or either `| None`, to just that.
+    """Give each field of an attrs class that is annotated `float` or `int`, maybe `| None`, a converter to that type.
 
-    For `attrs.frozen(field_transformer=checked_numbers)`. The constructor then raises PlanError, naming the field, for
-    what is no number.
+    It is meant for `attrs.frozen(field_transformer=checked_numbers)`. The constructor then raises a PlanError that
+    names the field if its value is not a number.
     """
     return [
         field.evolve(converter=attrs.Converter(_CONVERTERS[field.type], takes_self=True, takes_field=True))

@@ -21,7 +21,7 @@ _MIB = 2**20
 def measure_memory(workload: str, variants: Sequence[str], repetitions: int) -> Record:
     """Run every variant in fresh processes, and return how much more memory each takes than the bare loop.
 
-    A run takes its peak resident memory less the resident memory just before it.
+    The memory that a run takes is its peak resident memory, less the resident memory just before it.
     """
     runs: dict[str, list[Record]] = {name: [] for name in variants}
     for _ in range(repetitions):

@@ -96,7 +96,7 @@ def random_batches(inputs: int, batch: int) -> Batches:
 
 
 def tiny(steps: int) -> Job:
-    """Train an MLP of 10,000 parameters. A step is mostly Python."""
+    """Return a training of an MLP of 10,000 parameters. A step is mostly Python."""
     return Job(
         model=TimedModel(mlp(64, 96)),
         criterion=nn.CrossEntropyLoss(),
@@ -112,7 +112,7 @@ def _digits() -> TensorDataset:
 
 
 def lenet(steps: int) -> Job:
-    """Train LeNet on images of digits in batches of 64, from an ordinary shuffling DataLoader."""
+    """Return a training of LeNet on images of digits in batches of 64, from an ordinary shuffling DataLoader."""
     loader = DataLoader(_digits(), batch_size=64, shuffle=True, drop_last=True)
     return Job(
         model=TimedModel(models.lenet()),
@@ -146,7 +146,7 @@ def _text() -> Batches:
 
 
 def transformer(steps: int) -> Job:
-    """Train a transformer of two layers of width 128 with AdamW."""
+    """Return a training of a transformer of two layers of width 128 with AdamW."""
     return Job(
         model=TimedModel(_Transformer()),
         criterion=nn.CrossEntropyLoss(),
@@ -162,7 +162,7 @@ def _wide(width: int = 3072) -> nn.Sequential:
 
 
 def wide(steps: int) -> Job:
-    """Train an MLP of 20 million parameters in batches of 4. A step mostly moves memory."""
+    """Return a training of an MLP of 20 million parameters in batches of 4. A step mostly moves memory."""
     return Job(
         model=TimedModel(_wide()),
         criterion=nn.CrossEntropyLoss(),
@@ -173,7 +173,7 @@ def wide(steps: int) -> Job:
 
 
 def frozen(steps: int) -> Job:
-    """Train the last layer of `wide`, with all others frozen."""
+    """Return a training of the last layer of `wide`, with all others frozen."""
     job = wide(steps)
     job.model.requires_grad_(False)
     job.model.body[-1].requires_grad_(True)  # type: ignore[index]
@@ -203,7 +203,7 @@ def _clicks() -> Batches:
 
 
 def embedding(steps: int) -> Job:
-    """Train an embedding of 100 million parameters with sparse gradients. A step is cheap, a copy is not."""
+    """Return a training of an embedding of 100 million parameters with sparse gradients, whose copy costs more."""
     return Job(
         model=TimedModel(_Recommender(_ROWS)),
         criterion=nn.BCEWithLogitsLoss(),

@@ -4,7 +4,8 @@ Each task is trained at a grid of rates, four per decade, with three seeds and t
 
 - `constant`: the whole budget at that rate. The validation loss is the mean of the last three checkpoints, ten steps
   apart.
-- `onecycle`: torch's `OneCycleLR` with that `max_lr` and its defaults. The validation loss is that of the last step.
+- `onecycle`: torch's `OneCycleLR` with that `max_lr` and its defaults. The validation loss is measured after the last
+  step.
 
 The grid starts at the task's default rate and grows in both directions, until a rate improves the loss by less than 5 %
 of the best improvement (downwards one such rate, upwards three in a row), or until 1e-6 or 1e2. A run whose loss is no

@@ -47,7 +47,7 @@ class Store:
         return json.loads((self.root / group_of(task) / "constant_answer.json").read_text())[task]
 
     def save_constant_answers(self, group: Group, answers: dict[str, float]) -> None:
-        """Store these, and keep the ones of the group's other tasks."""
+        """Store these answers, and keep the stored answers of the group's other tasks."""
         path = self.root / group / "constant_answer.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         before = json.loads(path.read_text()) if path.exists() else {}

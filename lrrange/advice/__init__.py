@@ -1,1 +1,1 @@
-"""From a curve to a learning rate, a range, and how far both can be trusted."""
+"""Advice from a curve: a learning rate, a range, and how far both can be trusted."""

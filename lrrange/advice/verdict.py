@@ -38,7 +38,7 @@ class Verdict:
 def falls_to_the_end(curve: Curve) -> bool:
     """Return whether the loss falls up to the last rate, so that the sweep should go on to higher rates.
 
-    For a sweep that came to the end of its plan.
+    It is meant for a sweep that completed its plan.
     """
     finite = curve.finite
     if len(finite) < 2 or not finite.falls:

@@ -1,4 +1,4 @@
-"""The plot of a comparison: loss against steps, with the rates below. Needs matplotlib, from first use."""
+"""The plot of a comparison: loss against steps, with the rates below. It needs matplotlib."""
 
 import math
 import statistics

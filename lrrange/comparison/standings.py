@@ -108,7 +108,7 @@ class Standings:
         """The loss that `Run.final` holds, in words."""
         if any(run.held_out for run in self.finished):
             return "held-out loss"
-        return "mean training loss of the last tenth, for want of held-out data"
+        return "mean training loss of the last tenth, because there is no held-out data"
 
     @cached_property
     def table(self) -> tuple[Standing, ...]:

@@ -27,7 +27,7 @@ class GridCell:
 
     Args:
         setting: value by name.
-        result: what the test found; it may hold a refusal.
+        result: the result of the test; its answer may be a refusal.
     """
 
     setting: dict[str, Any]
@@ -111,14 +111,14 @@ def grid(
         results = [_range_test(make, setting, options).run() for setting in combinations]
     else:
         results = _together(make, combinations, options, measure=parallel == "auto")
-    cells = (GridCell(setting=setting, result=one) for setting, one in zip(combinations, results, strict=True))
+    cells = (GridCell(setting=setting, result=result) for setting, result in zip(combinations, results, strict=True))
     return Grid(cells=tuple(cells))
 
 
 def _range_test(make: Callable[..., Any], setting: Mapping[str, Any], options: Mapping[str, Any]) -> RangeTest:
-    target, made = split_made(make(**setting), "make")
-    own, of_backend = split_options({**made, **options})
-    return RangeTest(target, Settings(**own), of_backend)
+    target, made_options = split_made(make(**setting), "make")
+    own_options, backend_options = split_options({**made_options, **options})
+    return RangeTest(target, Settings(**own_options), backend_options)
 
 
 def _by_executor(
@@ -160,7 +160,8 @@ def _together(
         reason = run_together([test.first for test in tests], replicas, checks, measure=measure)
         if reason is None:
             return [_noted(test, count, None).finish() for test in tests]
-    # The other cells are made again, so that each begins as if it were alone. So is the first, if it no longer does.
+    # The other cells are made again, so that each begins as if it were the only one. So is the first, unless it was
+    # refused before anything was done with it.
     first = [] if replicas else tests
     rest = (_range_test(make, setting, options) for setting in combinations[len(first) :])
     return [_noted(test, count, reason).run() for test in itertools.chain(first, rest)]

@@ -1,4 +1,4 @@
-"""Which rates are swept where the user names none, and how far a sweep goes on beyond them."""
+"""Defaults for the rates and steps that the user does not give, and how far a sweep goes on beyond default rates."""
 
 import math
 from collections.abc import Mapping

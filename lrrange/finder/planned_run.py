@@ -20,11 +20,11 @@ class PlannedRun:
     """A sweep or a trial that is to be run.
 
     Args:
-        training: that takes the steps.
+        training: the training that takes the steps.
         sweep: the steps.
         seed: for the backend; None for none.
         reset: makes other initial weights; None to leave them.
-        hook: of the watchers to call at its start and end; None for none.
+        hook: calls the watchers at its start and end; None for a run that is not announced.
     """
 
     training: Training
@@ -34,7 +34,7 @@ class PlannedRun:
     hook: "pluggy.HookRelay | None" = None
 
     def run(self) -> None:
-        """Take the steps, alone."""
+        """Take the steps of this run by itself."""
         self.training.run(self.sweep, self.seed, self.reset)
 
     def announce_start(self) -> None:

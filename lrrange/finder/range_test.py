@@ -1,4 +1,4 @@
-"""The front door: run a range test on whatever a plug-in can train."""
+"""`find_lr`: run a range test on whatever a plug-in can train."""
 
 import functools
 import platform
@@ -67,7 +67,7 @@ def find_lr(
         progress: show a progress bar on standard error. Of several processes, only the first shows it.
         seed: of every random number generator during the sweep. Their states are put back afterwards.
         repeats: number of sweeps. The second and later ones have other seeds; the median of their curves is read, and
-            the intervals span what each of them says.
+            the intervals span the answers to each of them.
         reset: gives the target other initial weights, in place, for the second and later sweeps. The old weights are
             put back afterwards.
         confirm: after the sweep, try rates around the answer in short runs from the same start; see
@@ -77,9 +77,9 @@ def find_lr(
         divergence: when to stop early; None for never.
         non_finite_limit: this many losses in a row that are not finite end the sweep.
         watchers: objects with any of the hooks `lrrange_started`, `lrrange_advanced`, `lrrange_finished`.
-        verify_restore: compare a digest of everything that training changes from before the sweep with one from after
-            it, and raise RestoreFailed if one bit differs. It takes about a millisecond per MiB of weights, buffers and
-            optimizer state, twice (`docs/overhead.md`). `provenance.details["restore_verified"]` says whether it was
+        verify_restore: take a digest of everything that training changes, before and after the sweep, and raise
+            RestoreFailed if one bit differs. Each takes about a millisecond per MiB of weights, buffers and optimizer
+            state (`docs/overhead.md`). `provenance.details["restore_verified"]` says whether it was
             done.
         parallel: how repeated sweeps, and the short runs that confirm, are taken. `"off"` runs one after another.
             `"vmap"` takes their steps side by side where the backend can. `"auto"` measures a few steps and takes the
@@ -88,8 +88,8 @@ def find_lr(
         options: of the backend, such as `optimizer=`, `loss_fn=` and `loader=` for PyTorch.
     Returns: the curve, the answer of every heuristic, the chosen one, and the range.
     Raises: before the first step, an `LRRangeError` that says what to change, for anything wrong with the arguments.
-        What the training itself raises passes through. In every case the target is as it was before; RestoreFailed is
-        raised if a digest shows that it is not.
+        What the training itself raises passes through. In every case the target is put back; RestoreFailed is raised
+        if a digest shows that something differs.
     Cost: at most `num_steps` training steps for each sweep, `confirm_steps` more to confirm, and one copy of what
         training changes.
     """
@@ -179,7 +179,7 @@ class RangeTest:
         )
 
     def _all_sweeps(self) -> list[Sweep]:
-        """Return the first sweep, or the one from further down in its place, and the repeats."""
+        """Run the other sweeps. Return the first, or in its place the one from lower rates, and then the repeats."""
         settings, first = self._settings, self._first_sweep
         if settings.may_sweep_further and settings.start_lr is None and (lower := further_down(first)) is not None:
             first, run = self.runner.sweep(lower, settings.seed)

@@ -1,4 +1,4 @@
-"""Proof that a run left nothing behind: a digest of the training from before it and from after it."""
+"""The check that a run left nothing behind: it compares digests of the training from before and after the run."""
 
 import contextlib
 import itertools
@@ -8,12 +8,12 @@ from typing import Any
 from lrrange.errors import OptionError, RestoreFailed
 from lrrange.finder.training import Training
 
-# Shown instead of a digest when only one of the two snapshots has this entry.
+# Shown instead of a digest when only one of the two digests has this entry.
 _ABSENT = "absent"
 
 
 class RestoreCheck:
-    """A comparison of the digest of a training after each run with the one from before the first.
+    """A check that the digest of a training after each run equals its digest before the first run.
 
     Args:
         training: to check. It needs `lrrange.protocol.Digestible`.

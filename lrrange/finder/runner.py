@@ -26,7 +26,7 @@ class Runner:
     Args:
         training: to run.
         settings: of the range test.
-        hook: of the watchers.
+        hook: calls the watchers.
 
     Attributes:
         restore_check: checks the restore after each run.

@@ -1,4 +1,4 @@
-"""How a range test is run: every option of `find_lr` but the target and the backend's own, checked."""
+"""The settings of a range test: every option of `find_lr` except the backend's own, checked."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -66,15 +66,15 @@ class Settings:
 
     @property
     def may_sweep_further(self) -> bool:
-        """Whether lrrange may go beyond its default rates: num_steps is a budget, and a linear shape has no decades."""
+        """Whether lrrange may go beyond its default rates: not if the user gives num_steps or a linear shape."""
         return self.num_steps is None and self.shape == "exponential"
 
     def check_reset(self, target: TrainingStep | Driver) -> None:
         """Raise OptionError if `reset` was given and this target, or the number of repeats, has no use for it."""
         if self.reset is not None and (self.repeats == 1 or not isinstance(target, TrainingStep)):
             raise OptionError(
-                f"reset= gives the second and later sweeps other weights, and here are repeats={self.repeats} of a "
-                f"{type(target).__name__}. Give repeats=2 or more, and a target whose steps lrrange runs itself.",
+                f"reset= gives the second and later sweeps other weights, but repeats={self.repeats} and the target "
+                f"is a {type(target).__name__}. Give repeats=2 or more, and a target whose steps lrrange runs itself.",
                 repeats=self.repeats,
             )
 

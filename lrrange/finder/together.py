@@ -24,16 +24,19 @@ def why_alone(run: PlannedRun, count: int, measure: bool) -> str | None:
     Args:
         run: one of them.
         count: number of runs.
-        measure: return a reason also where it would not pay.
-    Returns: None if nothing is known against it.
+        measure: also return a reason if taking them side by side would not pay.
+    Returns: None if no reason is known.
     """
     if run.training.replicates is None:
-        return f"a {run.training.kind} takes one at a time"
+        return f"a {run.training.kind} takes one run at a time"
     return run.training.replicates.why_alone(count, measure)
 
 
 def replica_of(run: PlannedRun) -> Replica:
-    """Return what the backend takes side by side with others for this run, for which `why_alone` gave no reason."""
+    """Return this run as a replica, which its backend can take side by side with others.
+
+    `why_alone` has given no reason against it.
+    """
     assert run.training.replicates is not None
     return run.training.replicates.replica(run.sweep, run.seed, run.reset)
 
@@ -46,7 +49,7 @@ def run_together(
     Args:
         runs: of one training, or of several that are alike.
         replicas: one for each run.
-        checks: of the restore, one for each training.
+        checks: the restore check of each training.
         measure: give up if the first steps show that one run after another would be faster.
     Returns: None when all runs are done; otherwise the reason why they must be run one after another, and then nothing
         has happened.

@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 class Training:
-    """What a backend made of the user's target, with its optional abilities resolved once.
+    """The user's target as a backend has adapted it, with the backend's optional abilities resolved once.
 
     The abilities are the methods of the protocols in `lrrange.protocol.optional`, and None where the backend has no
     such method.
 
     Args:
         backend: name of the plug-in; the class of the target if it is its own backend.
-        target: to train.
+        target: the adapted target.
     """
 
     def __init__(self, backend: str, target: TrainingStep | Driver) -> None:
@@ -64,8 +64,8 @@ class Training:
 
         Args:
             sweep: steps to train.
-            seed: of the run; None for none. The caller has seen to it that the backend takes one.
-            reset: makes other initial weights, for a `TrainingStep` alone.
+            seed: of the run; None for none. The caller has checked that the backend takes one.
+            reset: makes other initial weights, only for a `TrainingStep`.
         """
         if isinstance(self.target, TrainingStep):
             StepDriver(self.target, seed, reset).run(sweep)

@@ -37,7 +37,7 @@ _HALF_WIDTH = 10**0.25
 
 _SHORTEST = 10
 
-# Shortest trials that the budget must hold: each rate once, and the finalists for twice as long.
+# The budget in units of the shortest trial: each rate once, and the finalists for twice as long.
 _PARTS = len(_OFFSETS) + 2 * _KEPT
 
 RunTrials = Callable[[Sequence[PlannedSteps]], object]
@@ -63,7 +63,7 @@ class _Trial(PlannedSteps):
 
     @property
     def result(self) -> Trial:
-        """How it went."""
+        """The outcome of the trial."""
         reached = math.inf
         if self.stop_reason is StopReason.COMPLETED:
             half = [point.loss for point in self.points[len(self.points) // 2 :]]
@@ -96,7 +96,7 @@ def confirm(
     Args:
         lr: the sweep's answer.
         curve: of the sweep, for the loss before training and its drop.
-        run_trials: runs these steps, each from the same start, and puts everything back.
+        run_trials: runs the trials it is given, each from the same start, and puts everything back.
         confirm_steps: training steps of all trials together, at most.
         end_lr: no rate above this is tried.
         evaluate: returns the held-out loss of the training as it is, or None without held-out data. Trials are then
@@ -120,7 +120,7 @@ def confirm(
     # The longer run of a finalist replaces its shorter one.
     shortfall = _shortfalls(first, curve) | _shortfalls(last, curve)
     confirmed = lr * (best.lr / lr) ** _TRUST / 10**_SHORT_RUN
-    as_good = [rate for rate, short in shortfall.items() if short <= _AS_GOOD]
+    as_good = [rate for rate, part in shortfall.items() if part <= _AS_GOOD]
     return Confirmation(
         trials=tuple(first + last),
         held_out=held_out,

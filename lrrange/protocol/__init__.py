@@ -1,4 +1,4 @@
-"""What a backend is written against."""
+"""The protocols that a backend implements, and functions that help to write one."""
 
 from lrrange.protocol.factories import split_made
 from lrrange.protocol.interrupts import deferred_interrupts

@@ -1,4 +1,4 @@
-"""Signals that wait, so that they cannot leave half a restore."""
+"""Signals that wait until a restore is complete, so that they cannot interrupt it."""
 
 import contextlib
 import signal

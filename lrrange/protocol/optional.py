@@ -1,4 +1,4 @@
-"""What a backend may offer beyond `TrainingStep` or `Driver`: one small protocol for each ability.
+"""The optional abilities of a backend, beyond `TrainingStep` or `Driver`: one small protocol for each.
 
 A backend implements the methods it can, and needs no base class. `find_lr` and `compare` look once, before the first
 step, which of these protocols it satisfies.
@@ -41,7 +41,7 @@ class Reports(Protocol):
     """A backend that adds facts of its own to the result's provenance."""
 
     def report(self) -> Mapping[str, Any]:
-        """Return what happened beside the losses, after the last run, as values that JSON can hold.
+        """Return facts about the runs, as values that JSON can hold. It is called after the last run.
 
         The key `"versions"` maps package names to versions.
         """
@@ -91,7 +91,7 @@ class Replica(Protocol):
         Args:
             others: further replicas, of this training or of one like it.
             measure: give up if the first steps show that one run after another would be faster.
-            begin: to be called before any sweep gets a loss.
+            begin: a function to call once, before any sweep gets a loss.
         Returns: None when all runs are done; otherwise the reason why not, and then no sweep got a loss.
         """
 
@@ -105,7 +105,7 @@ class Replicates(Protocol):
 
         Args:
             count: number of runs.
-            measure: return a reason also where it would not pay.
+            measure: also return a reason if taking them side by side would not pay.
         """
 
     def replica(self, sweep: PlannedSteps, seed: int | None, reset: Callable[[], object] | None) -> Replica:
@@ -114,7 +114,7 @@ class Replicates(Protocol):
         It remembers the global random state of this moment, from which the run starts if it has no seed.
 
         Args:
-            sweep: to run.
-            seed: of the run, or None.
-            reset: makes other initial weights, or None.
+            sweep: the steps of the run.
+            seed: the seed of the run; None for none.
+            reset: makes other initial weights; None to leave them.
         """

@@ -17,7 +17,7 @@ class StepDriver:
     """A driver that takes the steps of a `TrainingStep` and puts everything back.
 
     Args:
-        target: to train.
+        target: the training step.
         seed: passed to the target's `seed` method after the snapshot; None for none.
         reset: called after that; it makes other initial weights.
     """
@@ -31,7 +31,7 @@ class StepDriver:
         state = self.target.snapshot()
         try:
             if self.seed is not None:
-                cast(Seedable, self.target).seed(self.seed)  # `find_lr` has checked that it can
+                cast(Seedable, self.target).seed(self.seed)  # `find_lr` has checked that it has one
             if self.reset is not None:
                 self.reset()
             self._take_steps(sweep)

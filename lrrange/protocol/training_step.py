@@ -1,4 +1,4 @@
-"""The two ways to be trained by lrrange. A backend implements one of them."""
+"""The two main protocols, `TrainingStep` and `Driver`. A backend implements one of them."""
 
 from typing import Any, Protocol, runtime_checkable
 
@@ -9,9 +9,9 @@ from lrrange.sweep.planned_steps import PlannedSteps
 class TrainingStep(Protocol):
     """A loop that lrrange runs, one optimizer step at a time.
 
-    Raise what is wrong with the target where the adapter is made, before any step. What else a backend can offer is in
-    `lrrange.protocol`, one small protocol for each ability: `Seedable`, `Reports`, `SuggestsBounds`, `Evaluates`,
-    `SetsMomentum`, `Digestible`, `Replicates`.
+    If the target cannot be trained, raise the error when the adapter is made, before any step. A backend can have
+    further abilities. Each is a small protocol in `lrrange.protocol`: `Seedable`, `Reports`, `SuggestsBounds`,
+    `Evaluates`, `SetsMomentum`, `Digestible`, `Replicates`.
     """
 
     def step(self, lr: float) -> Any:
@@ -32,11 +32,11 @@ class TrainingStep(Protocol):
 class Driver(Protocol):
     """A loop that a framework owns. It puts everything back itself, in `finally`.
 
-    The further abilities are those of a `TrainingStep`, all but `Replicates`.
+    It can have the further abilities of a `TrainingStep`, except `Replicates`.
     """
 
     def run(self, sweep: PlannedSteps) -> object:
         """Train each step at `sweep.lr` and tell `sweep` its loss, until `sweep.running` is false.
 
-        If the data run out before that, call `sweep.close(StopReason.DATA_EXHAUSTED)`. What this returns is not read.
+        If the data run out before that, call `sweep.close(StopReason.DATA_EXHAUSTED)`. The return value is not read.
         """

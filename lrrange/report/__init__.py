@@ -1,1 +1,1 @@
-"""What people look at: tables, plots, HTML and the progress bar."""
+"""Reports for people: tables, plots, HTML and the progress bar."""

@@ -1,4 +1,4 @@
-"""What all plots share: colours, style, title and legend, and writing the file. Needs matplotlib, from first use."""
+"""The parts that all plots share: colours, style, title, legend, and writing the file. They need matplotlib."""
 
 import io
 from pathlib import Path

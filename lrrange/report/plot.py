@@ -1,4 +1,4 @@
-"""Plots of range tests: loss against learning rate, with the suggestions. Needs matplotlib, from first use."""
+"""Plots of range tests: loss against learning rate, with the suggestions. They need matplotlib."""
 
 import math
 from collections.abc import Sequence
@@ -232,7 +232,7 @@ def _mark_off_scale(result: Advice, ax: "Axes") -> None:
 
 
 def _set_limits(result: Advice, ax: "Axes") -> None:
-    """Set limits that show this result, and what the axes show already, because a user may draw two results on one."""
+    """Set limits that show this result and what the axes show already: a user may draw two results on the same axes."""
     shared = ax.has_data()
     for limits, set_limits, present in (
         (_find_x_limits(result), ax.set_xlim, ax.get_xlim()),

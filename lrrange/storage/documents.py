@@ -21,8 +21,8 @@ def to_document(value: object, *, kind: str, **summary: Any) -> dict[str, Any]:
     """Return a JSON document that holds `value`.
 
     Args:
-        value: of attrs classes and plain values.
-        kind: what it is, such as `"result"`, which is also the document's key for it.
+        value: a value made of attrs classes and plain values.
+        kind: its kind, such as `"result"`, which is also its key in the document.
         summary: further keys, for readers that do not use lrrange. `from_document` ignores them.
     """
     head = {"format": f"lrrange {kind}", "schema": SCHEMA, "lrrange": version("lrrange")}

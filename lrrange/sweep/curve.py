@@ -1,4 +1,4 @@
-"""What a sweep measured: a loss for each learning rate."""
+"""The curve of a sweep: a loss for each learning rate."""
 
 import math
 from collections.abc import Iterable
@@ -56,7 +56,7 @@ class Curve:
 
     @smoothed.default
     def _smooth(self) -> tuple[float, ...]:
-        _check(self.lr, self.loss, self.loss)  # the smoother relies on it
+        _check(self.lr, self.loss, self.loss)  # the smoother needs rising rates, with one loss for each
         return smooth(self.lr, self.loss)
 
     def __attrs_post_init__(self) -> None:

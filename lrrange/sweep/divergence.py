@@ -30,9 +30,9 @@ class Divergence:
     the last few, and the sweep stops only while most of the last few steps go up.
 
     Args:
-        drops: how many drops the loss must climb above its best. With 2, the sweep shows where the loss passes its
-            starting level, and by how much; heuristics read both.
-        noises: how many times the noise the loss must climb in addition.
+        drops: how far the loss must climb above its best, in multiples of its drop. With 2, the sweep shows where the
+            loss passes its starting level, and by how much; heuristics read both.
+        noises: how far it must climb in addition, in multiples of its noise.
         min_points: no sweep stops before it has this many finite losses, because its noise is not known yet.
     """
 

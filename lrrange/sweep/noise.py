@@ -110,7 +110,7 @@ def significant_rise(loss: Sequence[float]) -> bool:
 
 
 def significant_changes(loss: Sequence[float]) -> tuple[bool, bool]:
-    """Return whether the losses fall and whether they rise, as the two functions above, for the price of one."""
+    """Return whether the losses fall and whether they rise, as the two functions above do, at the cost of one."""
     if not loss:
         return False, False
     noise, level = noise_level(loss), start_level(loss)
@@ -140,7 +140,7 @@ def _largest_change(loss: Sequence[float], noise: float) -> float:
 
     Blocks of 3, 6, 12, ... losses are compared, so that both a short deep valley and a long shallow slope show.
 
-    Returns: the rise, in standard deviations of the difference of two block means; infinite if it has no noise.
+    Returns: the rise, in standard deviations of the difference of two block means; infinite if there is no noise.
     """
     divisible = noise >= sys.float_info.min  # a division by less could overflow
     sums = [0.0]

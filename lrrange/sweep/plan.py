@@ -1,4 +1,4 @@
-"""Which learning rate belongs to which step of a sweep."""
+"""The plan of a sweep: the learning rate of each step."""
 
 import math
 from typing import Literal, Protocol

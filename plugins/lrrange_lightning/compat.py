@@ -1,4 +1,4 @@
-"""Both Lightning packages, `pytorch_lightning` and `lightning.pytorch`, and the private names of theirs that are used.
+"""Compatibility with both Lightning packages, `pytorch_lightning` and `lightning.pytorch`, and their private names.
 
 The two have the same content and share no class: a `pytorch_lightning.Trainer` is no `lightning.pytorch.Trainer`. Code
 that depends on which of the two the user's Trainer comes from takes that package as its argument `package`.

@@ -77,7 +77,7 @@ class FitState:
         self._snapshot.keep_random_state()
 
     def report(self) -> dict[str, Any]:
-        """Return how many bytes were copied so far, and why more than the tensors that steps change, if so."""
+        """Return the kind of snapshot, with the reason if it is a full one, and how many bytes were copied so far."""
         states = [self] if self._within is None else [self, self._within]
         reason = next((state._why_in_full for state in states if state._why_in_full is not None), None)
         return {

@@ -55,8 +55,8 @@ class RateSource:
 
     Args:
         rate: the nominal rate that `configure_optimizers` gives the group at present; see `nominal_rate`.
-        number: the number that the rate is read from. None if the rate follows no number that was found, or several of
-            which not exactly one equals it.
+        number: the number that the rate is read from. None if the rate follows no number of the module, or if it
+            follows several and not exactly one of them equals it.
     """
 
     rate: float

@@ -89,7 +89,7 @@ def to_device(batch: Any, device: torch.device) -> Any:
             return batch
         # From pinned memory to a GPU this does not wait; elsewhere it makes no difference.
         return batch.to(device, non_blocking=device.type == "cuda")
-    if type(batch) in (list, tuple):  # most batches are; the further questions below are for other classes
+    if type(batch) in (list, tuple):  # most batches are; the checks below are for other classes
         return type(batch)([to_device(value, device) for value in batch])
     if hasattr(batch, "to") and not isinstance(batch, type):
         return batch.to(device)

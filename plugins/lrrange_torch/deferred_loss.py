@@ -1,6 +1,6 @@
 """Losses read from a device without waiting for it.
 
-Reading a number from a GPU means to wait until the GPU has computed everything before it. A training loop that does so
+Reading a number from a GPU means waiting until the GPU has computed everything before it. A training loop that does so
 every step leaves the device idle in between. So on CUDA the copy of a loss to main memory starts in its own step, and
 the loss is read a few steps later, when it has long arrived.
 """
@@ -69,5 +69,5 @@ class PendingLoss:
 
 
 def reader_for(device: torch.device) -> Reader:
-    """Return how losses on this device are read: late on CUDA, at once elsewhere."""
+    """Return the reader for losses on this device: it reads late on CUDA, and at once elsewhere."""
     return PendingLoss if device.type == "cuda" else read_now

@@ -27,8 +27,8 @@ class LeNet(nn.Sequential):
         side: height and width of the images, at least 4.
 
     Source: LeCun et al., "Gradient-Based Learning Applied to Document Recognition", 1998, section II.B. It has the ReLU
-        and maximum pooling with which it is taught today. The second convolution is padded too, because an image of
-        8 by 8 pixels would shrink to nothing without.
+        and maximum pooling with which it is taught today. The second convolution is padded too, because
+        without padding an image of 8 by 8 pixels would shrink to nothing.
     """
 
     def __init__(self, side: int) -> None:

@@ -39,7 +39,7 @@ class SingleProcess:
         """Do nothing, as nothing is sharded."""
 
     def reader(self, device: torch.device) -> Reader:
-        """Return how losses on this device are read."""
+        """Return the reader for losses on this device."""
         return reader_for(device)
 
 
@@ -77,9 +77,9 @@ class ProcessGroup:
         return total / self.size
 
     def reader(self, device: torch.device) -> Reader:  # noqa: ARG002  the same on every device
-        """Return how losses are read: as the mean over the processes, and at once.
+        """Return a reader that gives the mean over the processes, at once.
 
-        They are not read late, because all processes must learn in the same step whether one of them failed.
+        Losses are not read late, because all processes must learn in the same step whether one of them failed.
         """
         return lambda values, factor: self.mean(lambda: read_now(values, factor))
 

@@ -62,7 +62,7 @@ class GradientStep:
         self._processes = processes
 
     def take(self, batches: Sequence[Any]) -> SupportsFloat:
-        """Take one step on these micro-batches. Return the mean of what is recorded of them."""
+        """Take one step on these micro-batches. Return the mean of their recorded values."""
         if self.takes_closure:
             return self._closure_step(batches)
         losses, recorded = self._backward(batches)
@@ -101,7 +101,7 @@ class GradientStep:
         self.skipped += self._rates.optimizer_steps == before
 
     def _backward(self, batches: Sequence[Any]) -> tuple[list[torch.Tensor], SupportsFloat]:
-        """Compute the gradients of the mean loss. Return the losses, and the mean of what is recorded."""
+        """Compute the gradients of the mean loss. Return the losses, and the mean of the recorded values."""
         self._drop_gradients()
         losses, recorded = [], []
         for batch in batches:
@@ -121,7 +121,7 @@ class GradientStep:
         if self.own_zero_grad:
             self.optimizer.zero_grad()
             return
-        # As PyTorch's own `zero_grad`, without its range for the profiler, which takes longer than all the rest of it.
+        # PyTorch's own `zero_grad` does this too, within a profiler range that takes longer than all the rest of it.
         for group in self.optimizer.param_groups:
             for parameter in group["params"]:
                 parameter.grad = None

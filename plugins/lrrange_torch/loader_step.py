@@ -48,8 +48,8 @@ class LoaderStep:
             step's own. It costs a pass over `val_loader` each step.
         metric: what to record instead of the loss: `metric(outputs, targets)`, or `metric(model, batch)` for whole
             batches, a mean over the batch. Training still follows the loss.
-        metric_mode: `"max"` if higher is better; what is recorded is then the negative, so that a curve falls as it
-            learns.
+        metric_mode: `"max"` if higher is better; the negative metric is then recorded, so that the curve falls while
+            the model learns.
         snapshot: where everything that training changes is copied to: `"device"`, beside it; `"cpu"`, main memory, or
             `"disk"`, a temporary file, for a model that fills its device.
 
@@ -165,7 +165,7 @@ class LoaderStep:
         return self._rates.set_momentum(value)
 
     def bounds(self) -> dict[str, float]:
-        """Return the highest rate to try, where this optimizer needs another one than most."""
+        """Return the highest rate to try as `end_lr`, if this optimizer needs another one than most."""
         return self._rates.bounds()
 
     def digest(self) -> Iterator[tuple[str, Any]]:
@@ -179,7 +179,7 @@ class LoaderStep:
         return digest_of(holders, [self._loader])
 
     def report(self) -> dict[str, Any]:
-        """Return versions, and what happened beside the losses."""
+        """Return versions, and facts about the sweeps."""
         return {
             "versions": {"torch": str(torch.__version__)},
             "form": "loader",

@@ -1,4 +1,4 @@
-"""What is computed from a batch: the loss to train on, and what a sweep records of it, the loss or a metric."""
+"""The objective of a training: the loss to train on, and the value that a sweep records, the loss or a metric."""
 
 import contextlib
 from collections.abc import Callable, Iterable
@@ -28,8 +28,8 @@ class Objective:
         loss_fn, metric, autocast: as given.
         whole: whether batches are given whole to `loss_fn`, together with the model.
         records_loss: whether the loss is recorded, and no metric.
-        sign: factor for what is recorded: -1 for a metric of which more is better, else 1.
-        device: that of the model.
+        sign: factor for what is recorded: -1 for a metric that is better when higher, else 1.
+        device: the model's device.
 
     Raises: OptionError for a value that its option cannot have.
     """
@@ -61,14 +61,14 @@ class Objective:
 
     @property
     def reads(self) -> str:
-        """What is recorded, in words."""
+        """The recorded quantity, in words."""
         if self.metric is None:
             return "loss"
         name = getattr(self.metric, "__name__", type(self.metric).__name__)
         return f"minus {name}" if self.sign < 0 else name
 
     def __call__(self, batch: Any, training: bool = True) -> tuple[torch.Tensor, Any]:
-        """Return the loss of a batch, and what is recorded once it is multiplied by `sign`: the loss or the metric.
+        """Return the loss of a batch, and the value to record, which the caller multiplies by `sign`: loss or metric.
 
         Args:
             batch: on the model's device, as `checked` returns it.
@@ -90,7 +90,7 @@ class Objective:
 
     @torch.no_grad()
     def evaluate(self, batches: Iterable[Any], read: Reader) -> SupportsFloat:
-        """Return the mean of what is recorded over held-out batches, computed in evaluation mode.
+        """Return the mean recorded value over held-out batches, computed in evaluation mode.
 
         The modes of the modules are put back afterwards.
         """

@@ -112,7 +112,7 @@ class OwnStep:
         return self._rates.set_momentum(value)
 
     def bounds(self) -> dict[str, float]:
-        """Return the highest rate to try, where the first optimizer needs another one than most."""
+        """Return the highest rate to try as `end_lr`, if the first optimizer needs another one than most."""
         return self._rates.bounds()
 
     def digest(self) -> Iterator[tuple[str, Any]]:
@@ -120,7 +120,7 @@ class OwnStep:
         return digest_of({"optimizer": list(self._rates.optimizers), "restore": self._restore})
 
     def report(self) -> dict[str, Any]:
-        """Return versions, and what happened beside the losses."""
+        """Return versions, and facts about the sweeps."""
         return {
             "versions": {"torch": str(torch.__version__)},
             "form": "own step",

@@ -94,7 +94,7 @@ def test_runs_of_one_seed_that_did_not_start_alike_are_noticed(compared):
 
 def test_what_the_runs_are_judged_by_is_said(compared):
     assert compared(clr=[0.1]).judged_by == "held-out loss"
-    assert "for want of held-out data" in compared(held_out=False, clr=[0.1]).judged_by
+    assert "because there is no held-out data" in compared(held_out=False, clr=[0.1]).judged_by
 
 
 def test_an_unknown_policy_is_refused_with_those_there_are(compared):

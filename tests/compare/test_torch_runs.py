@@ -48,7 +48,7 @@ def make_without_val_loader(seed=0):
 
 def test_without_a_val_loader_runs_are_judged_by_their_training_loss():
     comparison = compare(make_without_val_loader)
-    assert comparison.judged_by == "mean training loss of the last tenth, for want of held-out data"
+    assert comparison.judged_by == "mean training loss of the last tenth, because there is no held-out data"
     assert all(run.held_out == () for run in comparison.runs)
 
 

@@ -96,7 +96,7 @@ def test_cells_keep_their_order_whichever_job_ends_first():
 def test_jobs_have_the_options_and_the_value_of_parallel(processes):
     (first, *_) = grid(executor=processes, parallel="vmap", repeats=3).cells
     assert len(first.result.sweeps) == 3
-    assert first.result.provenance.details["parallel"] == ["2 runs one by one: a SeededLoop takes one at a time"]
+    assert first.result.provenance.details["parallel"] == ["2 runs one by one: a SeededLoop takes one run at a time"]
 
 
 def test_threads_train_one_at_a_time_because_they_share_one_random_state():

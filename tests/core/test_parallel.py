@@ -125,7 +125,7 @@ def test_a_reason_against_it_is_noted_and_watchers_are_called_once_for_each_run(
 @pytest.mark.parametrize("kind", [SeededLoop, SeededOwnLoop])
 def test_a_backend_without_this_ability_is_named(kind):
     result = find(kind())
-    assert how_taken(result) == [f"2 runs one by one: a {kind.__name__} takes one at a time"]
+    assert how_taken(result) == [f"2 runs one by one: a {kind.__name__} takes one run at a time"]
     assert numbers(result) == numbers(find(kind(), "off"))
 
 
@@ -266,7 +266,8 @@ def test_a_cell_that_took_no_step_is_not_made_again():
     cells = Cells(Loop)
     result = grid(cells)
     assert len(cells.made) == 3
-    assert [how_taken(cell.result) for cell in result.cells] == [["3 runs one by one: a Loop takes one at a time"]] * 3
+    expected = ["3 runs one by one: a Loop takes one run at a time"]
+    assert [how_taken(cell.result) for cell in result.cells] == [expected] * 3
 
 
 def test_a_single_cell_is_not_taken_side_by_side():

@@ -19,7 +19,7 @@ from lrrange.advice.midway import FallAndBlowUp, find_fall_and_blow_up
 
 Constants = TypeVar("Constants")
 
-# The default's readings of the recorded sweeps, by task: one for each seed, None where it refuses.
+# What the default heuristic reads from the recorded sweeps of each task: one for each seed, None where it refuses.
 SweepReadings = dict[str, list[FallAndBlowUp | None]]
 
 

@@ -16,7 +16,7 @@ class RateGuard:
     """A watch over an optimizer until it has been seen to train at the rates it was given. See `verify`.
 
     Args:
-        optimizer: the one to watch.
+        optimizer: the optimizer to watch.
         lr: the rate of its first group; the others keep their present proportion to it.
         steps: number of optimizer steps to watch.
         scheduler: see `verify`.
@@ -195,7 +195,7 @@ def verify(
     taken. Or keep the guard that it returns, which then watches `steps` steps by itself.
 
     Args:
-        optimizer: the one that trains.
+        optimizer: the optimizer that trains.
         result: a range test, of which `lr` is taken, or a rate. The first group that has a rate must train at it, the
             others in their present proportion to it.
         steps: number of steps to watch. Each costs one comparison per group; after them there is no cost.

@@ -12,7 +12,7 @@ from lrrange_torch.snapshot.snapshot import Snapshot
 
 
 class RateControl:
-    """Scale the rates of several optimizers together, and check the rates in force at every `optimizer.step()`.
+    """Control of the rates of several optimizers: one multiplier for all, checked at every `optimizer.step()`.
 
     Args:
         optimizers: whose rates to set.
@@ -50,7 +50,7 @@ class RateControl:
         return self._momenta.set(value)
 
     def bounds(self) -> dict[str, float]:
-        """Return the highest rate to try, where the first optimizer needs another one than most."""
+        """Return the highest rate to try as `end_lr`, if the first optimizer needs another one than most."""
         return {"end_lr": 1e3} if type(self.optimizers[0]).__name__ == "Adadelta" else {}
 
     def watch(self, state: Snapshot) -> None:

@@ -75,7 +75,7 @@ class GroupRates:
     def check(self, lr: float) -> None:
         """Raise RateNotInForce if a group is at another rate than `set(lr)` gave it."""
         for group, (written, version) in zip(self._groups(), self._written, strict=True):
-            # Reading a tensor's value would wait for its device. That nothing has written to it proves as much.
+            # Reading a tensor's value would wait for its device. It is enough that nothing has written to the tensor.
             if group["lr"] is not written or _version(written) != version:
                 self._compare(lr)
                 return

@@ -57,7 +57,8 @@ class LazySnapshot(Snapshot):
 
     Args:
         optimizers: to watch. Their parameters and their state are copied when they are about to change.
-        copies: where tensors are copied to; by default beside them. Copied rows of sparse tables always stay there.
+        copies: where tensors are copied to; by default beside them. Rows of sparse tables are always copied
+            beside them.
         within: a snapshot that is restored after this one. The tensors that it keeps, and their gradients, are left to
             it; `watch` and `copy_now` take care of them too.
 
@@ -98,7 +99,7 @@ class LazySnapshot(Snapshot):
         return hooks
 
     def copy_now(self) -> None:
-        """Copy everything that is guarded, for a training that `why_not_lazy` gives a reason against."""
+        """Copy everything that is guarded, for a training that must be copied in full (see `why_not_lazy`)."""
         for guard in self._all_guards().values():
             guard.copy()
 

@@ -43,7 +43,7 @@ class Snapshot:
 
     def __init__(self, copies: Copies | None = None) -> None:
         self._copies = Copies() if copies is None else copies
-        # Each object beside its undo, which keeps it alive: ids thus stay unique as long as the snapshot lives.
+        # Each object is kept beside its undo, so that it stays alive, and its id unique, as long as the snapshot lives.
         self._kept: dict[int, tuple[object, Undo]] = {}
         self._copied_bytes = 0
 
@@ -124,9 +124,9 @@ class Snapshot:
 
     @torch.no_grad()
     def restore(self) -> None:
-        """Put everything back. After an object that cannot be put back, the others still are, and its error is raised.
+        """Put everything back. If an object cannot be put back, the others still are, and then its error is raised.
 
-        If there are several such errors, it is the first one.
+        If there are several such errors, the first is raised.
         """
         failures = []
         for _, undo in self._kept.values():

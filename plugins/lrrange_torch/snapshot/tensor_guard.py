@@ -1,4 +1,4 @@
-"""A guard on one tensor: its values by PyTorch's copy-on-write until they are about to change, then by a copy.
+"""A guard on one tensor. It keeps the values by PyTorch's copy-on-write, and by a copy once they are about to change.
 
 `lrrange_torch.snapshot.copy_on_write` explains why that is safe.
 """
@@ -8,7 +8,7 @@ from torch import nn
 
 from lrrange_torch.snapshot.copy_stores import Copies, PutBack
 
-# What this needs of torch that is not public there.
+# Names that guards need, and that torch does not make public.
 _NEEDED = ("_is_cow_tensor", "_storage_Use_Count")
 
 # Size in bytes from which a guard is cheaper than a copy.
@@ -25,7 +25,7 @@ def has_copy_on_write() -> bool:
 
 
 class TensorGuard:
-    """The values of one tensor, and how to put them back: by copy-on-write until `copy`, then by a copy."""
+    """The kept values of one tensor: held by copy-on-write until `copy` is called, and then by a copy."""
 
     @classmethod
     @torch.no_grad()

@@ -126,7 +126,7 @@ def _parameters_of(model: nn.Module) -> list[tuple[Any, ...]]:
 
 
 def _attributes_of(model: nn.Module) -> list[tuple[str, type[nn.Module], dict[str, str]]]:
-    """Return each module's class, and what it holds beside weights and buffers, such as hooks, as it is printed."""
+    """Return each module's name, class, and printed attributes, such as hooks, without weights and buffers."""
     left_out = ("_parameters", "_buffers", "_modules")
     return [
         (name, type(module), {key: _printed(value) for key, value in vars(module).items() if key not in left_out})

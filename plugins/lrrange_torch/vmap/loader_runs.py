@@ -1,4 +1,4 @@
-"""What a `LoaderStep` offers for taking several of its runs side by side: `lrrange.protocol.Replicates`."""
+"""The runs of a `LoaderStep`, which can be taken side by side: its part of `lrrange.protocol.Replicates`."""
 
 import math
 from collections.abc import Callable, Iterable

@@ -37,7 +37,7 @@ from lrrange_torch.vmap.stacked_weights import StackedWeights, tensors_of
 _WARM_UP, _MEASURED = 2, BATCHES_AHEAD
 _FEWEST_STEPS = 4 * _MEASURED
 
-# Where lrrange decides: the most memory in bytes that the copies, their gradients and their optimizer states may take.
+# With `parallel="auto"`: the most bytes that the copies, their gradients and their optimizer states may take.
 _MOST_BYTES = 1 << 28
 
 
@@ -124,7 +124,7 @@ class Replica:
 
 
 class _JointRun:
-    """Replicas that are taken side by side now."""
+    """The joint run of replicas that are taken side by side."""
 
     def __init__(self, replicas: Sequence[Replica]) -> None:
         self._replicas = replicas

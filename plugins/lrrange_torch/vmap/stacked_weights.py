@@ -21,7 +21,7 @@ from lrrange_torch.vmap.eligibility import CannotBatch, TrainingSetup
 # order differ by some units in the last place, and by a thousandth where a GPU multiplies in TF32.
 _LEAST_TOLERANCE = 2e-3
 
-# A gradient that is zero in theory, such as that of a bias before a softmax, consists of the rounding errors of others.
+# A gradient that is zero in theory, for example of a bias before a softmax, is made of the rounding errors of others.
 # So a gradient smaller than this part of all gradients may differ by as much as if it were of that size.
 _SMALL_GRADIENT = 0.1
 
@@ -47,7 +47,7 @@ class StackedWeights:
         shared: whether buffers and frozen parameters are the same for all runs, and need no stack.
 
     Attributes:
-        skipped: for each run, the number of steps that did not move its weights, as its loss was not finite.
+        skipped: for each run, the number of steps that did not move its weights, because its loss was not finite.
     """
 
     def __init__(self, setups: Sequence[TrainingSetup], shared: bool) -> None:
@@ -105,7 +105,7 @@ class StackedWeights:
         self._optimizer.state.update(states)
 
     def check(self, batches: Sequence[Any], runs: Sequence[int]) -> None:
-        """Compare a batched pass with what the models of these runs, which are at their starts, compute themselves.
+        """Compare a batched pass with each model's own pass, while the models are at the starts of these runs.
 
         Raises: CannotBatch if it differs, or cannot be made.
         """
@@ -133,8 +133,8 @@ class StackedWeights:
                 ):
                     raise CannotBatch(f"the gradient of {name} differs in a batched pass")
             for name, parameter in self._setups[run].trained.items():
-                # The model's own parameters got a gradient. It may be zero at the start only, as that of a penalty on
-                # the distance from the initial weights.
+                # A gradient of the model's own parameters counts even if it is zero: with a penalty on the distance
+                # from the initial weights, for example, it is zero only at the start.
                 if parameter.grad is not None:
                     raise CannotBatch(f"the loss uses {name} directly, and not only through the model")
 
@@ -144,8 +144,8 @@ class StackedWeights:
         Args:
             batches: the micro-batches of the step: for each, one batch for every run or one for all.
             rates: by run. Runs without one are left as they are.
-            skip_non_finite: read the losses now, and also leave the runs as they are whose loss is not finite.
-        Returns: what is recorded of each run, shape (runs,).
+            skip_non_finite: read the losses now, and leave a run as it is if its loss is not finite.
+        Returns: the recorded value of each run, shape (runs,).
         """
         self._drop_gradients(range(len(self._setups)))
         passes = [self._pass(batch, rates) for batch in batches]
@@ -167,12 +167,12 @@ class StackedWeights:
         return recorded * (self._setups[0].objective.sign / len(batches))
 
     def _pass(self, batches: Sequence[Any], runs: Iterable[int]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Compute the gradients of one batch for each run. Return the losses and what is recorded, shape (runs,)."""
+        """Compute the gradients of one batch for each run. Return the losses and recorded values, of shape (runs,)."""
         result = None
         with contextlib.suppress(Exception):  # for example if the batches have different shapes
             result = self._batched_pass(batches)
         if result is None:
-            return self._single_passes(batches, runs)  # which raise the error of a batch that has one by itself
+            return self._single_passes(batches, runs)  # in which a faulty batch raises its own error
         for name, stack in self._stacks.items():
             if stack.grad is not None:
                 for slices, gradient in zip(self._slices, stack.grad.unbind(), strict=True):
@@ -254,7 +254,7 @@ def _stack(tensor: torch.Tensor, count: int) -> torch.Tensor:
 
 
 def _own_copy(option: Any) -> Any:
-    """Return an option of a param group that can be set without setting that of another group."""
+    """Return an option of a param group, copied if it is a tensor, so that setting it changes no other group."""
     return option.clone() if isinstance(option, torch.Tensor) else option
 
 

@@ -1,4 +1,4 @@
-"""How long a batch takes to train on, measured in the runs that are made anyway."""
+"""The time that training on one batch takes, measured in the runs that are made anyway."""
 
 import time
 
@@ -10,7 +10,7 @@ class StepTimer:
     """A clock that is started and stopped with each run, and is given the number of batches taken so far.
 
     Attributes:
-        seconds: for each batch in the latest run that was long enough; None if there was none.
+        seconds: seconds per batch in the latest run that was long enough; None if there was none.
     """
 
     def __init__(self) -> None:
