@@ -58,18 +58,23 @@ class PlannedRun:
 
 
 @contextlib.contextmanager
-def announced(runs: Sequence[PlannedRun]) -> Iterator[None]:
+def announced(runs: Sequence[PlannedRun]) -> Iterator[Callable[[], None]]:
     """Announce to the watchers that these runs begin, and that they are over, even if one of them raises.
 
+    Yields: a function that announces the beginnings, to be called before the first step. At the end of the block, the
+        end of each run that has begun is announced.
     Raises: what a watcher raises; TargetError if a run has not ended. What a watcher raises after an error of the run
         must not hide that error, so it becomes a note on it.
     """
     begun: deque[PlannedRun] = deque()
-    try:
+
+    def begin() -> None:
         for run in runs:
             begun.append(run)
             run.announce_start()
-        yield
+
+    try:
+        yield begin
         while begun:
             run = begun.popleft()
             run.announce_end()

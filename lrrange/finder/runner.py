@@ -92,8 +92,10 @@ class Runner:
             if reason is None:
                 return
         for run in runs:
-            with announced([run]), self.restore_check.around():
-                run.run()
+            with announced([run]) as begin:
+                begin()
+                with self.restore_check.around():
+                    run.run()
 
     def note(self, count: int, reason: str | None) -> None:
         """Note for the provenance how a group of runs was taken.

@@ -55,7 +55,7 @@ def run_together(
         has happened.
     """
     first, *others = replicas
-    with contextlib.ExitStack() as announcing, contextlib.ExitStack() as checking:  # the restore is checked first
+    with announced(runs) as begin, contextlib.ExitStack() as checking:
         for check in checks:
             checking.enter_context(check.around())
-        return first.together(others, measure, lambda: announcing.enter_context(announced(runs)))
+        return first.together(others, measure, begin)

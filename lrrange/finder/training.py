@@ -1,7 +1,8 @@
 """A target that can be trained step by step, and what its backend offers beyond that."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
 
 from lrrange.errors import OptionError, TargetError
 from lrrange.plugins import hook_of, list_plugins
@@ -23,10 +24,10 @@ if TYPE_CHECKING:
 
 
 class Training:
-    """The user's target as a backend has adapted it, with the backend's optional abilities resolved once.
+    """The user's target as a backend has adapted it, with the backend's optional abilities.
 
-    The abilities are the methods of the protocols in `lrrange.protocol.optional`, and None where the backend has no
-    such method.
+    Each ability is a method of a protocol in `lrrange.protocol.optional`. It is looked up once, when it is first
+    needed, and None where the backend has no such method.
 
     Args:
         backend: name of the plug-in; the class of the target if it is its own backend.
@@ -36,13 +37,45 @@ class Training:
     def __init__(self, backend: str, target: TrainingStep | Driver) -> None:
         self.backend = backend
         self.target = target
-        self.seed: Callable[[int], None] | None = _method(target, Seedable, "seed")
-        self.report: Callable[[], Mapping[str, Any]] | None = _method(target, Reports, "report")
-        self.bounds: Callable[[], Mapping[str, float]] | None = _method(target, SuggestsBounds, "bounds")
-        self.evaluate: Callable[[], float | None] | None = _method(target, Evaluates, "evaluate")
-        self.set_momentum: Callable[[float], bool] | None = _method(target, SetsMomentum, "set_momentum")
-        self.digest: Callable[[], Iterable[tuple[str, Any]]] | None = _method(target, Digestible, "digest")
-        self.replicates = target if isinstance(target, Replicates) else None
+
+    @cached_property
+    def seed(self) -> Callable[[int], None] | None:
+        """The method of `Seedable`."""
+        return cast(Seedable, self.target).seed if self._has("seed") else None
+
+    @cached_property
+    def report(self) -> Callable[[], Mapping[str, Any]] | None:
+        """The method of `Reports`."""
+        return cast(Reports, self.target).report if self._has("report") else None
+
+    @cached_property
+    def bounds(self) -> Callable[[], Mapping[str, float]] | None:
+        """The method of `SuggestsBounds`."""
+        return cast(SuggestsBounds, self.target).bounds if self._has("bounds") else None
+
+    @cached_property
+    def evaluate(self) -> Callable[[], float | None] | None:
+        """The method of `Evaluates`."""
+        return cast(Evaluates, self.target).evaluate if self._has("evaluate") else None
+
+    @cached_property
+    def set_momentum(self) -> Callable[[float], bool] | None:
+        """The method of `SetsMomentum`."""
+        return cast(SetsMomentum, self.target).set_momentum if self._has("set_momentum") else None
+
+    @cached_property
+    def digest(self) -> Callable[[], Iterable[tuple[str, Any]]] | None:
+        """The method of `Digestible`."""
+        return cast(Digestible, self.target).digest if self._has("digest") else None
+
+    @cached_property
+    def replicates(self) -> Replicates | None:
+        """The target itself, if it is a `Replicates`."""
+        return cast(Replicates, self.target) if self._has("why_alone") and self._has("replica") else None
+
+    def _has(self, name: str) -> bool:
+        # Not isinstance(): from Python 3.12 on, it overlooks methods that a target passes on by __getattr__.
+        return callable(getattr(self.target, name, None))
 
     @property
     def kind(self) -> str:
@@ -73,11 +106,6 @@ class Training:
         if seed is not None and self.seed is not None:
             self.seed(seed)
         self.target.run(sweep)
-
-
-def _method(target: object, ability: type, name: str) -> Any:
-    """Return the method of an ability's protocol; None if the target lacks it, or has a property there that raises."""
-    return getattr(target, name, None) if isinstance(target, ability) else None
 
 
 def adapt(manager: "pluggy.PluginManager", target: object, backend: str | None, options: Mapping[str, Any]) -> Training:

@@ -91,9 +91,9 @@ class PlannedSteps:
         return tuple(self._points)
 
     @property
-    def curve(self) -> Curve | None:
-        """The losses by rate; None if the rates do not rise at every step and so make no curve."""
-        return None
+    def curve(self) -> Curve:
+        """The losses by rate: none here, because the rates of a plan need not rise, as those of a curve do."""
+        return Curve(lr=(), loss=())
 
     @property
     def lr(self) -> float:

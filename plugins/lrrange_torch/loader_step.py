@@ -88,7 +88,7 @@ class LoaderStep:
         self._snapshots = SnapshotMaker([optimizer], why_not_lazy(model), snapshot)
         check_options(accumulate, clip_norm, read_on, val_loader)
         scaler = grad_scaler if grad_scaler is not None and grad_scaler.is_enabled() else None
-        autocast = autocast if autocast is not None or scaler is None else torch.float16
+        autocast = autocast or (None if scaler is None else torch.float16)
         self._objective = Objective(model, loss_fn, batch_form, metric, metric_mode, autocast)
         self._batches = Batches(loader)
         self._model = model

@@ -226,3 +226,8 @@ def test_every_tensor_of_a_batch_is_moved_and_its_form_is_kept(batch: Any) -> No
 def test_batches_go_round_in_the_loaders_order() -> None:
     batches = Batches([1, 2, 3])
     assert [next(batches) for _ in range(7)] == [1, 2, 3, 1, 2, 3, 1]
+
+
+def test_autocast_can_be_switched_off_by_name(model: nn.Module) -> None:
+    batches = list(loader_of(data()))
+    assert sweep(model, batches, autocast=False).curve == sweep(model, batches).curve

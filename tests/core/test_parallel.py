@@ -6,7 +6,7 @@ import lrrange
 from lrrange import StopReason, Suggestion
 from lrrange.errors import OptionError, RestoreFailed, TargetError
 from lrrange.finder.together import check_parallel
-from tests.core.side_by_side import SideBySide
+from tests.core.side_by_side import SideBySide, Twin
 from tests.core.training import Loop, OwnLoop, SeededLoop, SeededOwnLoop
 
 SETTINGS = {"num_steps": 20, "start_lr": 1e-4, "end_lr": 0.3, "heuristic": lambda _: Suggestion(heuristic="f", lr=0.01)}
@@ -177,6 +177,36 @@ def test_an_error_of_a_watcher_after_another_error_is_added_as_a_note_to_that_er
         find(SideBySide(fails=7), watchers=[watcher])
     assert raised.value.__notes__ == ["A watcher then raised in lrrange_finished: LookupError: finished refused"]
     assert watcher.log.count("finished") == 3
+
+
+class Preparing(SideBySide):
+    """A training that is changed before the first step of several runs, as one that is put into training mode."""
+
+    def replica(self, sweep, seed, reset):
+        return PreparingTwin(self, sweep, seed, reset)
+
+
+class PreparingTwin(Twin):
+    def together(self, others, measure, begin):
+        def prepare_and_begin():
+            self.loop.weights = 1.0
+            begin()
+
+        return super().together(others, measure, prepare_and_begin)
+
+
+@pytest.mark.parametrize("at", [2, 3])
+def test_everything_is_restored_when_watchers_are_called_after_one_that_refused_the_start(at):
+    class Refusing(Watcher):
+        @lrrange.hookimpl
+        def lrrange_finished(self, sweep):
+            weights.append(target.weights)
+            self.record("finished")
+
+    weights, target = [], Preparing()
+    with pytest.raises(LookupError, match="started refused"):
+        find(target, watchers=[Refusing("started", at)])
+    assert weights == [0.0] * at
 
 
 # The first run is alone, and the other two are side by side: the third start is in the second of these two, and the

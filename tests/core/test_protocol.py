@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+import lrrange
 from lrrange import Driver, StopReason, Sweep, SweepPlan, TrainingStep
 from lrrange.errors import OptionError
 from lrrange.protocol import StepDriver, deferred_interrupts, with_options
@@ -183,3 +184,62 @@ def test_an_error_of_the_adapter_itself_passes_through():
     with pytest.raises(TypeError, match="a loader of the wrong kind") as caught:
         with_options(adapter, "model", {"loader": 3})
     assert not isinstance(caught.value, OptionError)
+
+
+# -- optional abilities ------------------------------------------------------------------------------------------------
+
+
+class PassingOn:
+    """A `TrainingStep` that passes on everything else to another one, as a wrapper does."""
+
+    def __init__(self, inner):
+        self.inner = inner
+        self.step, self.snapshot, self.restore = inner.step, inner.snapshot, inner.restore
+
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
+
+
+class Able(SeededLoop):
+    """A training with every ability of one that takes its runs one after another."""
+
+    def report(self):
+        return {"wheels": 4}
+
+    def bounds(self):
+        return {"end_lr": 2.0}
+
+    def evaluate(self):
+        return self.landscape.at(self.rates[-1])
+
+    def digest(self):
+        yield "weights", self.weights
+
+
+def test_abilities_that_a_target_passes_on_by_getattr_are_used():
+    result = lrrange.find_lr(PassingOn(Able()), seed=3, confirm=True, confirm_steps=90, verify_restore=True)
+    assert result.plan.end_lr == 2.0
+    assert result.confirmation.held_out
+    assert result.provenance.details == {"wheels": 4, "restore_verified": True}
+
+
+def test_an_ability_is_looked_up_only_where_it_is_needed():
+    class Detached(SeededLoop):
+        @property
+        def evaluate(self):
+            raise RuntimeError("not attached to a trainer")
+
+    assert lrrange.find_lr(Detached(), num_steps=100).lr > 0
+    with pytest.raises(RuntimeError, match="not attached to a trainer"):
+        lrrange.find_lr(Detached(), num_steps=100, confirm=True, confirm_steps=90)
+
+
+@pytest.mark.parametrize("ability", ["seed", "report", "bounds", "evaluate", "digest"])
+def test_an_ability_that_is_set_to_none_is_one_that_the_target_lacks(ability):
+    target = type("Lacking", (Able,), {ability: None})()
+    options = {} if ability == "seed" else {"seed": 1}
+    result = lrrange.find_lr(target, num_steps=100, confirm=True, confirm_steps=90, **options)
+    assert result.confirmation.held_out == (ability != "evaluate")
+    assert ("wheels" in result.provenance.details) == (ability != "report")
+    assert ("restore_verified" in result.provenance.details) == (ability != "digest")
+    assert (result.plan.end_lr == 2.0) == (ability != "bounds")

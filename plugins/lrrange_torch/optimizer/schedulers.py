@@ -24,7 +24,7 @@ def attached_schedulers(optimizer: Optimizer) -> list[LRScheduler]:
     return [
         candidate
         for candidate in gc.get_objects()
-        if issubclass(type(candidate), LRScheduler) and vars(candidate).get("optimizer") is optimizer
+        if issubclass(type(candidate), LRScheduler) and getattr(candidate, "optimizer", None) is optimizer
     ]
 
 

@@ -49,7 +49,7 @@ def why_not_lazy(*models: nn.Module) -> str | None:
 
 def is_compiled(module: nn.Module) -> bool:
     """Return whether this module is run by compiled code, by `torch.compile(module)` or `module.compile()`."""
-    return "_orig_mod" in module._modules or module._compiled_call_impl is not None
+    return hasattr(module, "_orig_mod") or module._compiled_call_impl is not None
 
 
 class LazySnapshot(Snapshot):
