@@ -75,7 +75,7 @@ class LRRangeError(Exception):
     @property
     def numbers(self) -> dict[str, object]:
         """The keyword arguments of this error, by name."""
-        return dict(self.__dict__)
+        return {name: value for name, value in self.__dict__.items() if name != "__notes__"}  # of `add_note`
 
 
 class PlanError(LRRangeError, ValueError):

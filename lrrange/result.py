@@ -19,7 +19,7 @@ _KIND = "result"
 
 @attrs.frozen(kw_only=True)
 class RangeTestResult(Advice):
-    """A finished range test, to apply, save, plot and print. Its fields are those of `Advice`.
+    """A finished range test, to apply, save, plot and print.
 
     Args:
         plan: the planned rates.

@@ -29,16 +29,6 @@ def whole_number(name: str, value: Any, *, least: int = 1) -> int:
     return number
 
 
-def check_finite_and_positive(name: str, value: float) -> None:
-    """Raise PlanError unless `value` is a rate that a sweep can multiply: positive, finite and not subnormal."""
-    if not (sys.float_info.min <= value < math.inf):
-        raise PlanError(
-            f"{name}={value:g} is not a positive, finite rate. A sweep multiplies its rates, so it cannot "
-            f"start or end there. Take a small positive one, such as 1e-7.",
-            **{name: value},
-        )
-
-
 def check_rising(base_lr: float, max_lr: float) -> None:
     """Raise PlanError unless the two are the bounds of a cycle: positive, finite, the second above the first."""
     if not 0 < base_lr < max_lr < math.inf:
@@ -88,8 +78,13 @@ _CONVERTERS: dict[Any, Any] = {
 
 
 def finite_and_positive(_: object, field: "attrs.Attribute[Any]", value: float) -> None:
-    """Validate a rate of a sweep."""
-    check_finite_and_positive(field.name, value)
+    """Validate a rate that a sweep can multiply: positive, finite and not subnormal."""
+    if not (sys.float_info.min <= value < math.inf):
+        raise PlanError(
+            f"{field.name}={value:g} is not a positive, finite rate. A sweep multiplies its rates, so it cannot "
+            f"start or end there. Take a small positive one, such as 1e-7.",
+            **{field.name: value},
+        )
 
 
 def not_negative(_: object, field: "attrs.Attribute[Any]", value: float) -> None:

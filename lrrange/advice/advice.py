@@ -45,18 +45,8 @@ class Provenance:
 class Advice:
     """The advice of a finished range test.
 
-    `lrrange.RangeTestResult` is an `Advice` that can also be applied, saved, plotted and printed.
-
-    Args:
-        plan: the planned rates.
-        curve: the rates that the sweep reached, with raw and smoothed losses.
-        stop_reason: why the sweep ended.
-        answers: the suggestion of every heuristic, or its refusal with the reason.
-        heuristic: name of the heuristic that the user chose; None if lrrange chose.
-        ranges: the range of every range rule that finds one.
-        sweeps: the single curves of a repeated test, whose median is `curve`; empty otherwise.
-        confirmation: result of the short runs around the answer; None without them.
-        provenance: the origin of the result.
+    `lrrange.RangeTestResult` is an `Advice` that can also be applied, saved, plotted and printed. It describes the
+    fields.
     """
 
     plan: SweepPlan

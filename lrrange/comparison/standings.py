@@ -60,16 +60,7 @@ class Standing:
 class Standings:
     """The same training under several policies, from the same seeds, and who wins.
 
-    `lrrange.Comparison` is a `Standings` that can also be saved, plotted and printed.
-
-    Args:
-        make_run: name of the function that made the runs.
-        policies: written out step by step, in the order in which they were given.
-        steps: number of steps of each run.
-        seeds: one for each repeat. Every policy trains from each of them.
-        evaluate_every: number of steps between held-out losses; None to measure only at the end.
-        range_test: the result that policies were read from; None if none needed it.
-        runs: the runs that are over.
+    `lrrange.Comparison` is a `Standings` that can also be saved, plotted and printed. It describes the fields.
     """
 
     make_run: str

@@ -12,7 +12,6 @@ from lrrange.advice.confirmation import Confirmation
 from lrrange.advice.suggestion import Heuristic, Suggestion
 from lrrange.finder.main_process import is_main_process
 from lrrange.finder.plan_defaults import further_down, further_up
-from lrrange.finder.planned_run import PlannedRun
 from lrrange.finder.runner import Runner
 from lrrange.finder.settings import Settings
 from lrrange.finder.together import Parallel
@@ -193,7 +192,7 @@ class RangeTest:
 
     def _confirm(self, lr: float, curve: Curve, plan: SweepPlan) -> Confirmation:
         def run(trials: Sequence[PlannedSteps]) -> None:
-            self.runner.run_all([self._trial(steps) for steps in trials])
+            self.runner.run_all([self.runner.trial(steps, self._settings.seed) for steps in trials])
 
         return run_trials(
             lr,
@@ -203,9 +202,6 @@ class RangeTest:
             end_lr=plan.end_lr,
             evaluate=self._training.evaluate,
         )
-
-    def _trial(self, steps: PlannedSteps) -> PlannedRun:
-        return self.runner.trial(steps, self._settings.seed)
 
     def _provenance(self) -> Provenance:
         wall_time = time.perf_counter() - self._began

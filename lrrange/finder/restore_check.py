@@ -28,14 +28,14 @@ class RestoreCheck:
                 f"tell one state from another.",
             )
         self._training = training
-        self._wanted = wanted
+        self._digest = training.digest if wanted else None
         self._before: list[tuple[str, Any]] | None = None
 
     @contextlib.contextmanager
     def around(self) -> Iterator[None]:
         """Check one run, even if it raises. Raises: RestoreFailed, from the error of the run if there was one."""
-        if self._wanted and self._before is None:
-            self._before = self._digest()
+        if self._digest is not None and self._before is None:
+            self._before = list(self._digest())
         try:
             yield
         except BaseException as error:
@@ -45,13 +45,10 @@ class RestoreCheck:
 
     def report(self) -> dict[str, bool]:
         """Return whether every run was checked, as `restore_verified`; nothing if the training has no digest."""
-        return {} if self._training.digest is None else {"restore_verified": self._wanted}
-
-    def _digest(self) -> list[tuple[str, Any]]:
-        return [] if self._training.digest is None else list(self._training.digest())
+        return {} if self._training.digest is None else {"restore_verified": self._digest is not None}
 
     def _compare(self, error: BaseException | None) -> None:
-        if self._before is None:
+        if self._digest is None or self._before is None:
             return
         for before, after in itertools.zip_longest(self._before, self._digest()):
             if before != after:

@@ -142,7 +142,7 @@ class FitStep:
 
     def bounds(self) -> dict[str, float]:
         """Return the bounds of a sweep that fit the first optimizer, where the usual ones do not."""
-        return {"end_lr": 1e3} if type(self.optimizers[0]).__name__ == "Adadelta" else {}
+        return self.rates.bounds()
 
     def report(self) -> dict[str, Any]:
         """Return versions, how the fit trains, and what was skipped and copied."""

@@ -72,10 +72,6 @@ class GradientStep:
             self.skipped += 1
         return recorded
 
-    def parameters(self) -> list[torch.Tensor]:
-        """Return all parameters of the optimizer."""
-        return [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
-
     def _closure_step(self, batches: Sequence[Any]) -> SupportsFloat:
         first: list[SupportsFloat] = []
 
@@ -91,7 +87,7 @@ class GradientStep:
         if self.clip_norm is not None:
             if self.scaler is not None:
                 self.scaler.unscale_(self.optimizer)
-            nn.utils.clip_grad_norm_(self.parameters(), self.clip_norm)
+            nn.utils.clip_grad_norm_(self._rates.parameters(), self.clip_norm)
         if self.scaler is None:
             self.optimizer.step()
             return

@@ -99,8 +99,7 @@ class LoaderStep:
         self._accumulate = accumulate
         self._val_loader = val_loader
         self._read_on = read_on
-        parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
-        self._processes = processes_of([model], parameters)
+        self._processes = processes_of([model], self._rates.parameters())
         self._gradients = GradientStep(self._objective, self._rates, self._processes, scaler, clip_norm)
         self._gradients_before: list[tuple[torch.Tensor, torch.Tensor | None]] = []
         self._timer = StepTimer()
@@ -109,7 +108,7 @@ class LoaderStep:
         """Keep everything that a step may change, and set the present gradients aside."""
         self._processes.reshard()
         state = self._snapshots.make()
-        parameters = [*self._model.parameters(), *self._gradients.parameters()]
+        parameters = [*self._model.parameters(), *self._rates.parameters()]
         self._gradients_before = [(parameter, parameter.grad) for parameter in parameters]
         for parameter in parameters:
             parameter.grad = None
@@ -151,10 +150,7 @@ class LoaderStep:
 
     def evaluate(self) -> float | None:
         """Return the mean loss, or metric, over the held-out batches; None if there is no `val_loader`."""
-        val_loader = self._val_loader
-        if val_loader is None:
-            return None
-        return self._processes.mean(lambda: float(self._objective.evaluate(val_loader, read_now)))
+        return None if self._val_loader is None else self._held_out_loss(self._val_loader)
 
     def seed(self, value: int) -> None:
         """Seed every random generator that the sweep uses."""
@@ -223,6 +219,9 @@ class LoaderStep:
         val_loader = () if self._val_loader is None else self._val_loader
         if self._gradients.deferred:
             return self._objective.evaluate(val_loader, self._gradients.read)
+        return self._held_out_loss(val_loader)
+
+    def _held_out_loss(self, val_loader: Iterable[Any]) -> float:
         return self._processes.mean(lambda: float(self._objective.evaluate(val_loader, read_now)))
 
     def _put_gradients_back(self) -> None:

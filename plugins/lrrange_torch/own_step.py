@@ -56,8 +56,7 @@ class OwnStep:
         self._rates = RateControl([unwrap(value, scaler="the step's own") for value in given])
         self._step = step
         self._restore = tuple(restore) if isinstance(restore, (list, tuple)) else (restore,)
-        groups = [group for own in self._rates.optimizers for group in own.param_groups]
-        parameters = [parameter for group in groups for parameter in group["params"]]
+        parameters = self._rates.parameters()
         self._processes = processes_of(self._restore, parameters)
         why_full = why_not_lazy_in(self._restore, parameters)
         self._snapshots = SnapshotMaker(self._rates.optimizers, why_full, snapshot)

@@ -160,6 +160,8 @@ def test_rate_control_sets_rates_and_checks_them_at_every_step(optimizer: torch.
     assert rates(optimizer) == [0.1, 0.01]
     assert control.set_momentum(0.5)
     assert control.bounds() == {}
+    held = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    assert list(map(id, control.parameters())) == list(map(id, held))
     assert RateControl([torch.optim.Adadelta(nn.Linear(2, 2).parameters())]).bounds() == {"end_lr": 1e3}
     not_an_optimizer: Any = "SGD"
     with pytest.raises(OptionError, match="optimizer is a str"):

@@ -31,6 +31,7 @@ def test_the_numbers_of_an_error_are_its_attributes(kind):
     error = kind("start_lr=2 is above end_lr=1.", start_lr=2.0, end_lr=1.0)
     assert str(error) == "start_lr=2 is above end_lr=1."
     assert (error.start_lr, error.end_lr) == (2.0, 1.0)
+    error.add_note("A note is not a number.")
     assert error.numbers == {"start_lr": 2.0, "end_lr": 1.0}
 
 

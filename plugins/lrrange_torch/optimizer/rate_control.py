@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch.optim import Optimizer
 
 from lrrange.errors import OptionError
@@ -51,7 +52,12 @@ class RateControl:
 
     def bounds(self) -> dict[str, float]:
         """Return the highest rate to try as `end_lr`, if the first optimizer needs another one than most."""
-        return {"end_lr": 1e3} if type(self.optimizers[0]).__name__ == "Adadelta" else {}
+        return self._rates.bounds()
+
+    def parameters(self) -> list[torch.Tensor]:
+        """Return all parameters of the optimizers."""
+        groups = (group for optimizer in self.optimizers for group in optimizer.param_groups)
+        return [parameter for group in groups for parameter in group["params"]]
 
     def watch(self, state: Snapshot) -> None:
         """Register hooks on the optimizers' steps: those of `state`, and the check of the rates.

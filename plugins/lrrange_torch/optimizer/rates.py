@@ -72,6 +72,10 @@ class GroupRates:
             set_rate(group, "lr", lr * ratio)
             self._written.append((group["lr"], _version(group["lr"])))
 
+    def bounds(self) -> dict[str, float]:
+        """Return the highest rate to try as `end_lr`, if the first optimizer needs another one than most."""
+        return {"end_lr": 1e3} if type(self.optimizers[0]).__name__ == "Adadelta" else {}
+
     def check(self, lr: float) -> None:
         """Raise RateNotInForce if a group is at another rate than `set(lr)` gave it."""
         for group, (written, version) in zip(self._groups(), self._written, strict=True):
