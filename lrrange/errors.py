@@ -11,7 +11,9 @@ The tree of the classes, with the builtin exception and the cause of each:
     |   |   |-- FlatCurve
     |   |   `-- OnlyRises
     |   |-- StillFalls
-    |   `-- RatesTooFarApart
+    |   |-- RatesTooFarApart
+    |   |-- NonFiniteLosses
+    |   `-- EndedEarly
     |-- NoWinner             ValueError     a comparison without a finished run to compare
     |-- NoData               ValueError     the loader gives no batch, or too few
     |-- LoadError            ValueError     a file that is not a result
@@ -31,13 +33,18 @@ The tree of the classes, with the builtin exception and the cause of each:
 The message says what happened, with its numbers, and then what to change. The same numbers are attributes of the error,
 so that nobody has to parse text. A class declares all numbers that its errors may carry; one error carries those
 that its message mentions.
+
+There is one warning, `NotKeptWarning`, a UserWarning.
 """
 
 from collections.abc import Mapping
 
+from lrrange.printable import printable
+
 __all__ = [
     "BackendNotFound",
     "CurveError",
+    "EndedEarly",
     "FlatCurve",
     "LRRangeError",
     "LoadError",
@@ -47,6 +54,8 @@ __all__ = [
     "NoDescent",
     "NoSuggestion",
     "NoWinner",
+    "NonFiniteLosses",
+    "NotKeptWarning",
     "OnlyRises",
     "OptionError",
     "PlanError",
@@ -68,7 +77,7 @@ class LRRangeError(Exception):
     """Base class of everything that lrrange raises on purpose. Keyword arguments become attributes of the error."""
 
     def __init__(self, message: str = "", **numbers: object) -> None:
-        super().__init__(message)
+        super().__init__(printable(str(message)))  # which may quote a file or an error of somebody else
         # Straight into __dict__, because that is what pickle carries when the error crosses a process.
         self.__dict__.update(numbers)
 
@@ -149,6 +158,8 @@ class NoSuggestion(LRRangeError, ValueError):
     noise: float
     drop: float
     decades: float
+    finding: str
+    """What the curve shows, without what to change."""
 
 
 class TooFewPoints(NoSuggestion):
@@ -183,6 +194,17 @@ class RatesTooFarApart(NoSuggestion):
     needed: float
 
 
+class NonFiniteLosses(NoSuggestion):
+    """The loss was NaN or infinite where no rate can have caused it: the data or the loss function did."""
+
+
+class EndedEarly(NoSuggestion):
+    """The data ran out, or the sweep was ended in another way, before it reached the rates that matter."""
+
+    steps_run: int
+    num_steps: int
+
+
 class NoWinner(LRRangeError, ValueError):
     """No policy finished a run on a seed that the others finished too."""
 
@@ -203,7 +225,7 @@ class BackendNotFound(LRRangeError, LookupError):
 
 
 class PluginUnavailable(LRRangeError, ImportError):
-    """The plug-in exists but could not be loaded. The message gives the reason."""
+    """The plug-in exists but could not be loaded, or one of its hooks is broken. The message gives the reason."""
 
     plugin: str
 
@@ -260,6 +282,8 @@ class RateNotInForce(LRRangeError, RuntimeError):
     wanted: float
     actual: float | None
     steps_seen: int
+    scheduler: str
+    step: int
     written: tuple[str, ...]
     read: tuple[str, ...]
 
@@ -289,3 +313,7 @@ class LoadError(LRRangeError, ValueError):
 
     path: str
     schema: object
+
+
+class NotKeptWarning(UserWarning):
+    """Training may have changed something that cannot be put back. `provenance.details["not_kept"]` names it."""

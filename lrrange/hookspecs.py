@@ -63,10 +63,14 @@ def lrrange_schedule(optimizer: object, bounds: LRRange, mode: str, options: Map
 
 
 @hookspec(firstresult=True)
-def lrrange_apply(optimizer: object, lr: float, scheduler: object | None) -> Mapping[str, Any] | None:
+def lrrange_apply(
+    optimizer: object, lr: float, scheduler: object | None, details: Mapping[str, Any]
+) -> Mapping[str, Any] | None:
     """Set `lr` in `optimizer` and in the base rates of `scheduler`, and return the values that were set, by name.
 
-    Return None if your plug-in does not handle this optimizer.
+    `optimizer` may be a list of several. `details` is what the backend reported of the sweep, and empty for a rate that
+    the user gave. Return None if your plug-in does not handle this optimizer. Raise an error, and change nothing, if
+    the rate would not stay in force.
     """
 
 

@@ -1,34 +1,48 @@
 """What plug-ins do to your optimizer: set its rate, and make a scheduler for it."""
 
 from collections.abc import Mapping
-from typing import Any
+from types import MappingProxyType
+from typing import Any, cast
 
 from lrrange.advice.advice import Advice
 from lrrange.advice.ranges import LRRange
 from lrrange.cyclical import bounds_for
 from lrrange.errors import OptionError, TargetError
-from lrrange.plugins import make_manager
+from lrrange.plugins import first_answer, list_plugins, make_manager
 
 
-def set_rate(optimizer: object, lr: float, scheduler: object | None = None) -> Mapping[str, Any]:
+def set_rate(
+    optimizer: object, lr: float, scheduler: object | None = None, details: Mapping[str, Any] = MappingProxyType({})
+) -> Mapping[str, Any]:
     """Set `lr` in an optimizer and its scheduler, by whichever plug-in knows the optimizer.
 
     Args:
-        optimizer: of any framework that a plug-in knows.
+        optimizer: of any framework that a plug-in knows, or several in a list.
         lr: the rate.
         scheduler: attached to the optimizer; None if there is none, or the plug-in finds it.
+        details: what the backend reported of the sweep that the rate is from; empty for any other rate.
     Returns: what was set, by name.
     Raises: TargetError if no plug-in knows the optimizer.
     """
-    applied: Mapping[str, Any] | None = make_manager().hook.lrrange_apply(
-        optimizer=optimizer, lr=lr, scheduler=scheduler
+    answer = first_answer(
+        make_manager(),
+        "lrrange_apply",
+        [plugin.name for plugin in list_plugins() if plugin.problem is None],
+        lambda applied: isinstance(applied, Mapping),
+        "a mapping of what was set, or None for an optimizer that is not its own",
+        optimizer=optimizer,
+        lr=lr,
+        scheduler=scheduler,
+        details=details,
     )
-    if applied is None:
+    if answer.plugin is None:
+        for problem in answer.problems.values():
+            raise problem
         raise TargetError(
             f"no plug-in can set the rate of a {type(optimizer).__name__}. `lrrange plugins` lists them.",
             lr=lr,
         )
-    return applied
+    return cast(Mapping[str, Any], answer.value)
 
 
 def make_schedule(optimizer: object, bounds: Advice | LRRange, mode: str = "triangular2", **options: Any) -> Any:

@@ -2,7 +2,9 @@
 
 import functools
 import importlib.metadata
-from collections.abc import Iterable
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import attrs
 import pluggy
@@ -10,7 +12,8 @@ import pluggy
 from lrrange import hookspecs
 from lrrange.advice.heuristics import HEURISTICS
 from lrrange.advice.suggestion import Heuristic
-from lrrange.errors import BackendNotFound, LRRangeError, OptionError, PluginUnavailable
+from lrrange.errors import BackendNotFound, LRRangeError, NoSuggestion, OptionError, PluginUnavailable
+from lrrange.sweep.curve import Curve
 
 GROUP = "lrrange"
 
@@ -112,6 +115,7 @@ def _set_aside(name: str, source: str, what: str, error: Exception) -> Plugin:
 def _empty_manager() -> pluggy.PluginManager:
     manager = pluggy.PluginManager("lrrange")
     manager.add_hookspecs(hookspecs)
+    manager.add_hookcall_monitoring(_no_trace, _note_plugin)
     return manager
 
 
@@ -166,9 +170,135 @@ def hook_of(manager: pluggy.PluginManager, hook: str, name: str | None) -> plugg
     return manager.subset_hook_caller(hook, [plugin for other, plugin in manager.list_name_plugin() if other != name])
 
 
+@attrs.frozen(kw_only=True)
+class HookAnswer:
+    """The first answer of a plug-in to a hook.
+
+    Args:
+        plugin: name of the plug-in that answered; None if none did.
+        value: what it answered.
+        problems: why the hooks of other plug-ins failed, by name. These are set aside.
+    """
+
+    plugin: str | None = None
+    value: Any = None
+    problems: Mapping[str, Exception] = attrs.field(factory=dict)
+
+
+def first_answer(
+    manager: pluggy.PluginManager,
+    hook: str,
+    names: Iterable[str],
+    fits: Callable[[Any], bool],
+    expected: str,
+    **arguments: Any,
+) -> HookAnswer:
+    """Call a hook of one plug-in after another until one answers.
+
+    A plug-in whose hook raises, or answers with something else than the hook allows, is set aside: it may have nothing
+    to do with these arguments. lrrange's own errors are meant for the user, so they pass through.
+
+    Args:
+        manager: of the plug-ins.
+        hook: name of the hook.
+        names: of the plug-ins, in order.
+        fits: returns whether an answer is of the kind that the hook allows.
+        expected: what the hook allows, for the error message.
+        arguments: of the hook.
+    Raises: BackendNotFound, or the reason why a plug-in is set aside, for a name that has no plug-in.
+    """
+    problems: dict[str, Exception] = {}
+    for name in names:
+        caller = hook_of(manager, hook, name)
+        try:
+            value = caller(**arguments)
+        except LRRangeError:
+            raise
+        except Exception as error:
+            problems[name] = error
+            continue
+        if value is None:
+            continue
+        if fits(value):
+            return HookAnswer(plugin=name, value=value, problems=problems)
+        problems[name] = _wrong_value(name, hook, value, expected)
+    return HookAnswer(problems=problems)
+
+
+def _wrong_value(plugin: str, hook: str, value: object, expected: str) -> PluginUnavailable:
+    return PluginUnavailable(
+        f"{hook} of the plug-in {plugin!r} returned a value of type {type(value).__name__}. It must return {expected}. "
+        f"Report this to the authors of the plug-in, or do without it.",
+        plugin=plugin,
+    )
+
+
+def _failed(plugin: str, hook: str, error: Exception) -> PluginUnavailable:
+    problem = PluginUnavailable(
+        f"{hook} of the plug-in {plugin!r} failed with {type(error).__name__}: {error}. Report this to the authors of "
+        f"the plug-in, or do without it.",
+        plugin=plugin,
+    )
+    problem.__cause__ = error
+    return problem
+
+
 def heuristics(manager: pluggy.PluginManager) -> dict[str, Heuristic]:
-    """Return lrrange's own heuristics and those of plug-ins, by name. A plug-in cannot replace one of lrrange's own."""
+    """Return lrrange's own heuristics and those of plug-ins, by name. A plug-in cannot replace one of lrrange's own.
+
+    In place of what is no heuristic stands one that raises the reason, so that the other answers are not lost.
+    """
+    hook = "lrrange_offer_heuristics"
     offered: dict[str, Heuristic] = {}
-    for offer in manager.hook.lrrange_offer_heuristics():
-        offered.update(offer)
+    for implementation in reversed(getattr(manager.hook, hook).get_hookimpls()):
+        others = [plugin for _, plugin in manager.list_name_plugin() if plugin is not implementation.plugin]
+        plugin = _name_of(implementation)
+        try:
+            offers = manager.subset_hook_caller(hook, others)()
+        except Exception as error:
+            offered[plugin] = _refusing(_failed(plugin, hook, error))
+            continue
+        for offer in offers:
+            if not isinstance(offer, Mapping) or not all(isinstance(name, str) for name in offer):
+                offered[plugin] = _refusing(
+                    _wrong_value(plugin, hook, offer, "a mapping from names to functions of a Curve")
+                )
+                continue
+            for name, rule in offer.items():
+                if not callable(rule):
+                    rule = _refusing(
+                        _wrong_value(plugin, hook, rule, f"a function of a Curve as the heuristic {name!r}")
+                    )
+                offered[name] = rule
     return {**HEURISTICS, **{name: rule for name, rule in offered.items() if name not in HEURISTICS}}
+
+
+def _refusing(problem: PluginUnavailable) -> Heuristic:
+    def heuristic(_: Curve) -> float:
+        raise NoSuggestion(str(problem)) from problem  # a problem of one heuristic, which takes no answer with it
+
+    return heuristic
+
+
+def _no_trace(*_: Any) -> None:
+    pass
+
+
+def _note_plugin(
+    outcome: pluggy.Result[Any], hook: str, implementations: Sequence[pluggy.HookImpl], _: Mapping[str, Any]
+) -> None:
+    """Note on an error from a hook which plug-in or watcher raised it, unless it is an error of lrrange's own."""
+    error = outcome.exception
+    if not isinstance(error, Exception) or isinstance(error, LRRangeError):
+        return
+    running = {frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)}
+    for implementation in implementations:
+        if len(implementations) == 1 or getattr(implementation.function, "__code__", None) in running:
+            error.add_note(f"Raised in {hook} of {_name_of(implementation)!r}.")
+            return
+
+
+def _name_of(implementation: pluggy.HookImpl) -> str:
+    """Return the name of the plug-in, or the class of the watcher, that implements a hook."""
+    known = {id(plugin.plugin): plugin.name for plugin in list_plugins()}
+    return known.get(id(implementation.plugin), type(implementation.plugin).__name__)

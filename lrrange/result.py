@@ -10,6 +10,7 @@ import attrs
 
 from lrrange.advice.advice import Advice
 from lrrange.errors import LRRangeError, NoSuggestion
+from lrrange.random_state import kept_random_state
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,15 +40,20 @@ class RangeTestResult(Advice):
         """Set the suggested rate (or `lr`) in every param group of `optimizer`, ratios kept, and in its scheduler.
 
         Args:
-            optimizer: of any framework that a plug-in knows.
-            scheduler: an attached LR scheduler. Its base rates follow, and its shape stays.
-            lr: another rate, such as `result.range.max_lr`.
+            optimizer: of any framework that a plug-in knows. After a sweep over several optimizers, a list of them,
+                which keep their ratios, or one of them, which gets its share of the rate.
+            scheduler: an attached LR scheduler. All its rates follow, absolute ones too, and its shape stays.
+            lr: another rate for the first group of `optimizer` that has one, such as `result.range.max_lr`.
         Returns: what was set, by name.
-        Raises: the `NoSuggestion` with the reason, if there is no rate; TargetError if no plug-in knows the optimizer.
+        Raises: the `NoSuggestion` with the reason, if there is no rate; TargetError if no plug-in knows the optimizer;
+            RateNotInForce if a scheduler would bring back rates that do not follow from this one. Nothing is changed
+            then.
         """
         from lrrange.optimizers import set_rate
 
-        return set_rate(optimizer, self.lr if lr is None else lr, scheduler)
+        if lr is not None:
+            return set_rate(optimizer, lr, scheduler)
+        return set_rate(optimizer, self.lr, scheduler, self.provenance.details)
 
     def save(self, path: str | Path) -> None:
         """Write the result as JSON, all of it or nothing. Raises: SaveError. `lrrange.load` reads it."""
@@ -55,6 +61,7 @@ class RangeTestResult(Advice):
 
         write_atomically(dumps(self).encode(), path, "the result")
 
+    @kept_random_state()
     def plot(self, ax: "Axes | None" = None) -> "Axes":
         """Draw raw and smoothed loss against the rate, with the suggestions and the range.
 
@@ -67,11 +74,13 @@ class RangeTestResult(Advice):
 
         return plot(self, ax)
 
+    @kept_random_state()
     def __rich__(self) -> Any:
         from lrrange.report.table import as_rich
 
         return as_rich(self)
 
+    @kept_random_state()
     def _repr_html_(self) -> str:
         from lrrange.report.html import as_html
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import attrs
 
-from lrrange.errors import LRRangeError
+from lrrange.errors import LRRangeError, OptionError, RateNotInForce
 from lrrange.finder.range_test import find_lr
 from lrrange.hookspecs import hookimpl
 from lrrange.result import RangeTestResult
@@ -32,11 +32,13 @@ __all__ = [
     "Rig",
     "check_a_second_sweep_gives_the_same_curve",
     "check_an_unknown_option_is_refused_before_the_first_step",
+    "check_a_seeded_sweep_is_repeatable_and_leaves_no_trace",
     "check_backend",
     "check_state_is_back_after_a_sweep",
     "check_state_is_back_after_an_error",
     "check_state_is_back_after_ctrl_c",
     "check_state_is_back_after_training_has_begun",
+    "check_the_rate_has_an_effect",
     "check_training_after_a_sweep_equals_training_without_one",
     "check_training_changes_what_is_observed",
 ]
@@ -126,7 +128,7 @@ def check_state_is_back_after_a_sweep(make_rig: MakeRig) -> None:
     rig = make_rig()
     before = rig.observe()
     result = rig.find()
-    if not 1 < len(result.curve) == result.provenance.steps_run:
+    if not 1 < len(result.curve) <= result.provenance.steps_run:  # which counts the probe of the rate, too
         raise AssertionError(f"the sweep took {result.provenance.steps_run} steps for {len(result.curve)} points")
     _check_same(before, rig.observe())
 
@@ -177,6 +179,36 @@ def check_a_second_sweep_gives_the_same_curve(make_rig: MakeRig) -> None:
     _check_same(first.curve.loss, second.curve.loss, "curve.loss")
 
 
+def check_a_seeded_sweep_is_repeatable_and_leaves_no_trace(make_rig: MakeRig) -> None:
+    """Check the same for sweeps with a seed, and that the state is back. A backend without seeds passes."""
+    rig = make_rig()
+    before = rig.observe()
+    try:
+        first = rig.find(seed=3)
+    except OptionError:
+        return
+    _check_same(before, rig.observe())
+    second = rig.find(seed=3)
+    _check_same(before, rig.observe())
+    _check_same(first.curve.loss, second.curve.loss, "curve.loss")
+
+
+def check_the_rate_has_an_effect(make_rig: MakeRig) -> None:
+    """Check that steps at other rates give other losses. Otherwise the backend ignores the rate that it is given."""
+    try:
+        low = make_rig().find()
+        lr = low.curve.lr[len(low.curve) // 2]
+        high = make_rig().find(start_lr=lr, end_lr=2 * lr)
+    except RateNotInForce as error:
+        raise AssertionError(str(error)) from error
+    if all(map(_same_loss, low.curve.loss, high.curve.loss)):
+        raise AssertionError(f"steps from lr={low.curve.lr[0]:.2g} and from lr={lr:.2g} give the same losses")
+
+
+def _same_loss(first: float, second: float) -> bool:
+    return first == second or _both_nan(first, second)
+
+
 def check_training_after_a_sweep_equals_training_without_one(make_rig: MakeRig) -> None:
     """Check that 20 training steps give the same losses, to the last bit, with and without a sweep before them.
 
@@ -209,6 +241,8 @@ CHECKS: tuple[Callable[[MakeRig], None], ...] = (
     check_state_is_back_after_an_error,
     check_state_is_back_after_ctrl_c,
     check_a_second_sweep_gives_the_same_curve,
+    check_a_seeded_sweep_is_repeatable_and_leaves_no_trace,
+    check_the_rate_has_an_effect,
     check_training_after_a_sweep_equals_training_without_one,
     check_an_unknown_option_is_refused_before_the_first_step,
 )

@@ -86,7 +86,7 @@ def run_once(job: Job, variant: str) -> dict[str, float]:
             ended = time.perf_counter()
         finally:
             gc.enable()
-    starts = job.model.clock.starts
+    starts = job.model.starts()
     stepping = (starts[-1] - starts[0]) * len(starts) / (len(starts) - 1)
     before = starts[0] - began
     return {

@@ -7,17 +7,17 @@ from typing import Any, Self
 import attrs
 
 from lrrange.advice.confirmation import Confirmation
+from lrrange.advice.ending import UNFIT_SWEEP, Ending
 from lrrange.advice.heuristics import DEFAULT, HEURISTICS, ask_heuristic, known_name
 from lrrange.advice.ranges import DEFAULT_RANGE, RANGE_RULES, LRRange, range_rule
 from lrrange.advice.suggestion import Heuristic, Refusal, Suggestion
 from lrrange.advice.verdict import Verdict, judge
-from lrrange.errors import LRRangeError, RatesTooFarApart, StillFalls, UnknownName
+from lrrange.errors import LRRangeError, NoSuggestion, UnknownName
 from lrrange.sweep.curve import Curve
 from lrrange.sweep.plan import SweepPlan
 from lrrange.sweep.planned_steps import StopReason
 
-# Refusals because the sweep ended too soon or was too coarse: no heuristic should answer from such a curve.
-_UNFIT_SWEEP = (StillFalls.__name__, RatesTooFarApart.__name__)
+_UNFIT_SWEEP = tuple(kind.__name__ for kind in UNFIT_SWEEP)
 
 
 @attrs.frozen(kw_only=True)
@@ -28,7 +28,7 @@ class Provenance:
         backend: name of the plug-in that ran the sweep.
         versions: package versions, by package name.
         seed: the seed given to `find_lr`; None if none was given.
-        steps_run: number of training steps of all sweeps and trials together.
+        steps_run: number of training steps of all sweeps and trials, and of the probe of the rate.
         wall_time: seconds from the first step until everything was restored.
         details: further facts from the backend, such as `skipped_steps`.
     """
@@ -52,7 +52,7 @@ class Advice:
     plan: SweepPlan
     curve: Curve
     stop_reason: StopReason
-    answers: tuple[Suggestion | Refusal, ...]
+    answers: tuple[Suggestion | Refusal, ...] = attrs.field(validator=attrs.validators.min_len(1))
     heuristic: str | None = None
     ranges: tuple[LRRange, ...] = ()
     sweeps: tuple[Curve, ...] = ()
@@ -100,6 +100,10 @@ class Advice:
         return chosen
 
     @property
+    def _ending(self) -> Ending:
+        return Ending(plan=self.plan, stop_reason=self.stop_reason)
+
+    @property
     def _interval(self) -> tuple[float, float]:
         if self.confirmation is not None:
             return self.confirmation.low, self.confirmation.high
@@ -125,7 +129,10 @@ class Advice:
         for bounds in self.ranges:
             if bounds.rule == rule:
                 return bounds
-        return find_range(self.curve)  # a pure function of the curve, so it raises the same reason again
+        try:
+            return find_range(self.curve)  # a pure function of the curve, so it raises the same reason again
+        except NoSuggestion as error:
+            raise self._ending.explain(error, self.curve) from None
 
     def with_heuristic(
         self, heuristic: str | Heuristic | None, heuristics: Mapping[str, Heuristic] = HEURISTICS
@@ -135,7 +142,7 @@ class Advice:
         The confirmation is left out, because it confirmed another answer. Raises: UnknownName.
         """
         name, heuristics = resolve_heuristic(heuristic, heuristics)
-        answers = read_answers(self.curve, heuristics, self.sweeps)
+        answers = read_answers(self.curve, heuristics, self.sweeps, self._ending)
         return attrs.evolve(self, heuristic=name, answers=answers, ranges=read_ranges(self.curve), confirmation=None)
 
 
@@ -177,7 +184,7 @@ def chosen_answer(answers: Sequence[Suggestion | Refusal], heuristic: str | None
 
 
 def read_answers(
-    curve: Curve, heuristics: Mapping[str, Heuristic], sweeps: Sequence[Curve] = ()
+    curve: Curve, heuristics: Mapping[str, Heuristic], sweeps: Sequence[Curve] = (), ending: Ending | None = None
 ) -> tuple[Suggestion | Refusal, ...]:
     """Return the answer of every heuristic to this curve.
 
@@ -185,8 +192,9 @@ def read_answers(
         curve: the curve to read.
         heuristics: the heuristics, by name.
         sweeps: the single curves of a repeated test. The interval of each answer then spans the answers to them too.
+        ending: how the sweep ended, to explain refusals; None for a curve without a sweep.
     """
-    return tuple(ask_heuristic(name, heuristic, curve, sweeps) for name, heuristic in heuristics.items())
+    return tuple(ask_heuristic(name, heuristic, curve, sweeps, ending) for name, heuristic in heuristics.items())
 
 
 def read_ranges(curve: Curve) -> tuple[LRRange, ...]:

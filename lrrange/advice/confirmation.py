@@ -1,6 +1,7 @@
 """The confirmation of a suggested rate, by short training runs at a few rates around it."""
 
 import math
+import sys
 
 import attrs
 
@@ -11,7 +12,7 @@ from lrrange.errors import PlanError
 
 
 def _positive_rate(_: object, field: "attrs.Attribute[float]", lr: float) -> None:
-    if not 0 < lr < math.inf:
+    if not sys.float_info.min <= lr < math.inf:  # the range starts at a part of a rate, which must not become 0
         raise PlanError(f"{field.name}={lr!r} is not a positive, finite rate.", lr=lr)
 
 

@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
+from lrrange.advice.ending import Ending
 from lrrange.advice.midway import find_fall_and_blow_up
-from lrrange.advice.preconditions import check_descent
+from lrrange.advice.preconditions import check_descent, too_close_error
 from lrrange.advice.suggestion import Heuristic, Refusal, Suggestion
 from lrrange.errors import NoSuggestion, UnknownName
 from lrrange.sweep.curve import Curve
@@ -155,7 +156,9 @@ def known_name(name: str, heuristics: Mapping[str, Heuristic]) -> str:
     return known
 
 
-def ask_heuristic(name: str, heuristic: Heuristic, curve: Curve, sweeps: Sequence[Curve] = ()) -> Suggestion | Refusal:
+def ask_heuristic(
+    name: str, heuristic: Heuristic, curve: Curve, sweeps: Sequence[Curve] = (), ending: Ending | None = None
+) -> Suggestion | Refusal:
     """Return the answer of one heuristic. Any error that it raises becomes a refusal, so other answers are not lost.
 
     Args:
@@ -163,6 +166,7 @@ def ask_heuristic(name: str, heuristic: Heuristic, curve: Curve, sweeps: Sequenc
         heuristic: the heuristic.
         curve: the curve to read.
         sweeps: the single curves, if `curve` is their median. The interval then spans the answers to them too.
+        ending: how the sweep ended, to explain a refusal; None for a curve without a sweep.
     """
     try:
         answer = heuristic(curve)
@@ -176,11 +180,13 @@ def ask_heuristic(name: str, heuristic: Heuristic, curve: Curve, sweeps: Sequenc
         high = max(rates if answer.high is None else [answer.high, *rates])
         return attrs.evolve(answer, heuristic=name, low=low, high=high)
     except NoSuggestion as error:
-        numbers = {key: float(value) for key, value in error.numbers.items() if isinstance(value, (int, float))}
-        return Refusal(heuristic=name, kind=type(error).__name__, reason=str(error), numbers=numbers)
+        refused = error
     except Exception as error:
-        reason = f'the "{name}" heuristic failed with {type(error).__name__}: {error}'
-        return Refusal(heuristic=name, kind=NoSuggestion.__name__, reason=reason)
+        refused = NoSuggestion(f'the "{name}" heuristic failed with {type(error).__name__}: {error}')
+    if ending is not None:
+        refused = ending.explain(refused, curve)
+    numbers = {key: float(value) for key, value in refused.numbers.items() if isinstance(value, (int, float))}
+    return Refusal(heuristic=name, kind=type(refused).__name__, reason=str(refused), numbers=numbers)
 
 
 def _rates(heuristic: Heuristic, curves: Sequence[Curve]) -> list[float]:
@@ -200,10 +206,14 @@ def _suggest_point(curve: Curve, lr: float, heuristic: str, slope: float | None 
 def _slopes(finite: Curve) -> list[float]:
     """Return the slope of the smoothed loss at each point, in loss units per decade; one-sided at the ends."""
     x, y = [math.log10(lr) for lr in finite.lr], finite.smoothed
-    last = len(x) - 1
-    return [
-        (y[min(i + 1, last)] - y[max(i - 1, 0)]) / (x[min(i + 1, last)] - x[max(i - 1, 0)]) for i in range(last + 1)
-    ]
+    if x[-1] == x[0]:
+        raise too_close_error(finite)
+    last, slopes = len(x) - 1, []
+    for i in range(last + 1):
+        before, after = max(i - 1, 0), min(i + 1, last)
+        decades = x[after] - x[before]
+        slopes.append((y[after] - y[before]) / decades if decades else 0.0)  # neighbours may be the same up to rounding
+    return slopes
 
 
 def _longest_decreasing(values: list[float]) -> list[int]:

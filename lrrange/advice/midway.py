@@ -20,7 +20,9 @@ from lrrange.advice.preconditions import (
     only_rises_error,
     rates_too_far_apart_error,
     still_falls_error,
+    too_close_error,
 )
+from lrrange.averages import mean
 from lrrange.sweep.curve import Curve
 from lrrange.sweep.noise import median_of_three, noise_level, rounding_of
 from lrrange.sweep.smoothing import smooth
@@ -130,6 +132,8 @@ def find_fall_and_blow_up(curve: Curve) -> FallAndBlowUp:
     """
     finite = check_length(curve, "midway", 12)
     x = [math.log10(lr) for lr in finite.lr]
+    if x[-1] == x[0]:
+        raise too_close_error(finite)
     per_decade = (len(x) - 1) / (x[-1] - x[0])
     if per_decade < _FEWEST_PER_DECADE:
         raise rates_too_far_apart_error(finite, per_decade, _FEWEST_PER_DECADE)
@@ -168,9 +172,9 @@ def find_fall_and_blow_up(curve: Curve) -> FallAndBlowUp:
 
 def _stays_down(loss: Sequence[float], smoothed: Sequence[float], level: float, drop: float) -> bool:
     """Return whether the mean loss is lower after the fall than before it. After a mere dip in the noise it is not."""
-    fallen = next(i for i, value in enumerate(smoothed) if value <= level - _FALLEN * drop)
-    before = statistics.fmean(loss[:fallen]) if fallen else level
-    return statistics.fmean(loss[fallen:]) < before - _LASTING * drop
+    fallen = _first_at(smoothed, level - _FALLEN * drop)
+    before = mean(loss[:fallen]) if fallen else level
+    return mean(loss[fallen:]) < before - _LASTING * drop
 
 
 def _rebound(loss: Sequence[float], smoothed: Sequence[float], lowest: int, drop: float) -> int | None:
@@ -201,10 +205,16 @@ def _early_noise(loss: Sequence[float]) -> float:
     return max(1.4826 * statistics.median(steps), steps[int(0.95 * (len(steps) - 1))] / 1.96) / math.sqrt(2)
 
 
+def _first_at(smoothed: Sequence[float], level: float) -> int:
+    """Return the index at which the smoothed loss first comes down to `level`, or to its lowest if that is above it."""
+    level = max(level, min(smoothed))
+    return next(i for i, value in enumerate(smoothed) if value <= level)
+
+
 def _crossing(x: Sequence[float], smoothed: Sequence[float], level: float) -> float:
     """Return where the smoothed loss first comes down to `level`, interpolated between two points."""
-    i = next(i for i, value in enumerate(smoothed) if value <= level)
-    if i == 0:
-        return x[0]
+    i = _first_at(smoothed, level)
+    if i == 0 or smoothed[i - 1] == smoothed[i]:
+        return x[i]
     part = (smoothed[i - 1] - level) / (smoothed[i - 1] - smoothed[i])
     return x[i - 1] + part * (x[i] - x[i - 1])

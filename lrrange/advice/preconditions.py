@@ -1,7 +1,16 @@
 """Checks that a curve can be read at all. Every heuristic and range rule makes them first."""
 
-from lrrange.errors import FlatCurve, OnlyRises, RatesTooFarApart, StillFalls, TooFewPoints
+import math
+
+from lrrange.errors import FlatCurve, NoSuggestion, OnlyRises, RatesTooFarApart, StillFalls, TooFewPoints
 from lrrange.sweep.curve import Curve
+
+# Below the first of these rates no training moves, and above the second none goes on. A sweep that starts or ends there
+# is not advised to start lower or to end higher.
+LOWEST_USEFUL_LR, HIGHEST_USEFUL_LR = 1e-10, 1e3
+
+# If the loss is level over this many decades before it rises, the sweep does not start too high.
+_LEVEL = 2.0
 
 
 def check_descent(curve: Curve, reader: str, *, needed: int = 6) -> Curve:
@@ -29,52 +38,114 @@ def check_length(curve: Curve, reader: str, needed: int) -> Curve:
     if len(finite) < needed:
         if finite.rises and not finite.falls:
             raise only_rises_error(finite)
+        finding = f'"{reader}" needs {needed} finite losses and this curve has {len(finite)}'
         ended = f": the sweep ended at lr={curve.lr[-1]:.2g}" if len(curve) else ""
         raise TooFewPoints(
-            f'"{reader}" needs {needed} finite losses and this curve has {len(finite)}{ended}. '
-            f"Take more steps, lower end_lr, or check the inputs for NaN.",
+            f"{finding}{ended}. Take more steps, or check the data for NaN.",
             needed=needed,
             found=len(finite),
+            finding=finding,
         )
     return finite
 
 
 def only_rises_error(finite: Curve) -> OnlyRises:
     """Return the error for a loss that rises and never falls."""
-    return OnlyRises(
-        f"the loss only rises {_span(finite)}, from {finite.start:.4g}: the sweep starts too high. Lower start_lr.",
-        **_numbers(finite),
+    cause, remedy = explain_rise(finite)
+    finding = f"the loss only rises {_span(finite)}, from {finite.start:.4g}{cause}"
+    return OnlyRises(f"{finding}. {remedy}", finding=finding, **_numbers(finite))
+
+
+def explain_rise(finite: Curve) -> tuple[str, str]:
+    """Return the cause of a loss that rises and never falls, as far as the curve shows it, and what to change.
+
+    Returns: an addition to a sentence, maybe empty; and a sentence. `start_lr` is to be lowered only if a rate near it
+        can have raised the loss.
+    """
+    level = _level_until(finite)
+    if math.log10(level) - math.log10(finite.lr[0]) >= _LEVEL:
+        return (
+            f"; it is level up to lr={level:.2g}, so start_lr is low enough",
+            "The model may be trained already, or the noise hides a fall: raise num_steps, or give repeats=3.",
+        )
+    if finite.lr[0] <= LOWEST_USEFUL_LR:
+        return (
+            "; no rate this low can raise it, so it follows the order of the batches",
+            "Shuffle them (shuffle=True), or mix the data before the sweep.",
+        )
+    remedy = (
+        "Lower start_lr. If the loss then rises in the same way, it follows the order of the batches and not the rate: "
+        "shuffle them."
     )
+    return "", remedy
+
+
+def _level_until(finite: Curve) -> float:
+    """Return the last rate at which the smoothed loss is no higher than at the start, up to the noise of one loss."""
+    level = finite.start + finite.noise
+    return max((lr for lr, loss in zip(finite.lr, finite.smoothed, strict=True) if loss <= level), default=finite.lr[0])
 
 
 def flat_curve_error(finite: Curve) -> FlatCurve:
     """Return the error for a loss that neither falls nor rises."""
+    if min(finite.loss) == max(finite.loss):
+        finding = f"the loss does not fall: it is exactly {finite.start:.4g} at every rate {_span(finite)}"
+        change = "Check"
+    else:
+        finding = (
+            f"the loss does not fall {_span(finite)} by more than its noise (drop {finite.drop:.3g}, standard "
+            f"deviation of the noise {finite.noise:.3g})"
+        )
+        change = "Raise num_steps, and check" if _is_highest(finite) else "Raise end_lr or num_steps, and check"
     return FlatCurve(
-        f"the loss does not fall {_span(finite)} by more than its noise (drop {finite.drop:.3g}, standard deviation of "
-        f"the noise {finite.noise:.3g}). Raise end_lr or num_steps, and check that the optimizer holds the parameters "
-        f"that the loss depends on.",
+        f"{finding}. {change} that the optimizer holds the parameters that the loss depends on.",
+        finding=finding,
         **_numbers(finite),
     )
 
 
 def still_falls_error(finite: Curve, fallen_at: float) -> StillFalls:
     """Return the error for a loss that has not stopped falling at the last rate."""
-    return StillFalls(
-        f"the loss still falls at the last rate, lr={finite.lr[-1]:.2g}: it reaches four fifths of its "
-        f"drop only at lr={fallen_at:.2g}, and the curve does not show how much further it falls. Raise end_lr, for "
-        f"example to {100 * finite.lr[-1]:.2g}.",
-        **_numbers(finite),
+    finding = (
+        f"the loss still falls at the last rate, lr={finite.lr[-1]:.2g}: it reaches four fifths of its drop only at "
+        f"lr={fallen_at:.2g}, and the curve does not show how much further it falls"
     )
+    return StillFalls(f"{finding}. {advise_higher_end(finite)}", finding=finding, **_numbers(finite))
+
+
+def advise_higher_end(finite: Curve) -> str:
+    """Return the advice if the loss falls up to the last rate: a higher `end_lr`, unless no training uses that."""
+    if not _is_highest(finite):
+        return f"Raise end_lr, for example to {100 * finite.lr[-1]:.2g}."
+    return (
+        "No training uses such a rate: check that the step uses the rate it is given, and that the batches do not come "
+        "in an order of falling loss (shuffle=True)."
+    )
+
+
+def _is_highest(finite: Curve) -> bool:
+    """Return whether the curve ends at a rate above which it makes no sense to go on."""
+    return finite.lr[-1] >= HIGHEST_USEFUL_LR
 
 
 def rates_too_far_apart_error(finite: Curve, per_decade: float, needed: float) -> RatesTooFarApart:
     """Return the error for a sweep with too few steps per decade of learning rate."""
-    return RatesTooFarApart(
+    finding = (
         f"{len(finite)} losses {_span(finite)} are {per_decade:.1f} a decade, and a curve can fall and blow up between "
-        f"two of them: {needed:g} a decade are needed. Raise num_steps, or narrow start_lr to end_lr.",
+        f"two of them: {needed:g} a decade are needed"
+    )
+    return RatesTooFarApart(
+        f"{finding}. Raise num_steps, or narrow start_lr to end_lr.",
         per_decade=per_decade,
         needed=needed,
+        finding=finding,
     )
+
+
+def too_close_error(finite: Curve) -> NoSuggestion:
+    """Return the error for rates that differ by no more than rounding."""
+    finding = f"all rates {_span(finite)} are the same up to rounding"
+    return NoSuggestion(f"{finding}. Sweep over some decades.", decades=0.0, finding=finding)
 
 
 def _span(finite: Curve) -> str:

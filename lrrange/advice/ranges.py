@@ -6,7 +6,7 @@ from collections.abc import Callable
 import attrs
 
 from lrrange.advice.midway import find_fall_and_blow_up
-from lrrange.advice.preconditions import check_descent
+from lrrange.advice.preconditions import advise_higher_end, check_descent
 from lrrange.errors import CurveError, NoDescent, UnknownName
 from lrrange.sweep.curve import Curve
 
@@ -64,12 +64,14 @@ def smith(curve: Curve) -> LRRange:
     fall_begins = finite.start - _EDGE * finite.drop
     fall_ends = finite.start - (1 - _EDGE) * finite.drop
     base = next(i for i in range(lowest, -1, -1) if i == 0 or smoothed[i - 1] >= fall_begins)
-    top = next(i for i in range(base, lowest + 1) if smoothed[i] <= fall_ends)
+    top = next((i for i in range(base, lowest + 1) if smoothed[i] <= fall_ends), lowest)
     top = max(min(top, _first_ragged(finite, base)), base + 1)
     if top >= len(finite):
+        finding = "the loss falls only at the last rate of the curve, which leaves no range above it"
         raise NoDescent(
-            "the loss falls only at the last rate of the curve, which leaves no range above it. Raise end_lr.",
+            f"{finding}. {advise_higher_end(finite)}",
             base_lr=finite.lr[base],
+            finding=finding,
         )
     return LRRange(base_lr=finite.lr[base], max_lr=finite.lr[top], rule="smith", source="Smith 2017, section 3.3")
 

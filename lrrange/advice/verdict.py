@@ -46,6 +46,13 @@ def falls_to_the_end(curve: Curve) -> bool:
     return math.log10(finite.lr[-1] / finite.lr[finite.lowest]) < _AT_THE_END
 
 
+def _decades(low: float, high: float) -> float:
+    """Return how far `high` is above `low`, in decades."""
+    ratio = high / low
+    # The ratio of two extreme rates may be too large or too small for a float.
+    return math.log10(ratio) if 0 < ratio < math.inf else math.log10(high) - math.log10(low)
+
+
 def judge(
     chosen: Suggestion,
     answers: Sequence[Suggestion | Refusal],
@@ -61,16 +68,19 @@ def judge(
         curve, plan, stop_reason: the sweep that they were read from.
     """
     reasons = []
-    if chosen.low and chosen.high and math.log10(chosen.high / chosen.low) > _WIDE:
-        width = math.log10(chosen.high / chosen.low)
+    width = _decades(chosen.low, chosen.high) if chosen.low and chosen.high else 0.0
+    if width > _WIDE:
         reasons.append(f"the interval {chosen.low:.2g} to {chosen.high:.2g} is {width:.1f} decades wide")
     others = [answer for answer in answers if isinstance(answer, Suggestion) and answer != chosen]
-    far = [other for other in others if abs(math.log10(other.lr / chosen.lr)) > _WIDE]
+    far = [other for other in others if abs(_decades(chosen.lr, other.lr)) > _WIDE]
     if far and 2 * len(far) >= len(others):
         names = ", ".join(f"{other.heuristic} ({other.lr:.2g})" for other in far)
         reasons.append(f"{names} lie more than a decade away")
+    if stop_reason is StopReason.RAISED and len(curve):
+        reasons.append(f"the training raised an error after lr={curve.lr[-1]:.2g}: lower end_lr, or mend the training")
     if stop_reason is StopReason.COMPLETED and falls_to_the_end(curve):
         reasons.append(f"the loss still falls at end_lr={plan.end_lr:.2g}: raise it")
-    if len(curve) > 1 and (density := (len(curve) - 1) / math.log10(curve.lr[-1] / curve.lr[0])) < _SPARSE:
+    swept = _decades(curve.lr[0], curve.lr[-1]) if len(curve) else 0.0
+    if swept > 0 and (density := (len(curve) - 1) / swept) < _SPARSE:
         reasons.append(f"{density:.1f} steps a decade are few: raise num_steps")
     return Verdict(reasons=tuple(reasons))

@@ -12,7 +12,6 @@ import attrs
 import click
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from lrrange.advice.heuristics import known_name
 from lrrange.advice.ranges import RANGE_RULES
@@ -34,9 +33,10 @@ from lrrange.finder.main_process import is_main_process
 from lrrange.finder.range_test import find_lr
 from lrrange.finder.together import Parallel
 from lrrange.plugins import Plugin, heuristics, list_plugins, make_manager
+from lrrange.printable import printable
 from lrrange.report.figures import check_plottable
 from lrrange.report.plot import save_plot
-from lrrange.report.table import as_rich
+from lrrange.report.table import as_rich, plain_text
 from lrrange.result import RangeTestResult, dumps, load
 from lrrange.sweep.plan import Shape
 from lrrange.sweep.smoothing import SmoothingKind
@@ -146,7 +146,7 @@ def demo(data: str, root: str | None, out_dir: str | None, as_json: bool, seed: 
     others = [answer.heuristic for answer in result.answers if isinstance(answer, Suggestion)]
     others = [name for name in others if name != result.chosen.heuristic]
     if complete and others and not as_json:
-        click.echo(f"Next: lrrange suggest {shlex.quote(str(save))} --heuristic {others[0]}")
+        click.echo(printable(f"Next: lrrange suggest {shlex.quote(str(save))} --heuristic {others[0]}"))
     _end(result, complete)
 
 
@@ -212,7 +212,7 @@ def plot(path: str, out: Path | None) -> None:
     """Plot a saved result."""
     out = out or Path(path).with_suffix(".png")
     save_plot(load(path), out)
-    click.echo(out)
+    click.echo(printable(str(out)))
 
 
 @main.command()
@@ -225,8 +225,8 @@ def plugins(as_json: bool) -> None:
         return
     table = Table("name", "source", "hooks, or why it is set aside")
     for plugin in known:
-        state = Text(str(plugin.problem), style="red") if plugin.problem else Text("\n".join(plugin.hooks))
-        table.add_row(Text(plugin.name), Text(plugin.source), state)
+        state = plain_text(str(plugin.problem), style="red") if plugin.problem else plain_text("\n".join(plugin.hooks))
+        table.add_row(plain_text(plugin.name), plain_text(plugin.source), state)
     Console().print(table if known else "No plug-in is installed.")
 
 

@@ -26,6 +26,7 @@ from lrrange.comparison.policies import FROM_RANGE_TEST
 from lrrange.errors import NoWinner
 from lrrange.hookspecs import hookimpl
 from lrrange.policy import Run
+from lrrange.printable import printable
 from lrrange.result import load as load_result
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -123,4 +124,4 @@ class _RunLines:
     def lrrange_compared(self, run: Run) -> None:
         """Print the final loss of a run, or why it has none."""
         outcome = run.error or ("diverged" if run.diverged else f"{run.final:.4g}")
-        click.echo(f"{run.policy}, seed {run.seed}: {outcome} ({run.wall_time:.3g} s)", err=True)
+        click.echo(printable(f"{run.policy}, seed {run.seed}: {outcome} ({run.wall_time:.3g} s)"), err=True)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from lrrange.errors import LRRangeError, SaveError
+from lrrange.printable import printable
 from lrrange.report.figures import check_plottable
 
 # Key in the context's `meta` that records --json: the group reports the errors, and it does not see the option.
@@ -36,7 +37,7 @@ def _record(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
 
 def warn(message: str) -> None:
     """Print an error to standard error, in one line."""
-    click.echo(f"Error: {' '.join(message.split())}", err=True)
+    click.echo(f"Error: {printable(' '.join(message.split()))}", err=True)
 
 
 @contextlib.contextmanager
@@ -73,5 +74,5 @@ def write_all(writers: Mapping[Path, Callable[[Path], object]], quiet: bool) -> 
             failures += 1
             warn(str(error))
         else:
-            click.echo(f"Wrote {path}", err=quiet)
+            click.echo(printable(f"Wrote {path}"), err=quiet)
     return not failures

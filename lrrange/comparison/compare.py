@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 
 from lrrange.comparison.comparison import Comparison
+from lrrange.comparison.equal_runs import check_rates_in_force
 from lrrange.comparison.job import Job, make_failed_run, make_training, run_job
 from lrrange.comparison.journal import Journal
 from lrrange.comparison.policies import Policies, name_policies, needs_range_test, write_out
@@ -67,6 +68,7 @@ def compare(
     Returns: every run, including those that diverged or failed, and the winner.
     Raises: before the first run, an `LRRangeError` if an argument cannot be used, the reason if the range test found no
         rate, and whatever `make_run` raises for the range test. An exception in a run is kept with that run.
+        RateNotInForce after two runs at different rates and with exactly the same losses.
     Cost: `steps * repeats * len(policies)` training steps, the held-out passes, and one range test.
     Source: Smith, "Cyclical Learning Rates for Training Neural Networks", WACV 2017, section 3.3: compare a fixed rate
         with a cycle over the range, both from one range test, and keep the one that wins.
@@ -79,11 +81,15 @@ def compare(
     journal = None if path is None else Journal(path)
     if journal is not None and journal.comparison is not None and result is None:
         result = journal.comparison.range_test
+    given = {name: policy for name, policy in named.items() if not isinstance(policy, str)}
+    written = {policy.name: policy for policy in write_out(given, settings.steps, None)}  # checks them before any step
     if result is None and needs_range_test(named):
         result = _run_range_test(make_run, settings)
+    from_range_test = {name: policy for name, policy in named.items() if isinstance(policy, str)}
+    written |= {policy.name: policy for policy in write_out(from_range_test, settings.steps, result)}
     comparison = Comparison(
         make_run=_name_of(make_run),
-        policies=write_out(named, settings.steps, result),
+        policies=tuple(written[name] for name in named),
         steps=settings.steps,
         seeds=settings.seeds,
         evaluate_every=settings.evaluate_every,
@@ -103,6 +109,7 @@ def compare(
         for run in new_runs:
             if journal is not None:
                 journal.add(run)
+            check_rates_in_force(run, runs.values(), comparison)
             runs[run.policy, run.seed] = run
             hook.lrrange_compared(run=run, policy=comparison.policy(run.policy))
     ordered = [runs[policy.name, seed] for policy in comparison.policies for seed in comparison.seeds]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from lrrange.comparison.standings import Standings
+from lrrange.random_state import kept_random_state
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,6 +45,7 @@ class Comparison(Standings):
 
         return from_document(Path(path).read_bytes(), path, kind=_KIND, of=Comparison)
 
+    @kept_random_state()
     def plot(self, axes: "tuple[Axes, Axes] | None" = None) -> "tuple[Axes, Axes]":
         """Draw loss and rate against steps: the median over the seeds, and the band they span.
 
@@ -56,11 +58,13 @@ class Comparison(Standings):
 
         return plot(self, axes)
 
+    @kept_random_state()
     def __rich__(self) -> Any:
         from lrrange.comparison.table import as_rich
 
         return as_rich(self)
 
+    @kept_random_state()
     def _repr_html_(self) -> str:
         from lrrange.report.html import as_html
 

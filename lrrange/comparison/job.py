@@ -1,7 +1,6 @@
 """One run of a comparison: a job that a worker can run, and the steps of its policy."""
 
 import math
-import statistics
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -9,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from lrrange.averages import mean
 from lrrange.errors import NoData, OptionError, TargetError
 from lrrange.finder.executors import one_at_a_time
 from lrrange.finder.settings import split_options
@@ -178,8 +178,8 @@ def _train(job: Job) -> Run:
     seed = None if training.seed is None else job.seed
     step: _PolicyStep | None = None
     start = time.perf_counter()
-    if isinstance(training.target, TrainingStep):
-        step = _PolicyStep(training.target, training, policy, held_out)
+    if training.training_step is not None:
+        step = _PolicyStep(training.training_step, training, policy, held_out)
         steps = PolicySteps(policy)
         StepDriver(step, seed).run(steps)
     else:
@@ -208,7 +208,7 @@ def _judge(steps: PolicySteps, held_out: Sequence[Checkpoint]) -> float:
         return held_out[-1].loss if math.isfinite(held_out[-1].loss) else math.inf
     last = [point.loss for point in steps.points[-math.ceil(_JUDGED_PART * len(steps.points)) :]]
     finite = [loss for loss in last if math.isfinite(loss)]
-    return statistics.fmean(finite) if finite else math.inf
+    return mean(finite) if finite else math.inf
 
 
 def _check_ended(steps: PolicySteps) -> None:

@@ -37,6 +37,8 @@ class Journal:
         self._path = Path(path)
         if not (folder := self._path.parent).is_dir():
             raise SaveError(f"{path} cannot be written: there is no folder {folder}.", path=str(path))
+        if self._path.exists() and not self._path.is_file():
+            raise SaveError(f"{path} is not a regular file, from which runs can be read again.", path=str(path))
         try:
             self._path.touch()
             text = self._path.read_bytes()

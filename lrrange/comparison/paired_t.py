@@ -1,9 +1,10 @@
 """The paired t interval, which shows whether one policy beats another by more than the spread over the seeds."""
 
 import math
-import statistics
 
 import attrs
+
+from lrrange.averages import mean, standard_deviation
 
 _CONFIDENCE = 0.95
 
@@ -41,14 +42,14 @@ class Difference:
         """The mean gap. It is NaN without seeds, and if infinite gaps of both signs leave it undefined."""
         if not self.gaps or {math.inf, -math.inf} <= set(self.gaps):
             return math.nan
-        return statistics.fmean(self.gaps)
+        return mean(self.gaps)
 
     @property
     def interval(self) -> tuple[float, float] | None:
         """The 95 % confidence interval of the mean gap; None with fewer than two seeds, or if a gap is infinite."""
         if len(self.gaps) < 2 or not math.isfinite(self.mean):
             return None
-        error = statistics.stdev(self.gaps) / math.sqrt(len(self.gaps))
+        error = standard_deviation(self.gaps) / math.sqrt(len(self.gaps))
         reach = t_critical(len(self.gaps) - 1) * error
         return self.mean - reach, self.mean + reach
 

@@ -6,14 +6,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lrrange.averages import mean
 from lrrange.comparison.standings import Standings
 from lrrange.errors import NoWinner
 from lrrange.policy import Run
+from lrrange.random_state import kept_random_state
 from lrrange.report.figures import (
     PALETTE,
     check_plottable,
+    drawable,
+    drawable_rates,
+    limits_around,
     move_legend_below,
     need_matplotlib,
+    plain_label,
     save_figure,
     style_axes,
     write_title,
@@ -33,6 +39,7 @@ _WINDOW = 0.03
 _HEADROOM = 0.15
 
 
+@kept_random_state()
 def plot(comparison: Standings, axes: "tuple[Axes, Axes] | None" = None) -> "tuple[Axes, Axes]":
     """Draw loss and rate against steps: for each policy the median over the seeds, and the band they span.
 
@@ -50,6 +57,7 @@ def plot(comparison: Standings, axes: "tuple[Axes, Axes] | None" = None) -> "tup
     return _draw_figure(comparison, pyplot.figure(figsize=(8, 7), layout="constrained"))
 
 
+@kept_random_state()
 def save_plot(comparison: Standings, path: str | Path) -> None:
     """Write the plot to `path`, all of it or nothing, in the format that its suffix names. It needs no display.
 
@@ -76,13 +84,16 @@ def _draw(comparison: Standings, axes: "tuple[Axes, Axes]") -> "tuple[Axes, Axes
         raise NoWinner("no run finished, so there is nothing to draw.")
     positive = all(loss > 0 for run in comparison.finished for loss in (*_smooth(run), *_held_out_losses(run)))
     losses.set_yscale("log" if positive else "linear")
-    rates.set_yscale("log")
+    drawn: list[float] = []
     for index, policy in enumerate(comparison.policies):
         if runs := comparison.of(policy.name):
             color, dash = PALETTE[index % len(PALETTE)], _DASHES[index // len(PALETTE) % len(_DASHES)]
-            _draw_losses(losses, runs, color, dash, _make_label(comparison, policy.name))
+            _draw_losses(losses, runs, color, dash, plain_label(_make_label(comparison, policy.name)))
             longest = max(len(run.losses) for run in runs)
-            rates.plot(range(1, longest + 1), policy.lr[:longest], dash, color=color, linewidth=1.5)
+            lr = drawable_rates(policy.lr[:longest])
+            rates.plot(range(1, len(lr) + 1), lr, dash, color=color, linewidth=1.5)
+            drawn += lr
+    rates.set_yscale("log" if any(lr > 0 for lr in drawn) else "linear")  # a logarithmic axis needs one above zero
     _set_limits(comparison, losses)
     for ax in axes:
         style_axes(ax)
@@ -103,7 +114,7 @@ def _draw_losses(ax: "Axes", runs: Sequence[Run], color: str, dash: str, label: 
         statistics.median_high([run.held_out[i].loss for run in runs if i < len(run.held_out)])
         for i in range(len(held_out_steps))
     ]
-    ax.plot(held_out_steps, held_out, "o", markersize=6, color=color, markeredgecolor="white", zorder=4)
+    ax.plot(held_out_steps, drawable(held_out), "o", markersize=6, color=color, markeredgecolor="white", zorder=4)
 
 
 def _held_out_losses(run: Run) -> list[float]:
@@ -118,8 +129,8 @@ def _smooth(run: Run) -> list[float]:
         near = [loss for loss in run.losses[max(0, step - reach) : step + reach + 1] if math.isfinite(loss)]
         if not near:
             break
-        curve.append(statistics.fmean(near))
-    return curve
+        curve.append(mean(near))
+    return drawable(curve)
 
 
 def _find_band(curves: Sequence[Sequence[float]]) -> tuple[range, list[float], list[float], list[float]]:
@@ -144,12 +155,14 @@ def _set_limits(comparison: Standings, ax: "Axes") -> None:
     finite = [value for value in (*map(min, curves), *held_out) if math.isfinite(value)]
     if not finite:
         return
-    bottom, top = min(finite), max(curve[0] for curve in curves)
+    finite = drawable(finite)
+    bottom, top = min(finite), max((curve[0] for curve in curves), default=max(finite))
     if ax.get_yscale() == "log" and bottom > 0:
+        bottom, top = drawable_rates((bottom, max(bottom, top)))
         ax.set_ylim(bottom / 1.3, top * (top / bottom) ** _HEADROOM if top > bottom else top * 1.3)
     else:
-        span = (top - bottom) or 1.0
-        ax.set_ylim(bottom - 0.06 * span, top + _HEADROOM * span)
+        low, high = limits_around(bottom, max(bottom, top), 0.06)
+        ax.set_ylim(low, high + (_HEADROOM - 0.06) * (high - low))
 
 
 def _draw_title(comparison: Standings, ax: "Axes") -> None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any, Protocol, SupportsFloat, cast, runtime_checkable
 
 from lrrange.cyclical import Cycle, OneCycle, Schedule, bounds_for, one_cycle, triangular, triangular2
 from lrrange.errors import PlanError, UnknownName
@@ -108,18 +108,36 @@ def write_out(named: Mapping[str, PolicyLike], steps: int, result: RangeTestResu
             assert result is not None
             policy, about = FROM_RANGE_TEST[policy](result, steps)
         written.append(_write_out_policy(name, policy, about, steps))
+        _check_first_rate(written[-1])
     return tuple(written)
+
+
+def _check_first_rate(policy: Policy) -> None:
+    """Raise PlanError for a policy that begins at rate 0. Later rates may be 0, as at the end of a schedule."""
+    if policy.lr[0] == 0:
+        raise PlanError(
+            f"the policy {policy.name!r} gives the rate 0 at its first step, which trains nothing. Begin above 0: a "
+            f"warm-up of n steps can be max_lr * (step + 1) / n.",
+            name=policy.name,
+            step=0,
+        )
 
 
 def _write_out_policy(name: str, policy: Any, about: str, steps: int) -> Policy:
     if isinstance(policy, float):
         return Policy(name=name, lr=(policy,) * steps, about=f"{policy:.2e} throughout, {about}")
     if not isinstance(policy, RateSchedule):
-        return Policy(name=name, lr=tuple(map(policy, range(steps))), about=about)
+        return Policy(name=name, lr=_rates(policy, steps), about=about)
     momentum = None
     if isinstance(policy, Schedule) and policy.momentum_at(0) is not None:
         momentum = cast(tuple[float, ...], tuple(map(policy.momentum_at, range(steps))))  # None at no step or at all
-    return Policy(name=name, lr=tuple(map(policy.lr_at, range(steps))), momentum=momentum, about=about)
+    return Policy(name=name, lr=_rates(policy.lr_at, steps), momentum=momentum, about=about)
+
+
+def _rates(lr_at: Callable[[int], Any], steps: int) -> tuple[float, ...]:
+    """Return the rates of all steps. NumPy's and other numbers become floats; the rest is refused later."""
+    rates = [lr_at(step) for step in range(steps)]
+    return tuple([float(rate) if isinstance(rate, SupportsFloat) else rate for rate in rates])
 
 
 def _make_name(policy: object) -> str:

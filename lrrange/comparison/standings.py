@@ -1,12 +1,12 @@
 """The standings of a comparison: the table, the winner, and whether the seeds show that it is really better."""
 
 import math
-import statistics
 from functools import cached_property
 
 import attrs
 
 from lrrange.advice.verdict import Verdict
+from lrrange.averages import mean, standard_deviation
 from lrrange.comparison.paired_t import Difference
 from lrrange.errors import NoWinner, UnknownName
 from lrrange.policy import Policy, Run
@@ -37,12 +37,12 @@ class Standing:
     @property
     def mean(self) -> float:
         """Mean final loss; infinite if a run diverged, NaN without runs."""
-        return statistics.fmean(self.finals) if self.finals else math.nan
+        return mean(self.finals) if self.finals else math.nan
 
     @property
     def spread(self) -> float:
         """Standard deviation of the final losses over the seeds; NaN with fewer than two runs, or if one diverged."""
-        return statistics.stdev(self.finals) if len(self.finals) > 1 and math.isfinite(self.mean) else math.nan
+        return standard_deviation(self.finals) if len(self.finals) > 1 and math.isfinite(self.mean) else math.nan
 
     @property
     def diverged(self) -> int:
@@ -53,7 +53,7 @@ class Standing:
     def rank(self) -> tuple[int, float]:
         """The key that standings are sorted by: the number of runs that diverged, then the mean of the others."""
         finite = [final for final in self.finals if math.isfinite(final)]
-        return self.diverged, statistics.fmean(finite) if finite else math.inf
+        return self.diverged, mean(finite) if finite else math.inf
 
 
 @attrs.frozen(kw_only=True)
@@ -64,9 +64,9 @@ class Standings:
     """
 
     make_run: str
-    policies: tuple[Policy, ...]
+    policies: tuple[Policy, ...] = attrs.field(validator=attrs.validators.min_len(1))
     steps: int
-    seeds: tuple[int, ...]
+    seeds: tuple[int, ...] = attrs.field(validator=attrs.validators.min_len(1))
     evaluate_every: int | None = None
     range_test: RangeTestResult | None = None
     runs: tuple[Run, ...] = ()

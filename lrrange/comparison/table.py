@@ -8,7 +8,7 @@ from rich.text import Text
 
 from lrrange.comparison.standings import Standing, Standings
 from lrrange.errors import NoWinner
-from lrrange.report.table import facts_below, new_table
+from lrrange.report.table import facts_below, new_table, plain_text
 
 
 def as_rich(comparison: Standings) -> Group:
@@ -29,7 +29,7 @@ def _draw_standings(comparison: Standings) -> Table:
     for rank, standing in enumerate(comparison.table):
         cells = (standing.policy, *_format_numbers(standing))
         style = "dim" if not standing.finals else "bold green" if rank == 0 else ""
-        table.add_row(*map(Text, cells), style=style)
+        table.add_row(*map(plain_text, cells), style=style)
     return table
 
 
@@ -50,23 +50,24 @@ def _list_facts(comparison: Standings) -> list[tuple[str, Text]]:
     facts = []
     try:
         verdict = comparison.verdict
-        facts.append(("winner", Text(comparison.headline, style="bold")))
-        facts.append(("verdict", Text(str(verdict), style="" if verdict.confident else "yellow")))
+        facts.append(("winner", plain_text(comparison.headline, style="bold")))
+        facts.append(("verdict", plain_text(str(verdict), style="" if verdict.confident else "yellow")))
     except NoWinner as reason:
-        facts.append(("winner", Text(f"none: {reason}", style="bold red")))
-    facts += [(standing.policy, Text(_describe_policy(comparison, standing))) for standing in comparison.table]
-    facts.append(("judged by", Text(comparison.judged_by)))
+        facts.append(("winner", plain_text(f"none: {reason}", style="bold red")))
+    facts += [(standing.policy, plain_text(_describe_policy(comparison, standing))) for standing in comparison.table]
+    facts.append(("judged by", plain_text(comparison.judged_by)))
     seeds = (
         f"{comparison.seeds[0]} to {comparison.seeds[-1]}" if len(comparison.seeds) > 1 else f"{comparison.seeds[0]}"
     )
     seconds = sum(run.wall_time for run in comparison.runs)
     text = f"{len(comparison.finished)} runs of {comparison.steps} steps, seeds {seeds}, {seconds:.3g} s in all"
-    facts.append(("from", Text(f"{comparison.make_run}: {text}")))
+    facts.append(("from", plain_text(f"{comparison.make_run}: {text}")))
     if comparison.range_test is not None:
         test = comparison.range_test.provenance
-        facts.append(("range test", Text(f"{test.steps_run} steps in {test.wall_time:.3g} s, once for all policies")))
+        text = f"{test.steps_run} steps in {test.wall_time:.3g} s, once for all policies"
+        facts.append(("range test", plain_text(text)))
     facts += [
-        ("failed", Text(f"{run.policy}, seed {run.seed}, attempt {run.attempts}: {run.error}", style="red"))
+        ("failed", plain_text(f"{run.policy}, seed {run.seed}, attempt {run.attempts}: {run.error}", style="red"))
         for run in comparison.failed
     ]
     return facts

@@ -14,7 +14,9 @@ from lrrange.finder.range_test import RangeTest
 from lrrange.finder.settings import Settings, split_options
 from lrrange.finder.together import Parallel, check_parallel, replica_of, run_together, why_alone
 from lrrange.protocol.factories import split_made
+from lrrange.protocol.interrupts import between_steps
 from lrrange.protocol.optional import Replica
+from lrrange.random_state import kept_random_state
 from lrrange.result import RangeTestResult
 
 if TYPE_CHECKING:
@@ -60,12 +62,14 @@ class Grid:
         """The range's `max_lr` for each setting, shape (cells,); NaN where the curve has no range."""
         return tuple(map(_max_lr, self.cells))
 
+    @kept_random_state()
     def plot(self) -> "Figure":
         """Draw one small plot for each setting, on common axes. Raises: MissingExtra if matplotlib is not installed."""
         from lrrange.report.plot import plot_grid
 
         return plot_grid([(cell.label, cell.result) for cell in self.cells])
 
+    @kept_random_state()
     def __rich__(self) -> Any:
         from lrrange.report.table import grid_as_rich
 
@@ -108,9 +112,9 @@ def grid(
     if executor is not None:
         results = _by_executor(executor, make, combinations, options)
     elif parallel == "off" or len(combinations) == 1:
-        results = [_range_test(make, setting, options).run() for setting in combinations]
+        results = between_steps(lambda: [_range_test(make, setting, options).run() for setting in combinations])
     else:
-        results = _together(make, combinations, options, measure=parallel == "auto")
+        results = between_steps(lambda: _together(make, combinations, options, measure=parallel == "auto"))
     cells = (GridCell(setting=setting, result=result) for setting, result in zip(combinations, results, strict=True))
     return Grid(cells=tuple(cells))
 

@@ -32,10 +32,11 @@ def plan_for(
     Args:
         start_lr, end_lr, num_steps: None for the default.
         shape: of the sweep.
-        bounds: the backend's own defaults, `start_lr` or `end_lr` or both.
+        bounds: the backend's own defaults; see `lrrange.protocol.SuggestsBounds`.
     """
     start = bounds.get("start_lr", _START_LR) if start_lr is None else start_lr
-    end = bounds.get("end_lr", _END_LR) if end_lr is None else end_lr
+    default_end = bounds.get("end_lr", min(_END_LR, bounds.get("highest_lr", math.inf)))
+    end = default_end if end_lr is None else end_lr
     if num_steps is not None:
         return SweepPlan(start_lr=start, end_lr=end, num_steps=num_steps, shape=shape)
     plan = SweepPlan(start_lr=start, end_lr=end, num_steps=_LINEAR_STEPS, shape=shape)  # which checks the rates
@@ -43,6 +44,11 @@ def plan_for(
         return plan
     decades = math.log10(plan.end_lr / plan.start_lr)
     return attrs.evolve(plan, num_steps=max(_FEWEST_STEPS, round(_STEPS_PER_DECADE * decades)))
+
+
+def may_go_further_up(bounds: Mapping[str, float]) -> bool:
+    """Return whether a sweep up to a default rate may go on beyond it: unless higher rates have no effect."""
+    return "highest_lr" not in bounds
 
 
 def further_up(plan: SweepPlan, curve: Curve) -> SweepPlan | None:

@@ -9,9 +9,12 @@ from typing import Any
 
 from lrrange.advice.advice import Provenance, chosen_answer, read_answers, read_ranges, resolve_heuristic
 from lrrange.advice.confirmation import Confirmation
-from lrrange.advice.suggestion import Heuristic, Suggestion
+from lrrange.advice.ending import Ending
+from lrrange.advice.suggestion import Heuristic, Refusal, Suggestion
 from lrrange.finder.main_process import is_main_process
-from lrrange.finder.plan_defaults import further_down, further_up
+from lrrange.finder.plan_defaults import further_down, further_up, may_go_further_up
+from lrrange.finder.rate_probe import PROVED, probe_rate
+from lrrange.finder.restore_check import warn_of
 from lrrange.finder.runner import Runner
 from lrrange.finder.settings import Settings
 from lrrange.finder.together import Parallel
@@ -19,11 +22,13 @@ from lrrange.finder.training import adapt
 from lrrange.finder.trials import confirm as run_trials
 from lrrange.plugins import heuristics as offered_heuristics
 from lrrange.plugins import make_manager
+from lrrange.protocol.interrupts import between_steps
+from lrrange.random_state import kept_random_state
 from lrrange.result import RangeTestResult
 from lrrange.sweep.curve import Curve
 from lrrange.sweep.divergence import Divergence
 from lrrange.sweep.plan import Shape, SweepPlan
-from lrrange.sweep.planned_steps import PlannedSteps
+from lrrange.sweep.planned_steps import PlannedSteps, note_rate
 from lrrange.sweep.repeats import common_reason, median_curve
 from lrrange.sweep.smoothing import SmoothingKind
 from lrrange.sweep.sweep import Sweep
@@ -89,8 +94,9 @@ def find_lr(
     Raises: before the first step, an `LRRangeError` that says what to change, for anything wrong with the arguments.
         What the training itself raises passes through. In every case the target is put back; RestoreFailed is raised
         if a digest shows that something differs.
-    Cost: at most `num_steps` training steps for each sweep, `confirm_steps` more to confirm, and one copy of what
-        training changes.
+        RateNotInForce is raised if the losses do not depend on the rate; `docs/hooks.md` says how that is known.
+    Cost: at most `num_steps` training steps for each sweep, `confirm_steps` more to confirm, about six to probe the
+        rate where the backend does not prove it, and one copy of what training changes.
     """
     settings = Settings(
         start_lr=start_lr,
@@ -112,7 +118,7 @@ def find_lr(
         verify_restore=verify_restore,
         parallel=parallel,
     )
-    return RangeTest(target, settings, options).run()
+    return between_steps(lambda: RangeTest(target, settings, options).run())
 
 
 class RangeTest:
@@ -133,8 +139,8 @@ class RangeTest:
     def __init__(self, target: object, settings: Settings, options: Mapping[str, Any]) -> None:
         watchers = settings.watchers
         if settings.progress and is_main_process():
-            from lrrange.report.progress import ProgressBar
-
+            with kept_random_state():
+                from lrrange.report.progress import ProgressBar
             watchers = (*watchers, ProgressBar())
         manager = make_manager(watchers)
         self._settings = settings
@@ -142,16 +148,31 @@ class RangeTest:
         self._training = adapt(manager, target, settings.backend, options)
         self.runner = Runner(self._training, settings, manager.hook)
         self._training.check_seed(settings.seed, settings.repeats)
-        settings.check_reset(self._training.target)
+        settings.check_reset(self._training)
         bounds = self._training.bounds() if self._training.bounds is not None else {}
-        extend = further_up if settings.may_sweep_further and settings.end_lr is None else None
+        extends = settings.may_sweep_further and settings.end_lr is None and may_go_further_up(bounds)
+        extend = further_up if extends else None
         self._first_sweep, self.first = self.runner.sweep(settings.plan(bounds), settings.seed, extend=extend)
+        # Sweeps that were taken side by side are not probed: they equal the same steps alone only up to rounding.
+        self._rate_in_force = PROVED if self._training.proves_rate else "not probed"
         self._began = time.perf_counter()
 
     def run(self) -> RangeTestResult:
         """Take every sweep and trial, and read the answer."""
         self.runner.run_all([self.first])
+        if not self._training.proves_rate:
+            self._rate_in_force = probe_rate(self._first_sweep, self._replay, self._training.kind)
         return self.finish()
+
+    def _replay(self, steps: PlannedSteps) -> None:
+        try:
+            self.runner.run_all([self.runner.trial(steps, self._settings.seed)])
+        except Exception as error:
+            error.add_note(
+                "Raised after the sweep, while its first steps were taken again to see whether the rate has an effect. "
+                "A training that proves its rate itself sets proves_rate = True (lrrange.protocol.ProvesRate)."
+            )
+            raise
 
     def finish(self) -> RangeTestResult:
         """Take the sweeps and trials that follow the first sweep, and read the answer."""
@@ -160,15 +181,19 @@ class RangeTest:
         plan = sweeps[0].plan  # maybe extended
         singles = tuple(sweep.curve for sweep in sweeps) if settings.repeats > 1 else ()
         curve = median_curve(sweeps, settings.smoothing) if settings.repeats > 1 else sweeps[0].curve
-        answers = read_answers(curve, self._heuristics, singles)
+        stop_reason = common_reason(sweeps)
+        answers = read_answers(curve, self._heuristics, singles, Ending(plan=plan, stop_reason=stop_reason))
         chosen = chosen_answer(answers, self._heuristic)
+        if isinstance(chosen, Refusal):
+            _raise_error_of(sweeps, chosen)
         confirmation = None
         if settings.confirm and isinstance(chosen, Suggestion):
             confirmation = self._confirm(chosen.lr, curve, plan)
+        self.runner.drop_frames()
         return RangeTestResult(
             plan=plan,
             curve=curve,
-            stop_reason=common_reason(sweeps),
+            stop_reason=stop_reason,
             answers=answers,
             heuristic=self._heuristic,
             ranges=read_ranges(curve),
@@ -201,12 +226,21 @@ class RangeTest:
             confirm_steps=self._settings.confirm_steps,
             end_lr=plan.end_lr,
             evaluate=self._training.evaluate,
+            is_blow_up=self._training.is_blow_up,
         )
 
     def _provenance(self) -> Provenance:
         wall_time = time.perf_counter() - self._began
         details = dict(self._training.report()) if self._training.report is not None else {}
-        details |= self.runner.restore_check.report()
+        not_kept = details.get("not_kept", {})
+        details |= self.runner.restore_check.report(not_kept)
+        warn_of(not_kept)
+        details["rate_in_force"] = self._rate_in_force
+        if self._training.set_aside:
+            problems = self._training.set_aside.items()
+            details["set_aside"] = "; ".join(f"{name}: {type(why).__name__}: {why}" for name, why in problems)
+        if raised := self.runner.raised:
+            details["raised"] = raised
         if self.runner.group_notes:
             details["parallel"] = self.runner.group_notes
         return Provenance(
@@ -217,6 +251,15 @@ class RangeTest:
             wall_time=wall_time,
             details=details,
         )
+
+
+def _raise_error_of(sweeps: Sequence[Sweep], refusal: Refusal) -> None:
+    """Raise the error of the training that ended one of the sweeps, if one did, because no rate can be suggested."""
+    for sweep in sweeps:
+        if sweep.error is not None:
+            text = f"The losses before it give no answer: {refusal.reason} To sweep without the error, lower end_lr"
+            note_rate(sweep.error, sweep, f"{text} below this rate.")
+            raise sweep.error
 
 
 @functools.cache

@@ -1,11 +1,13 @@
 """The check that a run left nothing behind: it compares digests of the training from before and after the run."""
 
 import contextlib
+import inspect
 import itertools
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lrrange.errors import OptionError, RestoreFailed
+from lrrange.errors import NotKeptWarning, OptionError, RestoreFailed
 from lrrange.finder.training import Training
 
 # Shown instead of a digest when only one of the two digests has this entry.
@@ -43,9 +45,13 @@ class RestoreCheck:
             raise
         self._compare(None)
 
-    def report(self) -> dict[str, bool]:
-        """Return whether every run was checked, as `restore_verified`; nothing if the training has no digest."""
-        return {} if self._training.digest is None else {"restore_verified": self._digest is not None}
+    def report(self, not_kept: Mapping[str, str]) -> dict[str, bool]:
+        """Return whether every run was checked in full, as `restore_verified`; nothing if the training has no digest.
+
+        Args:
+            not_kept: the backend's report of what cannot be put back, and is not checked.
+        """
+        return {} if self._training.digest is None else {"restore_verified": self._digest is not None and not not_kept}
 
     def _compare(self, error: BaseException | None) -> None:
         if self._digest is None or self._before is None:
@@ -70,6 +76,32 @@ class RestoreCheck:
             before=was,
             after=now,
         )
+
+
+def warn_of(not_kept: Mapping[str, str]) -> None:
+    """Warn the user of what cannot be put back.
+
+    Args:
+        not_kept: the backend's report, the name of each object with the reason.
+    """
+    if not_kept:
+        listed = ", ".join(f"{name} ({why})" for name, why in not_kept.items())
+        warnings.warn(
+            f"training may have changed what cannot be put back: {listed}. Set that up again before you go on, or "
+            f"name it in restore=, as an object with state_dict() and load_state_dict(). Give a loader that starts "
+            f"again in place of an iterator.",
+            NotKeptWarning,
+            stacklevel=_levels_to_the_user(),
+        )
+
+
+def _levels_to_the_user() -> int:
+    """Return the `stacklevel` at which a warning of this module shows the user's own line."""
+    level, frame = 1, inspect.currentframe()
+    frame = None if frame is None else frame.f_back
+    while frame is not None and str(frame.f_globals.get("__name__")).startswith("lrrange"):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def _shown(value: Any) -> str:

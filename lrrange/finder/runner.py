@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lrrange.finder.planned_run import PlannedRun, announced
 from lrrange.finder.restore_check import RestoreCheck
@@ -16,6 +16,10 @@ from lrrange.sweep.sweep import Sweep
 
 if TYPE_CHECKING:
     import pluggy
+
+
+# Longest part of an error's text that a result keeps.
+_LONGEST_TEXT = 300
 
 
 class Runner:
@@ -45,6 +49,26 @@ class Runner:
     def steps_run(self) -> int:
         """Steps that all runs so far took."""
         return sum(len(run.sweep.points) for run in self._runs)
+
+    @property
+    def raised(self) -> list[dict[str, Any]]:
+        """The errors of the training that ended runs: type, text, rate and number of the step, counted from 1."""
+        return [
+            {
+                "type": type(error).__name__,
+                "text": " ".join(str(error).split())[:_LONGEST_TEXT],
+                "lr": run.sweep.plan.lr_at(run.sweep.step_of_error),
+                "step": run.sweep.step_of_error + 1,
+            }
+            for run in self._runs
+            if (error := run.sweep.error) is not None
+        ]
+
+    def drop_frames(self) -> None:
+        """Drop the tracebacks of errors that ended runs. Their frames hold what the training used."""
+        for run in self._runs:
+            if run.sweep.error is not None:
+                run.sweep.error.__traceback__ = None
 
     def sweep(
         self,

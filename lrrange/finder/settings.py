@@ -9,8 +9,8 @@ from lrrange.advice.suggestion import Heuristic
 from lrrange.errors import OptionError
 from lrrange.finder.plan_defaults import plan_for
 from lrrange.finder.together import Parallel, check_parallel
+from lrrange.finder.training import Training
 from lrrange.finder.trials import check_budget
-from lrrange.protocol.training_step import Driver, TrainingStep
 from lrrange.sweep.divergence import Divergence
 from lrrange.sweep.plan import Shape, SweepPlan
 from lrrange.sweep.smoothing import SmoothingKind, check_kind
@@ -69,12 +69,19 @@ class Settings:
         """Whether lrrange may go beyond its default rates: not if the user gives num_steps or a linear shape."""
         return self.num_steps is None and self.shape == "exponential"
 
-    def check_reset(self, target: TrainingStep | Driver) -> None:
-        """Raise OptionError if `reset` was given and this target, or the number of repeats, has no use for it."""
-        if self.reset is not None and (self.repeats == 1 or not isinstance(target, TrainingStep)):
+    def check_reset(self, training: Training) -> None:
+        """Raise OptionError if `reset` was given and this training, or the number of repeats, has no use for it."""
+        if self.reset is None:
+            return
+        if self.repeats == 1:
             raise OptionError(
-                f"reset= gives the second and later sweeps other weights, but repeats={self.repeats} and the target "
-                f"is a {type(target).__name__}. Give repeats=2 or more, and a target whose steps lrrange runs itself.",
+                "reset= gives the second and later sweeps other weights, but repeats=1. Give repeats=2 or more.",
+                repeats=self.repeats,
+            )
+        if not training.can_reset:
+            raise OptionError(
+                f"reset= gives the second and later sweeps other weights, but a {training.kind} restores itself, and "
+                f"lrrange cannot reset between its snapshot and its steps. Derive it from lrrange.protocol.LoopDriver.",
                 repeats=self.repeats,
             )
 

@@ -5,10 +5,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from lrrange.errors import OptionError, TargetError
-from lrrange.plugins import hook_of, list_plugins
+from lrrange.finder.recognition import has_run, is_driver, is_training_step, why_neither
+from lrrange.plugins import first_answer, list_plugins
+from lrrange.protocol.blow_up import is_blow_up
+from lrrange.protocol.loop_driver import LoopDriver, run_loop
 from lrrange.protocol.optional import (
     Digestible,
     Evaluates,
+    RecognisesBlowUps,
     Replicates,
     Reports,
     Seedable,
@@ -32,11 +36,30 @@ class Training:
     Args:
         backend: name of the plug-in; the class of the target if it is its own backend.
         target: the adapted target.
+        set_aside: why plug-ins whose hook failed were set aside, by name.
     """
 
-    def __init__(self, backend: str, target: TrainingStep | Driver) -> None:
+    def __init__(
+        self, backend: str, target: TrainingStep | Driver, set_aside: Mapping[str, Exception] | None = None
+    ) -> None:
         self.backend = backend
         self.target = target
+        self.set_aside = set_aside or {}
+
+    @cached_property
+    def training_step(self) -> TrainingStep | None:
+        """The target itself, if lrrange runs its steps."""
+        return cast(TrainingStep, self.target) if is_training_step(self.target) else None
+
+    @cached_property
+    def loop_driver(self) -> LoopDriver | None:
+        """The target itself, if it is a driver that lrrange guards."""
+        return self.target if isinstance(self.target, LoopDriver) else None
+
+    @cached_property
+    def proves_rate(self) -> bool:
+        """The attribute of `ProvesRate`."""
+        return getattr(self.target, "proves_rate", False) is True
 
     @cached_property
     def seed(self) -> Callable[[int], None] | None:
@@ -46,12 +69,12 @@ class Training:
     @cached_property
     def report(self) -> Callable[[], Mapping[str, Any]] | None:
         """The method of `Reports`."""
-        return cast(Reports, self.target).report if self._has("report") else None
+        return self._checked("report", cast(Reports, self.target).report) if self._has("report") else None
 
     @cached_property
     def bounds(self) -> Callable[[], Mapping[str, float]] | None:
         """The method of `SuggestsBounds`."""
-        return cast(SuggestsBounds, self.target).bounds if self._has("bounds") else None
+        return self._checked("bounds", cast(SuggestsBounds, self.target).bounds) if self._has("bounds") else None
 
     @cached_property
     def evaluate(self) -> Callable[[], float | None] | None:
@@ -69,6 +92,11 @@ class Training:
         return cast(Digestible, self.target).digest if self._has("digest") else None
 
     @cached_property
+    def _recognises(self) -> Callable[[Exception], bool] | None:
+        """The method of `RecognisesBlowUps`."""
+        return cast(RecognisesBlowUps, self.target).is_blow_up if self._has("is_blow_up") else None
+
+    @cached_property
     def replicates(self) -> Replicates | None:
         """The target itself, if it is a `Replicates`."""
         return cast(Replicates, self.target) if self._has("why_alone") and self._has("replica") else None
@@ -76,6 +104,20 @@ class Training:
     def _has(self, name: str) -> bool:
         # Not isinstance(): from Python 3.12 on, it overlooks methods that a target passes on by __getattr__.
         return callable(getattr(self.target, name, None))
+
+    def _checked(self, name: str, method: Callable[[], Mapping[str, Any]]) -> Callable[[], Mapping[str, Any]]:
+        """Return the method, which then raises TargetError if it returns no mapping."""
+
+        def checked() -> Mapping[str, Any]:
+            value = method()
+            if not isinstance(value, Mapping):
+                raise TargetError(
+                    f"{name}() of a {self.kind} returned a {type(value).__name__}. Return a mapping; it may be empty.",
+                    target_type=self.kind,
+                )
+            return value
+
+        return checked
 
     @property
     def kind(self) -> str:
@@ -92,20 +134,31 @@ class Training:
                 repeats=repeats,
             )
 
+    def is_blow_up(self, error: Exception) -> bool:
+        """Return whether the training may have raised this error because its rate is too high."""
+        return is_blow_up(error) and (self._recognises is None or self._recognises(error))
+
     def run(self, sweep: PlannedSteps, seed: int | None = None, reset: Callable[[], object] | None = None) -> None:
         """Train the steps of `sweep` and put everything back.
 
         Args:
             sweep: steps to train.
             seed: of the run; None for none. The caller has checked that the backend takes one.
-            reset: makes other initial weights, only for a `TrainingStep`.
+            reset: makes other initial weights. `can_reset` says whether the target takes it.
         """
-        if isinstance(self.target, TrainingStep):
-            StepDriver(self.target, seed, reset).run(sweep)
-            return
-        if seed is not None and self.seed is not None:
-            self.seed(seed)
-        self.target.run(sweep)
+        if self.training_step is not None:
+            StepDriver(self.training_step, seed, reset, self.is_blow_up).run(sweep)
+        elif self.loop_driver is not None:
+            run_loop(self.loop_driver, sweep, seed, reset, self.is_blow_up)
+        else:
+            if seed is not None and self.seed is not None:
+                self.seed(seed)
+            cast(Driver, self.target).run(sweep)
+
+    @property
+    def can_reset(self) -> bool:
+        """Whether lrrange takes the snapshot and restores it, so that weights may be reset in between."""
+        return self.training_step is not None or self.loop_driver is not None
 
 
 def adapt(manager: "pluggy.PluginManager", target: object, backend: str | None, options: Mapping[str, Any]) -> Training:
@@ -119,25 +172,34 @@ def adapt(manager: "pluggy.PluginManager", target: object, backend: str | None, 
     Raises: TargetError if no installed plug-in can train the target; OptionError; BackendNotFound.
     """
     names = [backend] if backend else [plugin.name for plugin in list_plugins() if plugin.problem is None]
-    for name in names:
-        adapted = hook_of(manager, "lrrange_adapt", name)(target=target, options=options)
-        if adapted is not None:
-            return Training(name, adapted)
-    # Only now: a model or trainer may happen to have a method called `run`.
-    if backend is None and isinstance(target, (TrainingStep, Driver)):
+    answer = first_answer(
+        manager,
+        "lrrange_adapt",
+        names,
+        lambda adapted: is_training_step(adapted) or has_run(adapted),
+        "a TrainingStep, a Driver, or None for a target that is not its own",
+        target=target,
+        options=options,
+    )
+    if answer.plugin is not None:
+        return Training(answer.plugin, answer.value, answer.problems)
+    # Only now: a model or trainer may happen to have such methods.
+    if backend is None and (is_training_step(target) or is_driver(target)):
         if options:
             raise OptionError(
                 f"{', '.join(options)}: unknown here. A {type(target).__name__} runs itself and takes no options.",
                 options=tuple(options),
             )
-        return Training(type(target).__name__, target)
+        return Training(type(target).__name__, cast(TrainingStep, target), answer.problems)
+    for problem in answer.problems.values():
+        raise problem  # it may be the reason why nothing takes this target
     tried = [
         f"{plugin.name} ({plugin.problem or 'not of its kind'})"
         for plugin in list_plugins()
         if backend in (None, plugin.name)
     ]
     raise TargetError(
-        f"nothing installed can train a {type(target).__name__}. Tried: {', '.join(tried) or 'no plug-in'}. Give an "
-        f"object with step, snapshot and restore, or install the backend for it.",
+        f"nothing installed can train a {type(target).__name__}. Tried: {', '.join(tried) or 'no plug-in'}."
+        f"{why_neither(target)} Give an object with step, snapshot and restore, or install the backend for it.",
         target_type=type(target).__name__,
     )

@@ -5,14 +5,15 @@ again for twice as long (successive halving), and the answer moves most of the w
 """
 
 import math
-import statistics
 from collections.abc import Callable, Sequence
 
 from lrrange.advice.confirmation import Confirmation, Trial
+from lrrange.averages import mean
 from lrrange.errors import NoData, NoSuggestion, PlanError
+from lrrange.protocol.blow_up import is_blow_up
 from lrrange.sweep.curve import Curve
 from lrrange.sweep.plan import ConstantPlan
-from lrrange.sweep.planned_steps import PlannedSteps, Point, StopReason
+from lrrange.sweep.planned_steps import PlannedSteps, Point, StopReason, note_rate
 from lrrange.validators import whole_number
 
 # Distances of the trial rates from the sweep's answer, in decades. More lie above than below, because where the sweep's
@@ -49,17 +50,28 @@ class _Trial(PlannedSteps):
 
     plan: ConstantPlan
 
-    def __init__(self, lr: float, num_steps: int, evaluate: Callable[[], float | None] | None) -> None:
+    def __init__(
+        self, lr: float, num_steps: int, evaluate: Evaluate | None, is_blow_up: Callable[[Exception], bool]
+    ) -> None:
         plan = ConstantPlan(lr=lr, num_steps=num_steps)
         super().__init__(plan, non_finite_limit=1, on_advance=self._evaluate_at_the_end)
         self._evaluate = evaluate
+        self._is_blow_up = is_blow_up
         self.held_out: float | None = None
 
     def _evaluate_at_the_end(self, _: Point) -> None:
         # The training is still as the last step left it. The driver puts it back once this trial is over.
         if self.stop_reason is StopReason.COMPLETED and self._evaluate is not None:
-            loss = self._evaluate()
+            try:
+                loss = self._evaluate()
+            except Exception as error:
+                if not self._is_blow_up(error):
+                    raise
+                self._error, loss = error, math.inf
             self.held_out = None if loss is None else float(loss)
+
+    def _outlives_errors(self) -> bool:
+        return True  # as a trial that did not stay finite
 
     @property
     def result(self) -> Trial:
@@ -67,7 +79,7 @@ class _Trial(PlannedSteps):
         reached = math.inf
         if self.stop_reason is StopReason.COMPLETED:
             half = [point.loss for point in self.points[len(self.points) // 2 :]]
-            reached = statistics.fmean(half) if self.held_out is None else self.held_out
+            reached = mean(half) if self.held_out is None else self.held_out
         loss = reached if math.isfinite(reached) else math.inf
         return Trial(lr=self.plan.lr, steps=len(self.points), loss=loss)
 
@@ -90,6 +102,7 @@ def confirm(
     confirm_steps: int,
     end_lr: float,
     evaluate: Evaluate | None = None,
+    is_blow_up: Callable[[Exception], bool] = is_blow_up,
 ) -> Confirmation:
     """Try rates around `lr`, each from the same start, and move most of the way to the best.
 
@@ -101,14 +114,18 @@ def confirm(
         end_lr: no rate above this is tried.
         evaluate: returns the held-out loss of the training as it is, or None without held-out data. Trials are then
             judged by their training loss.
-    Raises: NoData if the data run out; NoSuggestion if no trial stayed finite.
+        is_blow_up: returns whether a rate that is too high may have caused an error of the training. A trial that ends
+            by one counts as one that did not stay finite.
+    Raises: NoData if the data run out; NoSuggestion if no trial stayed finite, or one was interrupted; the
+        error of the first if all raised.
     """
     short = confirm_steps // _PARTS
     rates = [lr * 10**offset for offset in _OFFSETS]
     rates = [rate for rate in rates if rate <= max(end_lr, lr)]
-    first, held_out = _try(rates, short, run_trials, evaluate)
+    first, held_out = _try(rates, short, run_trials, evaluate, is_blow_up)
     finalists = sorted(first, key=lambda trial: trial.loss)[:_KEPT]
-    last, _ = _try([trial.lr for trial in finalists if trial.loss < math.inf], 2 * short, run_trials, evaluate)
+    finite = [trial.lr for trial in finalists if trial.loss < math.inf]
+    last, _ = _try(finite, 2 * short, run_trials, evaluate, is_blow_up)
     best = min(last, key=lambda trial: trial.loss, default=None)
     if best is None or best.loss == math.inf:
         raise NoSuggestion(
@@ -132,22 +149,44 @@ def confirm(
 
 
 def _shortfalls(trials: Sequence[Trial], curve: Curve) -> dict[float, float]:
-    """Return for each rate how far its loss is above the lowest one, as a part of the drop to the lowest one."""
+    """Return for each rate how far its loss is above the lowest one, as a part of the drop to the lowest one.
+
+    A training that is done already, or that hardly moves, has no drop. Differences are then parts of the noise.
+    """
     lowest = min(trial.loss for trial in trials)
     if lowest == math.inf:
         return {}
-    drop = max(curve.start - lowest, curve.drop)
-    return {trial.lr: (trial.loss - lowest) / drop if trial.loss > lowest else 0.0 for trial in trials}
+    drop = max(curve.start - lowest, curve.drop) if len(curve.finite) else 0.0
+    scale = drop or curve.noise
+    parts = {}
+    for trial in trials:
+        above = trial.loss - lowest
+        parts[trial.lr] = 0.0 if above <= 0 else above / scale if scale > 0 else math.inf
+    return parts
 
 
 def _try(
-    rates: Sequence[float], num_steps: int, run_trials: RunTrials, evaluate: Evaluate | None
+    rates: Sequence[float],
+    num_steps: int,
+    run_trials: RunTrials,
+    evaluate: Evaluate | None,
+    is_blow_up: Callable[[Exception], bool],
 ) -> tuple[list[Trial], bool]:
     """Return the trials at these rates, and whether they were judged by held-out losses."""
-    trials = [_Trial(lr, num_steps, evaluate) for lr in rates]
+    trials = [_Trial(lr, num_steps, evaluate, is_blow_up) for lr in rates]
     run_trials(trials)
+    errors = [trial.error for trial in trials if trial.error is not None]
+    if trials and len(errors) == len(trials):
+        note_rate(errors[0], trials[0], "So did every other trial. Check the training, or lower end_lr.")
+        raise errors[0]
     for trial in trials:
-        if trial.stop_reason not in (StopReason.COMPLETED, StopReason.NON_FINITE):
+        if trial.stop_reason is StopReason.INTERRUPTED:
+            raise NoSuggestion(
+                f"the trial at lr={trial.plan.lr:.2g} was interrupted after {len(trial.points)} of {num_steps} steps: "
+                f"nothing is confirmed. Run it again, or without confirm=True.",
+                lr=trial.plan.lr,
+            )
+        if trial.stop_reason is StopReason.DATA_EXHAUSTED:
             raise NoData(
                 f"the data ran out after {len(trial.points)} of {num_steps} steps of a trial. confirm=True needs a "
                 f"loader that starts again; a generator does not.",

@@ -1,11 +1,15 @@
 """The protocols that a backend implements, and functions that help to write one."""
 
+from lrrange.protocol.blow_up import is_blow_up
 from lrrange.protocol.factories import split_made
-from lrrange.protocol.interrupts import deferred_interrupts
+from lrrange.protocol.interrupts import between_steps, deferred_interrupts, raised_by_a_signal
+from lrrange.protocol.loop_driver import LoopDriver
 from lrrange.protocol.optional import (
     DeferredLoss,
     Digestible,
     Evaluates,
+    ProvesRate,
+    RecognisesBlowUps,
     Replica,
     Replicates,
     Reports,
@@ -22,6 +26,9 @@ __all__ = [
     "Digestible",
     "Driver",
     "Evaluates",
+    "LoopDriver",
+    "ProvesRate",
+    "RecognisesBlowUps",
     "Replica",
     "Replicates",
     "Reports",
@@ -30,7 +37,10 @@ __all__ = [
     "StepDriver",
     "SuggestsBounds",
     "TrainingStep",
+    "between_steps",
     "deferred_interrupts",
+    "is_blow_up",
+    "raised_by_a_signal",
     "split_made",
     "with_options",
 ]

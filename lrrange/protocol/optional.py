@@ -37,13 +37,25 @@ class Seedable(Protocol):
 
 
 @runtime_checkable
+class ProvesRate(Protocol):
+    """A backend that itself raises RateNotInForce if a step is trained at another rate than the one it was given.
+
+    For any other, `find_lr` probes the rate after the first sweep: it takes a few steps again, at another rate.
+    """
+
+    proves_rate: bool
+
+
+@runtime_checkable
 class Reports(Protocol):
     """A backend that adds facts of its own to the result's provenance."""
 
     def report(self) -> Mapping[str, Any]:
         """Return facts about the runs, as values that JSON can hold. It is called after the last run.
 
-        The key `"versions"` maps package names to versions.
+        The key `"versions"` maps package names to versions. The key `"not_kept"` maps the name of each object that
+        training may change and that cannot be put back to the reason: the result is then not called verified, and the
+        user is warned.
         """
 
 
@@ -52,7 +64,10 @@ class SuggestsBounds(Protocol):
     """A backend that knows which rates fit its optimizer."""
 
     def bounds(self) -> Mapping[str, float]:
-        """Return `start_lr` or `end_lr` or both where the usual defaults do not fit; an empty mapping otherwise."""
+        """Return `start_lr` or `end_lr` or both where the usual defaults do not fit; an empty mapping otherwise.
+
+        With `highest_lr`, the rate above which a rate has no effect, no default sweep goes beyond it.
+        """
 
 
 @runtime_checkable
@@ -77,6 +92,19 @@ class Digestible(Protocol):
 
     def digest(self) -> Iterable[tuple[str, Any]]:
         """Yield the name of everything that training can change with its value or a hash of it, in a fixed order."""
+
+
+@runtime_checkable
+class RecognisesBlowUps(Protocol):
+    """A backend that knows which errors of a step have other causes than a rate that is too high."""
+
+    def is_blow_up(self, error: Exception) -> bool:
+        """Return whether the training may have raised this error because its rate is too high.
+
+        It is False for an error of the loader, or of a training in several processes, which must all end. If it is
+        True, a sweep that has learnt something ends as `RAISED` and keeps its points. Errors that are never blow-ups,
+        such as OSError or TypeError, are not passed to this method.
+        """
 
 
 class Replica(Protocol):

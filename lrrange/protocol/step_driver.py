@@ -2,12 +2,15 @@
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any, cast
+from functools import partial
+from typing import Any
 
 import attrs
 
-from lrrange.protocol.interrupts import deferred_interrupts
-from lrrange.protocol.optional import DeferredLoss, Seedable
+from lrrange.protocol.blow_up import is_blow_up
+from lrrange.protocol.guarded_run import run_guarded
+from lrrange.protocol.interrupts import Interrupts, raised_by_a_signal
+from lrrange.protocol.optional import DeferredLoss
 from lrrange.protocol.training_step import TrainingStep
 from lrrange.sweep.planned_steps import PlannedSteps, StopReason
 
@@ -16,52 +19,58 @@ from lrrange.sweep.planned_steps import PlannedSteps, StopReason
 class StepDriver:
     """A driver that takes the steps of a `TrainingStep` and puts everything back.
 
+    Signals are handled between the steps, or when everything is restored; see `deferred_interrupts`.
+
     Args:
         target: the training step.
         seed: passed to the target's `seed` method after the snapshot; None for none.
         reset: called after that; it makes other initial weights.
+        is_blow_up: returns whether the training may have raised an error because its rate is too high. Such an error
+            ends the steps if `PlannedSteps.fail` accepts it.
     """
 
     target: TrainingStep
     seed: int | None = None
     reset: Callable[[], object] | None = None
+    is_blow_up: Callable[[Exception], bool] = is_blow_up
 
     def run(self, sweep: PlannedSteps) -> None:
         """Take the steps of `sweep`, and leave `target` as it was, even after an error or Ctrl-C."""
-        state = self.target.snapshot()
-        try:
-            if self.seed is not None:
-                cast(Seedable, self.target).seed(self.seed)  # `find_lr` has checked that it has one
-            if self.reset is not None:
-                self.reset()
-            self._take_steps(sweep)
-        except KeyboardInterrupt:
-            if sweep.running:
-                sweep.close(StopReason.INTERRUPTED)
-            raise
-        finally:
-            with deferred_interrupts():
-                self.target.restore(state)
+        run_guarded(self.target, partial(self._take_steps, sweep), sweep, self.seed, self.reset)
 
-    def _take_steps(self, sweep: PlannedSteps) -> None:
+    def _take_steps(self, sweep: PlannedSteps, interrupts: Interrupts) -> None:
         pending: deque[Any] = deque()  # losses that the sweep does not have yet
         deferred: dict[type, bool] = {}  # by type of loss, because checking a protocol takes longer than a short step
         taken, exhausted = 0, False
-        step, tell = self.target.step, sweep.tell
+        step, tell, deliver = self.target.step, sweep.tell, interrupts.deliver
         while sweep.running:
             if not exhausted and taken < sweep.plan.num_steps:
                 try:
                     loss = step(sweep.plan.lr_at(taken))
                     taken += 1
-                except StopIteration:
+                except StopIteration as error:
+                    if raised_by_a_signal(error):
+                        raise
                     exhausted = True
+                except Exception as error:
+                    if not self.is_blow_up(error) or not _fail(sweep, error, pending):
+                        raise
+                    break
                 else:
                     pending.append(loss)
                     if type(loss) not in deferred:
                         deferred[type(loss)] = isinstance(loss, DeferredLoss)
+                deliver()
             if not pending:
                 sweep.close(StopReason.DATA_EXHAUSTED)
                 continue
             steps_late = pending[0].steps_late if deferred[type(pending[0])] else 0
             if exhausted or taken == sweep.plan.num_steps or len(pending) > steps_late:
                 tell(pending.popleft())
+
+
+def _fail(sweep: PlannedSteps, error: Exception, pending: deque[Any]) -> bool:
+    """End the sweep by this error, after the losses of the steps before it. Return whether it accepts the error."""
+    while pending and sweep.running:
+        sweep.tell(pending.popleft())
+    return not sweep.running or sweep.fail(error)  # of a sweep that has ended, later steps do not count

@@ -4,6 +4,7 @@ import math
 
 from lrrange.advice.advice import Advice
 from lrrange.advice.suggestion import Refusal, Suggestion
+from lrrange.printable import printable
 from lrrange.sweep.planned_steps import StopReason
 
 # These texts are ASCII and never rich markup, because a refusal's reason may hold brackets, and a log file may have any
@@ -12,8 +13,7 @@ _STOPPED = {
     StopReason.COMPLETED: "completed: all {steps} steps, up to lr={lr}",
     StopReason.DIVERGED: "diverged at step {steps} of {planned} (lr={lr}): the loss rose far above its lowest",
     StopReason.NON_FINITE: "non-finite at step {steps} of {planned} (lr={lr}): the loss stayed NaN or infinite",
-    StopReason.DATA_EXHAUSTED: "data exhausted after {steps} of {planned} steps (lr={lr})",
-    StopReason.INTERRUPTED: "interrupted after {steps} of {planned} steps (lr={lr})",
+    StopReason.RAISED: "raised an error after {steps} of {planned} steps (lr={lr})",
 }
 
 
@@ -24,11 +24,21 @@ def format_rate(lr: float) -> str:
 
 def format_stop(result: Advice) -> str:
     """Return why the sweep ended, with its numbers, in one line."""
-    curve = result.curve
+    curve, reason = result.curve, result.stop_reason.value.replace("_", " ")
     if not len(curve):
-        return f"{result.stop_reason.value.replace('_', ' ')} before the first step"
-    last = format_rate(curve.lr[-1])
-    return _STOPPED[result.stop_reason].format(steps=len(curve), planned=result.plan.num_steps, lr=last)
+        return f"{reason} before the first step"
+    text = _STOPPED.get(result.stop_reason, reason + " after {steps} of {planned} steps (lr={lr})")
+    stopped = text.format(steps=len(curve), planned=result.plan.num_steps, lr=format_rate(curve.lr[-1]))
+    return stopped + _format_error(result) if result.stop_reason is StopReason.RAISED else stopped
+
+
+def _format_error(result: Advice) -> str:
+    """Return what the training raised, as its result tells it; empty if it does not."""
+    match result.provenance.details.get("raised"):
+        case [{"type": kind, "text": text}, *_]:
+            return f": {printable(str(kind))}: " + " ".join(printable(str(text)).split())
+        case _:
+            return ""
 
 
 def format_interval(answer: Suggestion | Refusal) -> str:

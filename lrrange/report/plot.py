@@ -1,5 +1,6 @@
 """Plots of range tests: loss against learning rate, with the suggestions. They need matplotlib."""
 
+import bisect
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lrrange.advice.advice import Advice
 from lrrange.advice.ranges import LRRange
 from lrrange.advice.suggestion import Refusal, Suggestion
+from lrrange.random_state import kept_random_state
 from lrrange.report.figures import (
     BLUE,
     GREEN,
@@ -15,8 +17,12 @@ from lrrange.report.figures import (
     PURPLE,
     VERMILION,
     check_plottable,
+    drawable,
+    drawable_rates,
+    limits_around,
     move_legend_below,
     need_matplotlib,
+    plain_label,
     save_figure,
     style_axes,
     write_title,
@@ -35,6 +41,7 @@ _OTHER_MARKERS = "sD^vPX<>"
 _HEADROOM = 0.6
 
 
+@kept_random_state()
 def plot(result: Advice, ax: "Axes | None" = None) -> "Axes":
     """Draw raw and smoothed loss against the learning rate, with the suggestions and the range.
 
@@ -57,6 +64,7 @@ def plot(result: Advice, ax: "Axes | None" = None) -> "Axes":
     return new
 
 
+@kept_random_state()
 def save_plot(result: Advice, path: str | Path) -> None:
     """Write the plot to `path`, all of it or nothing, in the format that its suffix names. It needs no display.
 
@@ -70,6 +78,7 @@ def save_plot(result: Advice, path: str | Path) -> None:
     save_figure(figure, path)
 
 
+@kept_random_state()
 def plot_grid(cells: Sequence[tuple[str, Advice]]) -> "Figure":
     """Draw one small plot for each setting of a grid, all with the same limits, and shade the ranges.
 
@@ -91,13 +100,14 @@ def plot_grid(cells: Sequence[tuple[str, Advice]]) -> "Figure":
         _set_limits(advice, panel)
         panel.set_xscale("log")
         curve = advice.curve
-        panel.plot(curve.lr, curve.loss, ".", color=GREY, markersize=3, alpha=0.5, markeredgewidth=0)
-        panel.plot(curve.lr, curve.smoothed, "-", color=BLUE, linewidth=1.5)
+        lr = drawable_rates(curve.lr)
+        panel.plot(lr, drawable(curve.loss), ".", color=GREY, markersize=3, alpha=0.5, markeredgewidth=0)
+        panel.plot(lr, drawable(curve.smoothed), "-", color=BLUE, linewidth=1.5)
         if (bounds := _find_range(advice)) is not None:
-            panel.axvspan(bounds.base_lr, bounds.max_lr, color=GREEN, alpha=0.15, linewidth=0)
+            panel.axvspan(*drawable_rates((bounds.base_lr, bounds.max_lr)), color=GREEN, alpha=0.15, linewidth=0)
         if isinstance(advice.chosen, Suggestion):
-            panel.axvline(advice.lr, color=VERMILION, linewidth=1.2, linestyle=(0, (4, 3)))
-        panel.set_title(label, fontsize="medium", loc="left")
+            panel.axvline(*drawable_rates([advice.lr]), color=VERMILION, linewidth=1.2, linestyle=(0, (4, 3)))
+        panel.set_title(plain_label(label), fontsize="medium", loc="left")
     figure.supxlabel("learning rate  (dashed: lr, shaded: range)", fontsize="medium")
     figure.supylabel("loss", fontsize="medium")
     return figure
@@ -115,17 +125,17 @@ def _draw(result: Advice, ax: "Axes") -> "Axes":
     style_axes(ax)
     if (bounds := _find_range(result)) is not None:
         ax.axvspan(
-            bounds.base_lr,
-            bounds.max_lr,
+            *drawable_rates((bounds.base_lr, bounds.max_lr)),
             color=GREEN,
             alpha=0.12,
             linewidth=0,
-            label=f"range  {format_rate(bounds.base_lr)} to {format_rate(bounds.max_lr)}  ({bounds.rule})",
+            label=plain_label(f"range  {format_rate(bounds.base_lr)} to {format_rate(bounds.max_lr)}  ({bounds.rule})"),
         )
     if result.sweeps:
         _draw_band(result, ax)
-    ax.plot(curve.lr, curve.loss, ".", color=GREY, markersize=6, alpha=0.55, markeredgewidth=0, label="loss")
-    ax.plot(curve.lr, curve.smoothed, "-", color=BLUE, linewidth=2, label="smoothed loss")
+    lr = drawable_rates(curve.lr)
+    ax.plot(lr, curve.loss, ".", color=GREY, markersize=6, alpha=0.55, markeredgewidth=0, label="loss")
+    ax.plot(lr, drawable(curve.smoothed), "-", color=BLUE, linewidth=2, label="smoothed loss")
     _mark_off_scale(result, ax)
     _mark_gaps(result, ax)
     _mark_suggestions(result, ax)
@@ -143,8 +153,8 @@ def _find_range(result: Advice) -> LRRange | None:
 
 def _draw_band(result: Advice, ax: "Axes") -> None:
     """Shade the area between the lowest and the highest smoothed loss of the single sweeps."""
-    low, high = band(result.sweeps)
-    rates = max((curve.lr for curve in result.sweeps), key=len)
+    low, high = map(drawable, band(result.sweeps))
+    rates = drawable_rates(max(result.sweeps, key=len).lr)
     label = f"smoothed loss of {len(result.sweeps)} sweeps"
     ax.fill_between(rates, low, high, color=BLUE, alpha=0.15, linewidth=0, label=label)
 
@@ -157,12 +167,12 @@ def _mark_suggestions(result: Advice, ax: "Axes") -> None:
         look: dict[str, Any] = {"marker": marker, "markersize": 10, "markerfacecolor": "white", "color": PURPLE}
         _mark_suggestion(result, ax, other, zorder=5 + i, markeredgewidth=1.6, **look)
     if isinstance(result.chosen, Suggestion):
-        ax.axvline(result.lr, color=VERMILION, linewidth=1.2, linestyle=(0, (4, 3)), zorder=3)
+        ax.axvline(*drawable_rates([result.lr]), color=VERMILION, linewidth=1.2, linestyle=(0, (4, 3)), zorder=3)
         if result.low < result.high:
             heights = [_interpolate_loss(result, result.lr)] * 2
             text = f"interval  {format_rate(result.low)} to {format_rate(result.high)}"
             look = {"color": VERMILION, "linewidth": 2, "markersize": 11, "label": text}
-            ax.plot([result.low, result.high], heights, "|-", zorder=19, **look)
+            ax.plot(drawable_rates((result.low, result.high)), heights, "|-", zorder=19, **look)
         # On top of the others, but small enough to show them, because heuristics often agree.
         look = {"color": VERMILION, "markeredgecolor": "white"}
         _mark_suggestion(result, ax, result.chosen, zorder=20, marker="o", markersize=8, **look)
@@ -179,20 +189,25 @@ def _mark_suggestion(result: Advice, ax: "Axes", suggestion: Suggestion, **look:
 
 
 def _mark_rate(result: Advice, ax: "Axes", lr: float, label: str, **look: Any) -> None:
-    ax.plot([lr], [_interpolate_loss(result, lr)], linestyle="none", clip_on=False, label=label, **look)
+    height = _interpolate_loss(result, lr)
+    ax.plot(drawable_rates([lr]), [height], linestyle="none", clip_on=False, label=plain_label(label), **look)
 
 
 def _interpolate_loss(result: Advice, lr: float) -> float:
-    """Return the smoothed loss at a rate, interpolated between points and held beyond the first and the last one."""
+    """Return the smoothed loss at a rate, interpolated between points and held beyond the first and the last one.
+
+    NaN, for which nothing is drawn, if no loss is finite.
+    """
     finite = result.curve.finite
-    if lr <= finite.lr[0]:
-        return finite.smoothed[0]
-    for i in range(1, len(finite)):
-        low, high = finite.lr[i - 1], finite.lr[i]
-        if lr <= high:
-            part = math.log(lr / low) / math.log(high / low)
-            return finite.smoothed[i - 1] * (1 - part) + finite.smoothed[i] * part
-    return finite.smoothed[-1]
+    if not len(finite):
+        return math.nan
+    smoothed = drawable(finite.smoothed)
+    after = bisect.bisect_left(finite.lr, lr)
+    if after in (0, len(finite)):
+        return smoothed[min(after, len(finite) - 1)]
+    low, here, high = (math.log(rate) for rate in (finite.lr[after - 1], lr, finite.lr[after]))
+    part = (here - low) / (high - low) if high > low else 1.0
+    return smoothed[after - 1] * (1 - part) + smoothed[after] * part
 
 
 def _mark_gaps(result: Advice, ax: "Axes") -> None:
@@ -202,7 +217,7 @@ def _mark_gaps(result: Advice, ax: "Axes") -> None:
     gaps = [lr for lr, loss in zip(curve.lr, curve.loss, strict=True) if not math.isfinite(loss)]
     # The transform takes x in rates and y in parts of the axes' height, because a loss that is NaN has no height.
     ax.plot(
-        gaps,
+        drawable_rates(gaps),
         [0.02] * count,
         "x",
         transform=ax.get_xaxis_transform(),
@@ -217,7 +232,7 @@ def _mark_off_scale(result: Advice, ax: "Axes") -> None:
     above = [lr for lr, loss in zip(finite.lr, finite.loss, strict=True) if loss > top]
     if above:
         ax.plot(
-            above,
+            drawable_rates(above),
             [1.0] * len(above),
             linestyle="none",
             marker="^",
@@ -252,7 +267,7 @@ def _find_x_limits(result: Advice) -> tuple[float, float]:
         marked += [result.low, result.lr, result.high]
     if (bounds := _find_range(result)) is not None:
         marked += [bounds.base_lr, bounds.max_lr]
-    rates = [*(result.curve.lr or result.plan.rates), *marked]
+    rates = drawable_rates([*(result.curve.lr or (result.plan.start_lr, result.plan.end_lr)), *marked])
     room = max((max(rates) / min(rates)) ** 0.03, 1.05)
     return min(rates) / room, max(rates) * room
 
@@ -262,15 +277,16 @@ def _find_y_limits(result: Advice) -> tuple[float, float] | None:
     finite = result.curve.finite
     if not len(finite):
         return None
-    bottom = finite.smoothed[finite.lowest]
-    top = max(finite.start, *finite.smoothed[: finite.lowest + 1])
+    loss, smoothed = drawable(finite.loss), drawable(finite.smoothed)
+    bottom = smoothed[finite.lowest]
+    (top,) = drawable([max(finite.start, *smoothed[: finite.lowest + 1])])
     if not finite.falls:  # there is no descent, so the lower three quarters of the losses set the scale
-        top = max(top, sorted(finite.loss)[-(-3 * (len(finite) - 1) // 4)])
-    span = max(top - bottom, 4 * finite.noise, 1e-6 * abs(top))
-    low = max(min(finite.loss), bottom - _HEADROOM * span)
-    high = min(max(finite.loss), top + _HEADROOM * span)
-    room = 0.06 * (high - low) or 0.5
-    return (low - room, high + room) if math.isfinite(room) else None
+        top = max(top, sorted(loss)[-(-3 * (len(finite) - 1) // 4)])
+    (noise,) = drawable([finite.noise])
+    span = max(top - bottom, 4 * noise if math.isfinite(noise) else 0.0, 1e-6 * abs(top))
+    low = max(min(loss), bottom - _HEADROOM * span)
+    high = min(max(loss), top + _HEADROOM * span)
+    return limits_around(min(low, high), max(low, high), 0.06)
 
 
 def _draw_title(result: Advice, ax: "Axes") -> None:

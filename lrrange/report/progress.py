@@ -1,5 +1,6 @@
 """A progress bar for a sweep. It is an ordinary watcher, which implements the same hooks as a user's would."""
 
+import contextlib
 import math
 import sys
 import time
@@ -8,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from lrrange.hookspecs import hookimpl
+from lrrange.random_state import kept_random_state
 from lrrange.report.formatting import format_rate
 from lrrange.sweep.plan import SweepPlan
 from lrrange.sweep.planned_steps import Point
@@ -31,6 +33,7 @@ class ProgressBar:
         self._drawn = 0.0
 
     @hookimpl
+    @kept_random_state()
     def lrrange_started(self, plan: SweepPlan) -> None:
         """Draw the empty bar."""
         console = self._console or Console(stderr=True)
@@ -65,11 +68,13 @@ class ProgressBar:
         due = now - self._drawn >= _REFRESH_SECONDS
         planned = sweep.plan.num_steps  # it grows if the sweep goes on to higher rates
         step, lr = point.step + 1, format_rate(point.lr)
-        self._bar.update(self._task, completed=step, total=planned, lr=lr, loss=loss, refresh=due)
+        with kept_random_state() if due else contextlib.nullcontext():
+            self._bar.update(self._task, completed=step, total=planned, lr=lr, loss=loss, refresh=due)
         if due:
             self._drawn = now
 
     @hookimpl
+    @kept_random_state()
     def lrrange_finished(self, sweep: Sweep) -> None:
         """Leave the last state of the bar as a plain line, and give the terminal and the streams back."""
         bar, self._bar = self._bar, None

@@ -13,6 +13,7 @@ from lrrange.advice.advice import Advice, Provenance
 from lrrange.advice.confirmation import Confirmation
 from lrrange.advice.suggestion import Refusal, Suggestion
 from lrrange.errors import LRRangeError
+from lrrange.printable import printable
 from lrrange.report.formatting import count_gaps, format_interval, format_rate, format_stop
 from lrrange.sweep.planned_steps import StopReason
 
@@ -40,12 +41,12 @@ def grid_as_rich(cells: Sequence[tuple[Mapping[str, Any], Advice]]) -> Table:
     names = list(cells[0][0])
     table = new_table()
     for name in [*names, "lr", "base_lr", "max_lr"]:
-        table.add_column(name, no_wrap=True, justify="right")
+        table.add_column(plain_text(name), no_wrap=True, justify="right")
     table.add_column("lowest loss", justify="right")
     table.add_column("verdict", overflow="fold", min_width=24)
     for setting, advice in cells:
         values = [str(setting[name]) for name in names]
-        table.add_row(*map(Text, [*values, *_format_cell(advice)]))
+        table.add_row(*map(plain_text, [*values, *_format_cell(advice)]))
     return table
 
 
@@ -54,13 +55,18 @@ def new_table() -> Table:
     return Table(box=SIMPLE_HEAD, pad_edge=True)
 
 
+def plain_text(text: str, style: str = "") -> Text:
+    """Return text for a table, as it is: no markup, and nothing that acts on a terminal."""
+    return Text(printable(text), style=style)
+
+
 def facts_below(facts: Iterable[tuple[str, Text]]) -> Padding:
     """Return the lines that stand below a table, each a dimmed name and its text."""
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column(overflow="fold")
     for name, text in facts:
-        grid.add_row(name, text)
+        grid.add_row(plain_text(name), text)
     return Padding(grid, (0, 0, 1, 1))
 
 
@@ -91,7 +97,7 @@ def _draw_answers(result: Advice) -> Table:
         lr = format_rate(answer.lr) if isinstance(answer, Suggestion) else "refused"
         source = _format_source(answer, first_with)
         cells = ("*" if marked else "", answer.heuristic, lr, format_interval(answer), source)
-        table.add_row(*(Text(cell) for cell in cells), style=style)
+        table.add_row(*(plain_text(cell) for cell in cells), style=style)
     return table
 
 
@@ -108,7 +114,7 @@ def _draw_trials(confirmation: Confirmation) -> Table:
         losses = {trial.steps: f"{trial.loss:.4g}" for trial in confirmation.trials if trial.lr == lr}
         best = lr == confirmation.best.lr
         cells = ["*" if best else "", format_rate(lr), *(losses.get(steps, "") for steps in lengths)]
-        table.add_row(*map(Text, cells), style="bold green" if best else "")
+        table.add_row(*map(plain_text, cells), style="bold green" if best else "")
     return table
 
 
@@ -136,19 +142,19 @@ def _list_facts(result: Advice) -> list[tuple[str, Text]]:
         source = f"{chosen.heuristic}, {chooser}"
         if result.confirmation is not None:
             source += f", moved from {format_rate(chosen.lr)} by {result.confirmation.steps} steps of trials"
-        facts.append(("lr", Text.assemble((format_rate(result.lr), "bold"), f"  {source}")))
-        facts.append(("best in", Text(f"{format_rate(result.low)} to {format_rate(result.high)}")))
+        facts.append(("lr", Text.assemble((format_rate(result.lr), "bold"), printable(f"  {source}"))))
+        facts.append(("best in", plain_text(f"{format_rate(result.low)} to {format_rate(result.high)}")))
         verdict = result.verdict
-        facts.append(("verdict", Text(str(verdict), style="" if verdict.confident else "yellow")))
+        facts.append(("verdict", plain_text(str(verdict), style="" if verdict.confident else "yellow")))
     else:
         refusal = f'"{chosen.heuristic}" refused' if result.heuristic is not None else "every heuristic refused"
-        facts.append(("lr", Text.assemble(("none", "bold red"), f"  {refusal}")))
+        facts.append(("lr", Text.assemble(("none", "bold red"), printable(f"  {refusal}"))))
     facts += _list_range_facts(result)
     sound = result.stop_reason in (StopReason.COMPLETED, StopReason.DIVERGED)
-    facts.append(("stopped", Text(format_stop(result), style="" if sound else "yellow")))
+    facts.append(("stopped", plain_text(format_stop(result), style="" if sound else "yellow")))
     if gaps := count_gaps(result):
-        facts.append(("gaps", Text(f"{gaps} of {len(result.curve)} losses were not finite and are left out")))
-    return [*facts, ("from", Text(_format_provenance(result.provenance)))]
+        facts.append(("gaps", plain_text(f"{gaps} of {len(result.curve)} losses were not finite and are left out")))
+    return [*facts, ("from", plain_text(_format_provenance(result.provenance)))]
 
 
 def _list_range_facts(result: Advice) -> list[tuple[str, Text]]:
@@ -158,18 +164,18 @@ def _list_range_facts(result: Advice) -> list[tuple[str, Text]]:
         except LRRangeError as error:
             reason = str(error)
         shown = {answer.reason for answer in result.answers if isinstance(answer, Refusal)}
-        return [("range", Text("none, for the same reason" if reason in shown else f"none: {reason}"))]
+        return [("range", plain_text("none, for the same reason" if reason in shown else f"none: {reason}"))]
     bounds, *others = result.ranges
     if result.confirmation is not None:
         bounds, others = result.range, list(result.ranges)
     rates = (f"{format_rate(bounds.base_lr)} to {format_rate(bounds.max_lr)}", "bold")
-    facts = [("range", Text.assemble(rates, f"  {bounds.rule}: {bounds.source}"))]
+    facts = [("range", Text.assemble(rates, printable(f"  {bounds.rule}: {bounds.source}")))]
     alternatives = "; ".join(
         f"{other.rule} from {format_rate(other.base_lr)}"
         + ("" if other.max_lr == bounds.max_lr else f" to {format_rate(other.max_lr)}")
         for other in others
     )
-    return [*facts, ("or", Text(alternatives))] if alternatives else facts
+    return [*facts, ("or", plain_text(alternatives))] if alternatives else facts
 
 
 def _format_provenance(provenance: Provenance) -> str:

@@ -3,8 +3,10 @@
 import json
 import math
 import operator
+import reprlib
+from collections.abc import Callable
 from importlib.metadata import version
-from typing import Any, SupportsIndex, TypeVar
+from typing import Any, SupportsIndex, TypeVar, get_args, get_origin
 
 import attrs
 import cattrs
@@ -13,6 +15,13 @@ from cattrs.gen import make_dict_structure_fn
 from lrrange.errors import LoadError
 
 SCHEMA = 1
+
+# A message quotes no more than this of a file, and values of no fixed type are nested no deeper.
+_LONGEST_QUOTE = 300
+_DEEPEST = 50
+
+# A seed may have this many bits, and every count is still a number that a plot can show.
+_LONGEST_INT = 128
 
 Value = TypeVar("Value")
 
@@ -42,21 +51,24 @@ def from_document(text: bytes, path: object, *, kind: str, of: type[Value]) -> V
     try:
         document = json.loads(text, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
-        raise LoadError(f"{path} is not JSON: {error}. Was it cut short?", path=str(path)) from error
+        raise LoadError(f"{path} is not JSON: {_quote(error)}. Was it cut short?", path=str(path)) from error
     if not isinstance(document, dict) or document.get("format") != f"lrrange {kind}":
         raise LoadError(f"{path} is JSON, but not a {kind} that lrrange saved.", path=str(path))
-    if document.get("schema") != SCHEMA:
+    schema = document.get("schema")
+    if type(schema) is not int or schema != SCHEMA:
+        writer = document.get("lrrange")
         raise LoadError(
-            f"{path} has schema {document.get('schema')!r}, written by lrrange {document.get('lrrange')}, and this is "
-            f"lrrange {version('lrrange')}, which reads schema {SCHEMA}. Install that version.",
+            f"{path} has schema {reprlib.repr(schema)}, written by lrrange "
+            f"{writer if isinstance(writer, str) and len(writer) < 30 else reprlib.repr(writer)}, and this is lrrange "
+            f"{version('lrrange')}, which reads schema {SCHEMA}. Install that version.",
             path=str(path),
-            schema=document.get("schema"),
+            schema=schema,
         )
     try:
         return from_json(document.get(kind), of)
     except Exception as error:  # cattrs, and the checks of the values themselves, raise many types
         raise LoadError(
-            f"{path} is a damaged {kind}: {type(error).__name__}: {error}.", path=str(path), schema=SCHEMA
+            f"{path} is a damaged {kind}: {type(error).__name__}: {_quote(error)}.", path=str(path), schema=SCHEMA
         ) from error
 
 
@@ -87,16 +99,67 @@ def _as_float(value: Any, _: type) -> float:
         return float(value)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
-    raise ValueError(f"{value!r} is not a number")
+    raise ValueError(f"{reprlib.repr(value)} is not a number")
+
+
+def _as_int(value: Any, _: type) -> int:
+    if type(value) is not int or value.bit_length() > _LONGEST_INT:
+        raise ValueError(f"{reprlib.repr(value)} is not an int")
+    return value
 
 
 def _exactly(kind: type) -> Any:
     def structure(value: Any, _: type) -> Any:
         if type(value) is not kind:
-            raise ValueError(f"{value!r} is not a {kind.__name__}")
+            raise ValueError(f"{reprlib.repr(value)} is not a {kind.__name__}")
         return value
 
     return structure
+
+
+def _is(container: type) -> Callable[[Any], bool]:
+    """Return the function that recognises an annotation such as `tuple[float, ...]`."""
+    return lambda kind: get_origin(kind) is container
+
+
+def _tuple_of(kind: Any) -> Any:
+    """Return the function that makes a `tuple[kind, ...]`. cattrs would also make one of text or of an object."""
+    item = get_args(kind)[0]
+
+    def structure(value: Any, _: type) -> tuple[Any, ...]:
+        if type(value) is not list:
+            raise ValueError(f"{reprlib.repr(value)} is not a list")
+        return tuple(_converter.structure(inner, item) for inner in value)
+
+    return structure
+
+
+def _dict_of(kind: Any) -> Any:
+    """Return the function that makes a `dict[str, kind]`. cattrs would also make one of a list."""
+    item = get_args(kind)[1]
+
+    def structure(value: Any, _: type) -> dict[str, Any]:
+        if type(value) is not dict:
+            raise ValueError(f"{reprlib.repr(value)} is not an object")
+        if item is Any:
+            return {key: _checked_depth(inner, _DEEPEST) for key, inner in value.items()}
+        return {key: _converter.structure(inner, item) for key, inner in value.items()}
+
+    return structure
+
+
+def _checked_depth(value: Any, left: int) -> Any:
+    """Return the value. Raises: ValueError if lists and objects in it are nested deeper than this."""
+    if not left:
+        raise ValueError(f"lists and objects are nested more than {_DEEPEST} deep")
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _checked_depth(inner, left - 1)
+    return value
+
+
+def _quote(error: Exception) -> str:
+    text = str(error)
+    return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}..."
 
 
 def _no_constant(name: str) -> float:
@@ -106,9 +169,11 @@ def _no_constant(name: str) -> float:
 # In a union of attrs classes, cattrs recognises a class by the required fields that no other class has.
 _converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=False)
 _converter.register_structure_hook(float, _as_float)
-_converter.register_structure_hook(int, _exactly(int))
+_converter.register_structure_hook(int, _as_int)
 _converter.register_structure_hook(bool, _exactly(bool))
 _converter.register_structure_hook(str, _exactly(str))
+_converter.register_structure_hook_factory(_is(tuple), _tuple_of)
+_converter.register_structure_hook_factory(_is(dict), _dict_of)
 _converter.register_structure_hook_factory(
     attrs.has, lambda cls: make_dict_structure_fn(cls, _converter, _cattrs_forbid_extra_keys=True)
 )

@@ -11,7 +11,7 @@ from lrrange.errors import CurveError
 from lrrange.sweep.noise import noise_level, significant_changes, start_level
 from lrrange.sweep.smoothing import smooth
 
-_NO_FINITE_LOSS = "this curve has no finite loss. Check the inputs for NaN, or lower start_lr."
+_NO_FINITE_LOSS = "this curve has no finite loss. Check the data and the loss for NaN."
 
 
 def _numbers(values: Iterable[Any]) -> tuple[float, ...]:

@@ -25,12 +25,14 @@ class StopReason(enum.Enum):
     NON_FINITE = "non_finite"
     DATA_EXHAUSTED = "data_exhausted"
     INTERRUPTED = "interrupted"
+    RAISED = "raised"
 
 
 # The stop reasons that each move may lead to. After the end no move is legal.
 _ENDS = {
     "tell": frozenset({StopReason.COMPLETED, StopReason.DIVERGED, StopReason.NON_FINITE}),
     "close": frozenset({StopReason.DATA_EXHAUSTED, StopReason.INTERRUPTED}),
+    "fail": frozenset({StopReason.RAISED}),
 }
 
 
@@ -70,6 +72,7 @@ class PlannedSteps:
         self._on_advance = on_advance
         self._points: list[Point] = []
         self._stop_reason: StopReason | None = None
+        self._error: Exception | None = None
 
     def __repr__(self) -> str:
         state = self._stop_reason.name if self._stop_reason else f"running, lr={self.lr:g}"
@@ -84,6 +87,16 @@ class PlannedSteps:
     def stop_reason(self) -> StopReason | None:
         """Why the steps ended; None while they run."""
         return self._stop_reason
+
+    @property
+    def error(self) -> Exception | None:
+        """The error that ended the steps as `RAISED`; None if none did."""
+        return self._error
+
+    @property
+    def step_of_error(self) -> int:
+        """The step after the last point, in which an error is raised; the last step, if it is raised after that."""
+        return min(len(self._points), self.plan.num_steps - 1)
 
     @property
     def points(self) -> tuple[Point, ...]:
@@ -139,6 +152,27 @@ class PlannedSteps:
         self._check_running("close")
         self._end("close", reason)
 
+    def fail(self, error: Exception) -> bool:
+        """End the steps as `RAISED` because the training raised `error` at this rate, if they are worth keeping.
+
+        If they are not, nothing changes, except that the error gets a note about the rate. It should be raised again.
+
+        Returns: whether the steps have ended.
+        Raises: SweepStateError if they had ended before.
+        """
+        self._check_running("fail")
+        if not self._outlives_errors():
+            if self._points:
+                note_rate(error, self, "The loss had not fallen by then.")
+            return False
+        self._error = error
+        self._end("fail", StopReason.RAISED)
+        return True
+
+    def _outlives_errors(self) -> bool:
+        """Return whether the steps so far are worth keeping if the training raises an error."""
+        return False
+
     def _smoothed(self, _lr: float, loss: float) -> float:
         """Return the value for `Point.smoothed` after a finite loss."""
         return loss
@@ -164,6 +198,18 @@ class PlannedSteps:
             allowed = " or ".join(sorted(end.name for end in _ENDS[move]))
             raise SweepStateError(f"{move} cannot end a sweep as {reason!r}, only as {allowed}.", stop_reason=reason)
         self._stop_reason = reason
+
+
+def note_rate(error: Exception, steps: PlannedSteps, text: str) -> None:
+    """Add a note to an error of the training that says at which rate it was raised.
+
+    Args:
+        error: the error.
+        steps: the steps that it ended.
+        text: what follows from that.
+    """
+    step, num_steps = steps.step_of_error, steps.plan.num_steps
+    error.add_note(f"lrrange: raised in step {step + 1} of {num_steps}, at lr={steps.plan.lr_at(step):.3g}. {text}")
 
 
 def _as_number(loss: Any) -> float:

@@ -9,7 +9,7 @@ from lrrange.sweep.planned_steps import StopReason
 from lrrange.sweep.smoothing import SmoothingKind, smooth
 from lrrange.sweep.sweep import Sweep
 
-_BLEW_UP = (StopReason.DIVERGED, StopReason.NON_FINITE)
+_BLEW_UP = (StopReason.DIVERGED, StopReason.NON_FINITE, StopReason.RAISED)
 
 
 def median_curve(sweeps: Sequence[Sweep], smoothing: SmoothingKind) -> Curve:

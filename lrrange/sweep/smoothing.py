@@ -16,6 +16,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Literal, get_args
 
+from lrrange.averages import mean
 from lrrange.errors import UnknownName
 from lrrange.sweep.noise import despike, median_of_three, noise_level, start_level
 
@@ -78,7 +79,7 @@ class OnlineSmoother:
         return self._origin + self._total / self._weight
 
     def _median(self) -> float:
-        return median_of_three(*self._recent) if len(self._recent) == 3 else statistics.fmean(self._recent)
+        return median_of_three(*self._recent) if len(self._recent) == 3 else mean(self._recent)
 
 
 def smooth(

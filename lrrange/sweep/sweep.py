@@ -68,6 +68,9 @@ class Sweep(PlannedSteps):
     def _has_diverged(self) -> bool:
         return self._monitor is not None and self._monitor.diverged
 
+    def _outlives_errors(self) -> bool:
+        return self.curve.falls
+
     def _is_extended(self) -> bool:
         extend, self._extend = self._extend, None
         longer = None if extend is None else extend(self.curve)

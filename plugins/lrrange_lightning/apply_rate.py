@@ -61,10 +61,10 @@ def apply_to_fit(
     groups = dict(groups_of(trainer.optimizers))
     wanted = wanted_rates(swept, lr)
     targets = [_nominal_target(group, wanted.get(id(group))) for group in groups.values()]
+    # First, because it raises if a scheduler would bring another rate back, and nothing is to be changed then.
+    apply_rate(swept, lr, [scheduler for each in swept if (scheduler := foreign_scheduler(trainer, each)) is not None])
     # Where param groups were added since, it is not known which source belongs to which group.
     applied = _write(sources, targets) if len(groups) == len(sources) else {}
-    for optimizer in swept:
-        apply_rate(optimizer, first_wanted(optimizer, wanted), foreign_scheduler(trainer, optimizer))
     return applied | {name: float(group["lr"]) for name, group in groups.items() if id(group) in wanted}
 
 
@@ -132,7 +132,7 @@ def _write(sources: Sequence[RateSource], targets: Sequence[float | None]) -> di
 
 def wanted_rates(swept: Sequence[Optimizer], lr: float) -> dict[int, float]:
     """Return the base rate of each param group, by its id, when the first group whose rate is not 0 is at `lr`."""
-    rates = GroupRates(swept).wanted(lr)
+    rates = GroupRates(swept).wanted_bases(lr)
     return dict(zip((id(group) for _, group in groups_of(swept)), rates, strict=True))
 
 

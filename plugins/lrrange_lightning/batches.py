@@ -3,6 +3,7 @@
 import copy
 from typing import Any
 
+from lrrange_torch.stop_iteration import error_instead, is_end_of_data
 from torch.utils.data import DataLoader
 
 from lrrange.errors import NoData, TargetError
@@ -10,6 +11,10 @@ from lrrange_lightning.compat import to_device
 
 # The most batches in a row that may be None, or refused by the module.
 _MOST_SKIPPED = 25
+
+
+class LoadersExhausted(StopIteration):
+    """The loaders have run out and cannot start again. Any other StopIteration is the user's code's."""
 
 
 class Batches:
@@ -23,6 +28,10 @@ class Batches:
             have taken batches from it already.
         epoch: number of the first epoch, for samplers that shuffle by it.
         takes_index: whether `training_step` takes the index of the batch.
+
+    Attributes:
+        index: of the last batch in its epoch.
+        is_drawing: whether a batch is being drawn.
     """
 
     def __init__(self, trainer: Any, module: Any, combined: Any, epoch: int, takes_index: bool) -> None:
@@ -36,13 +45,14 @@ class Batches:
         self._had_a_batch = False
         self._batches_this_epoch = 0
         self.index = -1
+        self.is_drawing = False
 
     def next(self) -> tuple[Any, list[Any]]:
         """Return the next batch, on its device, and the arguments of `training_step` for it.
 
         The module's and the strategy's `on_train_batch_start` have been called with it.
-        Raises: NoData if there has been no batch at all; StopIteration if loaders that cannot start again have run out;
-            TargetError if too many batches in a row are skipped.
+        Raises: NoData if there has been no batch at all; LoadersExhausted if loaders that cannot start again have run
+            out; TargetError if too many batches in a row are skipped.
         """
         for _ in range(_MOST_SKIPPED):
             batch = self._next_in_all_processes()
@@ -66,10 +76,10 @@ class Batches:
         """Return the next batch. If one process has none left, all stop, so that none waits for another forever."""
         try:
             batch, has_batch = self._draw(), True
-        except StopIteration:
+        except LoadersExhausted:
             batch, has_batch = None, False
         if not self._trainer.strategy.reduce_boolean_decision(has_batch, all=True):
-            raise StopIteration
+            raise LoadersExhausted
         return batch
 
     def _draw(self) -> Any:
@@ -78,16 +88,20 @@ class Batches:
         for _ in range(2):
             if not self._running:
                 self._begin_epoch()
+            self.is_drawing = True
             try:
                 batch = next(self._combined)[0]
-            except StopIteration:
+            except StopIteration as end:
+                if not is_end_of_data(end):
+                    raise error_instead("the loader's dataset") from end
                 self._leave_epoch()
             else:
                 self._batches_this_epoch += 1
                 self._had_a_batch = True
+                self.is_drawing = False
                 return batch
         if self._had_a_batch:
-            raise StopIteration
+            raise LoadersExhausted
         raise NoData(
             "the training loader gives no batch. Check the length of the dataset, limit_train_batches, and drop_last "
             "if the dataset is smaller than one batch.",

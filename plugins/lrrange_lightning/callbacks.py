@@ -10,11 +10,12 @@ import attrs
 from lrrange import Curve, Divergence, RangeTestResult
 from lrrange.errors import OptionError
 from lrrange.finder import Parallel, RangeTest, Settings
+from lrrange.protocol import between_steps
 from lrrange.sweep import Shape, SmoothingKind
 from lrrange_lightning.apply_rate import apply_to_fit, rate_to_apply
 from lrrange_lightning.fit_step import FitStep, chosen_optimizers
 from lrrange_lightning.rate_sources import find_rate_sources
-from lrrange_lightning.verification import RateVerification
+from lrrange_lightning.verification import RateVerification, base_of
 
 if TYPE_CHECKING:
     import lightning.pytorch
@@ -155,7 +156,7 @@ class LRRangeTest(_VerifyingCallback):
         step = self._fit_step(trainer, pl_module)
         sources = find_rate_sources(pl_module, trainer.optimizers) if self.apply else []
         settings = attrs.evolve(self._settings, progress=self._settings.progress and trainer.is_global_zero)
-        result = RangeTest(step, settings, options={}).run()
+        result = between_steps(RangeTest(step, settings, options={}).run)
         self.results.pop(epoch, None)  # from an earlier fit
         self.results[epoch] = result
         if self.apply:
@@ -171,7 +172,8 @@ class VerifyRate(_VerifyingCallback):
     """A callback that verifies in the first steps of a fit that it trains at a given rate, however it was set.
 
     Args:
-        lr: the base rate of the first param group whose rate is not 0; or a result, for its `lr`.
+        lr: the base rate of the first param group whose rate is not 0, or its peak under a one-cycle schedule; or a
+            result, for its `lr`.
         steps: optimizer steps to watch.
         optimizer: index of the only optimizer that should train at it; None for all of them, ratios kept.
 
@@ -189,4 +191,6 @@ class VerifyRate(_VerifyingCallback):
         """Begin to watch."""
         watched = chosen_optimizers(trainer, self._optimizer)
         sources = find_rate_sources(pl_module, trainer.optimizers)
-        self._verification = RateVerification(trainer, pl_module, watched, self.lr, self._steps, sources)
+        self._verification = RateVerification(
+            trainer, pl_module, watched, base_of(watched, self.lr), self._steps, sources
+        )

@@ -77,7 +77,7 @@ def import_from(package: Any, module: str, name: str) -> Any:
 def outside_a_fit(package: Any) -> tuple[type, ...]:
     """Return the classes of those parts of a Trainer that a sweep leaves alone.
 
-    Callbacks, loggers and profilers are taken away for the sweep, processes and their rendezvous outlive every fit, and
+    Callbacks, loggers and profilers are replaced for the sweep, processes and their rendezvous outlive every fit, and
     a data module holds data.
     """
     return (

@@ -4,19 +4,19 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from lrrange_torch.snapshot import digest_of
-from torch.utils.data import DataLoader
 
 from lrrange.errors import NoData, OptionError, SweepStateError, TargetError
-from lrrange.protocol import StepDriver, deferred_interrupts
+from lrrange.protocol import StepDriver, deferred_interrupts, is_blow_up
 from lrrange.sweep import PlannedSteps
 from lrrange_lightning.compat import has_spawning_launcher, leave_fit, package_of
 from lrrange_lightning.fit_state import FitState
 from lrrange_lightning.fit_step import FitStep, check_strategy
 from lrrange_lightning.silence import silence
+from lrrange_lightning.stand_ins import stand_in_callbacks
 
 __all__ = ["TrainerDriver"]
 
@@ -28,10 +28,11 @@ class TrainerDriver:
     """A `Driver` that runs each sweep in a fit of a Trainer that is not fitting at present.
 
     Lightning itself sets the fit up, in its own order: processes, devices, precision, data modules, samplers, the state
-    of a checkpoint. A private callback, the only callback in this fit, runs the sweep when training would begin, and
-    leaves the fit before its first batch. The Trainer, the module, the data module and the loaders are then put back as
-    they were before the fit. So a data module prepares and sets up its data once for each sweep, and once more in the
-    fit that follows. Hooks of the fit's teardown see the weights as the sweep left them.
+    of a checkpoint. A private callback runs the sweep when training would begin, and leaves the fit before its first
+    batch. It is the only one that does anything: the module can read the stand-ins for all others and for the loggers.
+    The Trainer, the module, the data module and the loaders are then put back as they were before the fit. So a data
+    module prepares and sets up its data once for each sweep, and once more in the fit that follows. Hooks of the fit's
+    teardown see the weights as the sweep left them.
 
     Args:
         trainer: of either Lightning package.
@@ -41,6 +42,8 @@ class TrainerDriver:
         optimizer, monitor, val_monitor, restore: see `lrrange_lightning.fit_step.FitStep`.
     Raises: TargetError or OptionError for a training that cannot be swept.
     """
+
+    proves_rate = True  # at every `optimizer.step()`
 
     def __init__(
         self,
@@ -98,9 +101,9 @@ class TrainerDriver:
     def digest(self) -> Iterator[tuple[str, Any]]:
         """Yield values and checksums of everything that a sweep changes, except the objects of Lightning itself."""
         strategy = self._trainer.strategy
-        schedulers = [vars(config.scheduler) for config in strategy.lr_scheduler_configs]
-        holders = {"module": self._model, "optimizers": list(strategy.optimizers), "schedulers": schedulers}
-        return digest_of(holders, [loader for loader in self._data() if isinstance(loader, DataLoader)])
+        schedulers = [config.scheduler for config in strategy.lr_scheduler_configs]
+        holders = {"model": self._model, "optimizers": list(strategy.optimizers), "schedulers": schedulers}
+        return digest_of(holders | {"restore": self._restore}, self._data())
 
     def evaluate(self) -> float | None:
         """Return the held-out loss that validation logs as `val_monitor`, or None without `val_monitor`.
@@ -116,9 +119,7 @@ class TrainerDriver:
     def run(self, sweep: PlannedSteps) -> None:
         """Fit until training would begin, sweep, and put everything back. It does so after an error and Ctrl-C, too."""
         trainer = self._trainer
-        state = FitState(trainer, self._model, self._package, self._data(), self._restore)
         seed, self._seed = self._seed, None
-        on_ctrl_c = signal.getsignal(signal.SIGINT)
         swept = False
 
         def sweep_in_fit() -> None:
@@ -132,40 +133,62 @@ class TrainerDriver:
                 first_hooks=_FIRST_HOOKS,
                 within=state,
             )
-            StepDriver(self._step, seed).run(sweep)
+            StepDriver(self._step, seed, is_blow_up=self._is_blow_up).run(sweep)
             self._report = self._step.report()
             swept = True
 
-        try:
-            self._fit(sweep_in_fit)
-        except SystemExit as leaving:
-            # Lightning turns Ctrl-C into an exit, and ignores any further Ctrl-C.
-            if isinstance(leaving.__context__, KeyboardInterrupt):
-                raise leaving.__context__ from None
-            raise
-        finally:
-            self._step = None
-            with deferred_interrupts():
-                state.restore()
-            if threading.current_thread() is threading.main_thread():
-                signal.signal(signal.SIGINT, on_ctrl_c)
+        with deferred_interrupts() as interrupts:
+            on_ctrl_c = signal.getsignal(signal.SIGINT)
+            state = FitState(trainer, self._model, self._package, self._data(), self._restore)
+            try:
+                interrupts.deliver()
+                self._fit(sweep_in_fit)
+            except SystemExit as leaving:
+                # Lightning turns Ctrl-C into an exit, and ignores any further Ctrl-C.
+                if isinstance(leaving.__context__, KeyboardInterrupt):
+                    raise leaving.__context__ from None
+                raise
+            finally:
+                interrupts.handled = "at the end"
+                try:
+                    interrupts.hold()
+                finally:
+                    self._step = None
+                    try:
+                        state.restore()
+                    finally:
+                        if threading.current_thread() is threading.main_thread():
+                            signal.signal(signal.SIGINT, on_ctrl_c)
         if not swept:
             raise NoData("the fit has no training batches. Check the loaders and limit_train_batches.")
 
-    def _data(self) -> tuple[Any, Any, Any]:
-        return self._train_dataloaders, self._val_dataloaders, self._datamodule
+    def _is_blow_up(self, error: Exception) -> bool:
+        return self._step is not None and is_blow_up(error) and self._step.is_blow_up(error)
+
+    def _data(self) -> dict[str, Any]:
+        return {
+            "train_dataloaders": self._train_dataloaders,
+            "val_dataloaders": self._val_dataloaders,
+            "datamodule": self._datamodule,
+        }
 
     def _fit(self, sweep_in_fit: Callable[[], None]) -> None:
         trainer = self._trainer
         hooks = type("SweepBeforeTraining", (_SweepBeforeTraining, self._package.Callback), {})
         silence(trainer, self._package)
-        trainer.callbacks = [hooks(self._package, sweep_in_fit)]
-        vars(self._model)["configure_callbacks"] = list  # else the fit adds the module's own callbacks
+        trainer.callbacks.append(hooks(self._package, sweep_in_fit))
+        configure_callbacks = self._model.configure_callbacks
+
+        def configure_stand_ins() -> list[Any]:
+            made = configure_callbacks()
+            return stand_in_callbacks(made if isinstance(made, Sequence) else [made], self._package)
+
+        vars(self._model)["configure_callbacks"] = configure_stand_ins
         trainer.num_sanity_val_steps = 0
         if self._val_monitor is None:
             trainer.limit_val_batches = 0
         with warnings.catch_warnings():
-            # The callbacks of the checkpoint are left out on purpose.
+            # The fit warns of callbacks of the checkpoint that are missing.
             warnings.filterwarnings("ignore", "Be aware that when using `ckpt_path`")
             trainer.fit(
                 self._model,
@@ -195,6 +218,7 @@ class _SweepBeforeTraining:
 
     def on_train_start(self, trainer: Any, _: Any) -> None:
         """Sweep, then leave the fit."""
+        trainer.callbacks = [callback for callback in trainer.callbacks if callback is not self]
         trainer.fit_loop.max_epochs, trainer.fit_loop.epoch_loop.max_steps = self._limits
         self._sweep()
         raise leave_fit(self._package)

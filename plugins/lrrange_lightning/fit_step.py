@@ -10,10 +10,11 @@ from typing import Any
 import torch
 from lrrange_torch.optimizer import GroupRates
 from lrrange_torch.snapshot import seed_everything
+from lrrange_torch.stop_iteration import error_instead
 from torch.optim import Optimizer
 
 from lrrange.errors import OptionError, TargetError
-from lrrange_lightning.batches import Batches
+from lrrange_lightning.batches import Batches, LoadersExhausted
 from lrrange_lightning.compat import combined_loader, import_from, package_of
 from lrrange_lightning.fit_state import FitState
 from lrrange_lightning.loss import held_out_loss
@@ -41,6 +42,8 @@ class FitStep:
     that. Several processes read the mean of their losses, so that they agree on every rate and on when to stop.
     Raises: TargetError or OptionError for a fit that cannot be swept.
     """
+
+    proves_rate = True  # at every `optimizer.step()`
 
     def __init__(
         self,
@@ -82,9 +85,9 @@ class FitStep:
             )
 
     def snapshot(self) -> FitState:
-        """Keep everything, and take away the callbacks, loggers and schedulers that would notice the sweep."""
+        """Keep everything, and silence the callbacks, loggers and schedulers that would notice the sweep."""
         self._loaders = combined_loader(self._trainer)
-        data = [self._loaders, self._trainer.datamodule]
+        data = {"loaders": self._loaders, "datamodule": self._trainer.datamodule}
         state = FitState(
             self._trainer,
             self._module,
@@ -132,13 +135,22 @@ class FitStep:
         before = self._optimizer_steps
         losses: list[float] = []
         for _ in range(_MOST_CALLS):
-            losses += self._train()
+            try:
+                losses += self._train()
+            except LoadersExhausted:
+                raise
+            except StopIteration as error:
+                raise error_instead("the module or its optimizer") from error
             if losses and (self._module.automatic_optimization or self._optimizer_steps > before):
                 break
         else:
             raise _without_effect(losses)
         self._skipped += self._optimizer_steps == before
         return sum(losses) / len(losses)
+
+    def is_blow_up(self, _: Exception) -> bool:
+        """Return whether a rate that is too high may have caused this error: not the loaders', and of one process."""
+        return self._trainer.world_size == 1 and self._batches is not None and not self._batches.is_drawing
 
     def bounds(self) -> dict[str, float]:
         """Return the bounds of a sweep that fit the first optimizer, where the usual ones do not."""
@@ -150,6 +162,7 @@ class FitStep:
             "versions": {"torch": str(torch.__version__), self._package.__name__: str(self._package.__version__)},
             "optimizer": ", ".join(type(optimizer).__name__ for optimizer in self.optimizers),
             "group_ratios": list(self.rates.ratios),
+            "group_rates": self.rates.bases,
             "strategy": type(self._trainer.strategy).__name__,
             "processes": self._trainer.world_size,
             "precision": str(self._trainer.precision),

@@ -61,7 +61,7 @@ def mean_over_processes(trainer: Any, value: Any) -> float:
 def held_out_loss(trainer: Any, module: Any, monitor: str) -> float:
     """Run the fit's validation, and return what it logs as `monitor`, the mean over all processes.
 
-    Call it during a sweep, when the state of the fit is kept and callbacks and loggers are taken away: then Lightning's
+    Call it during a sweep, when the state of the fit is kept and callbacks and loggers are silent: then Lightning's
     own validation loop can run without effect on the fit.
     Raises: LossError if validation does not log `monitor`.
     """

@@ -1,10 +1,11 @@
-"""Take away everything that would notice a sweep: callbacks, loggers, the profiler, logged metrics, schedulers."""
+"""Silence everything that would notice a sweep: callbacks, loggers, the profiler, logged metrics, schedulers."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lrrange_lightning.compat import import_from
+from lrrange_lightning.stand_ins import do_nothing, stand_in_callbacks, stand_in_loggers
 
 _LOG = ("log", "log_dict")
 
@@ -29,11 +30,14 @@ class LoggedMetrics:
 
 
 def silence(trainer: Any, package: Any) -> None:
-    """Take callbacks, loggers and the profiler away. Restoring the Trainer's attributes brings them back."""
-    trainer.callbacks = []
-    dummy = import_from(package, "loggers.logger", "DummyLogger")
-    trainer.loggers = [dummy() for _ in trainer.loggers]
+    """Put stand-ins in the place of callbacks and loggers, and take the profiler and checkpoints away.
+
+    Restoring the Trainer's attributes brings them back.
+    """
+    trainer.callbacks = stand_in_callbacks(trainer.callbacks, package)
+    trainer.loggers = stand_in_loggers(trainer.loggers, package)
     trainer.profiler = import_from(package, "profilers", "PassThroughProfiler")()
+    vars(trainer)["save_checkpoint"] = do_nothing
 
 
 def redirect_logging(module: Any, package: Any) -> LoggedMetrics:
@@ -66,8 +70,4 @@ def own_logging(module: Any) -> Iterator[None]:
 def hold_schedulers(trainer: Any) -> None:
     """Disable the user's calls of `scheduler.step()`. Restoring the schedulers' attributes enables them again."""
     for config in trainer.lr_scheduler_configs:
-        vars(config.scheduler).update(step=_no_step)
-
-
-def _no_step(*_: Any, **__: Any) -> None:
-    pass
+        vars(config.scheduler).update(step=do_nothing)

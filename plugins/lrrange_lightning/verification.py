@@ -1,14 +1,16 @@
 """Verify over the first steps of a fit that a rate is in force, or raise an error that says where it was lost."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
-from lrrange_torch.optimizer import RateGuard, same_rate
+from lrrange_torch.optimizer import RateGuard, base_rate, groups_of, same_rate
 from torch.optim import Optimizer
 
 from lrrange.errors import RateNotInForce
 from lrrange_lightning.apply_rate import first_wanted, foreign_scheduler, wanted_rates
-from lrrange_lightning.rate_sources import RateSource, numbers_in
+from lrrange_lightning.compat import package_of
+from lrrange_lightning.rate_sources import RateSource, nominal_rate, numbers_in
 
 
 class RateVerification:
@@ -34,7 +36,9 @@ class RateVerification:
         steps: int,
         sources: Sequence[RateSource],
     ) -> None:
+        self._trainer = trainer
         self._module = module
+        self._configured = len(sources)
         self._read = sorted({source.number.name for source in sources if source.number is not None})
         wanted = wanted_rates(watched, lr)
         self._guards = [
@@ -43,7 +47,7 @@ class RateVerification:
                 first_wanted(optimizer, wanted),
                 steps,
                 foreign_scheduler(trainer, optimizer),
-                explain=self._explained,
+                explain=partial(self._explained, optimizer),
             )
             for optimizer in watched
         ]
@@ -59,8 +63,15 @@ class RateVerification:
         for guard in self._guards:
             guard.check()
 
-    def _explained(self, error: RateNotInForce) -> RateNotInForce:
+    def _explained(self, optimizer: Optimizer, error: RateNotInForce) -> RateNotInForce:
         """Return the guard's error with the module's part of the explanation."""
+        if self._was_added(optimizer, error.group):
+            return RateNotInForce(
+                f"{error.group} trains at lr={error.actual:.6g}, not at {error.wanted:.6g}. {self._advice_for_added()}",
+                group=error.group,
+                wanted=error.wanted,
+                actual=error.actual,
+            )
         read = self._read
         written = [number.name for number in numbers_in(self._module) if same_rate(number.value, error.wanted)]
         if any(name in read for name in written):
@@ -75,6 +86,42 @@ class RateVerification:
             written=tuple(written),
             read=tuple(read),
         )
+
+    def _was_added(self, optimizer: Optimizer, name: str) -> bool:
+        """Return whether a param group is not from `configure_optimizers`. New groups are always the last ones."""
+        added = sum(len(each.param_groups) for each in self._trainer.optimizers) - self._configured
+        names = [group for group, _ in groups_of([optimizer])]
+        return added > 0 and name in names[-added:]
+
+    def _advice_for_added(self) -> str:
+        """Return what to change if the rate is that of a param group that was added later."""
+        package = package_of(self._trainer, "Trainer")
+        adding = [
+            type(each).__name__
+            for each in self._trainer.callbacks
+            if isinstance(each, package.callbacks.finetuning.BaseFinetuning)
+        ]
+        if not adding:
+            return (
+                "configure_optimizers did not make this group: it was added later. Whatever added it sets its rate, so "
+                "change the rate there."
+            )
+        return (
+            f"configure_optimizers did not make this group: {' or '.join(adding)} added it, and sets its rate at the "
+            f"start of each epoch. Give the rate to that callback (backbone_initial_lr= of a BackboneFinetuning), or "
+            f"let the verification end with the epoch: steps= of VerifyRate, verify_steps= of LRRangeTest."
+        )
+
+
+def base_of(optimizers: Sequence[Optimizer], lr: float) -> float:
+    """Return the base rate of the first group that has one, if `lr` is its peak under a one-cycle schedule; else `lr`.
+
+    The peak is what `configure_optimizers` gives such a schedule, and what `RangeTestResult.apply` sets there.
+    """
+    group = next((group for _, group in groups_of(optimizers) if base_rate(group) > 0), None)
+    if group is None or same_rate(base_rate(group), lr) or not same_rate(nominal_rate(group), lr):
+        return lr
+    return base_rate(group)
 
 
 def _advice(wanted: str, written: list[str], read: list[str]) -> str:

@@ -22,15 +22,15 @@ if find_spec("torch") is None:
 
 @hookimpl
 def lrrange_adapt(target: object, options: Mapping[str, Any]) -> TrainingStep | None:
-    """Make a loader step of a module, and an own step of a callable that comes with a torch optimizer."""
+    """Make a loader step of a module, and an own step of a callable that comes with torch optimizers."""
     torch = sys.modules.get("torch")
     if torch is None:
         return None
-    given = options.get("optimizer")
-    optimizers = given if isinstance(given, (list, tuple)) else [given]
-    has_optimizer = any(isinstance(optimizer, torch.optim.Optimizer) for optimizer in optimizers)
-    if not isinstance(target, torch.nn.Module) and not (callable(target) and has_optimizer):
-        return None
+    if not isinstance(target, torch.nn.Module):
+        from lrrange_torch.optimizer.argument import is_meant_for_torch
+
+        if not callable(target) or not is_meant_for_torch(options.get("optimizer")):
+            return None
     from lrrange.protocol import with_options
     from lrrange_torch.loader_step import LoaderStep
     from lrrange_torch.own_step import OwnStep
@@ -41,14 +41,19 @@ def lrrange_adapt(target: object, options: Mapping[str, Any]) -> TrainingStep | 
 
 
 @hookimpl
-def lrrange_apply(optimizer: object, lr: float, scheduler: object | None) -> Mapping[str, Any] | None:
-    """Set the rate in every param group, and in the schedulers attached to the optimizer."""
+def lrrange_apply(
+    optimizer: object, lr: float, scheduler: object | None, details: Mapping[str, Any]
+) -> Mapping[str, Any] | None:
+    """Set the rate in every param group of one or several optimizers, and in the schedulers attached to them."""
     torch = sys.modules.get("torch")
-    if torch is None or not isinstance(optimizer, torch.optim.Optimizer):
+    optimizers: Any = optimizer if isinstance(optimizer, (list, tuple)) else [optimizer]
+    if torch is None or not optimizers or not all(isinstance(each, torch.optim.Optimizer) for each in optimizers):
         return None
     from lrrange_torch.optimizer import apply_rate
+    from lrrange_torch.optimizer.shares import rate_of_first
 
-    return apply_rate(optimizer, lr, scheduler)
+    given: Any = optimizer
+    return apply_rate(given, rate_of_first(given, lr, details), scheduler)
 
 
 def __getattr__(name: str) -> Any:

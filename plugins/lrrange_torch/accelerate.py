@@ -1,7 +1,7 @@
-"""Optimizers and LR schedulers that Accelerate has prepared, without Accelerate's wrappers.
+"""Optimizers and LR schedulers without the wrappers of Accelerate around them.
 
-Its wrappers decide when to step, which lrrange does itself during a sweep. Prepared models and loaders are of PyTorch's
-own classes and need nothing.
+Those wrappers decide when to step, which lrrange does itself during a sweep. Prepared models and loaders are of
+PyTorch's own classes and need nothing.
 """
 
 import sys

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset
 
 from lrrange.errors import NoData, TargetError
+from lrrange_torch.stop_iteration import error_instead, is_end_of_data
 
 
 class Batches:
@@ -22,12 +23,14 @@ class Batches:
         one_shot: whether the loader cannot start again.
         taken: number of batches drawn so far.
 
-    Raises: TargetError if the loader is not iterable; NoData if it has a length, and that is 0.
+    Raises: TargetError if the loader is not iterable, or is a dataset, which gives examples; NoData if it has a length,
+        and that is 0.
     """
 
     def __init__(self, loader: Iterable[Any]) -> None:
         if not hasattr(loader, "__iter__") and not hasattr(loader, "__getitem__"):
             raise TargetError(f"loader is a {type(loader).__name__}, which is not an iterable of batches.")
+        check_gives_batches(loader, "loader")
         self._loader = loader
         self._iterator: Iterator[Any] | None = None
         self.one_shot = hasattr(loader, "__next__")
@@ -48,7 +51,9 @@ class Batches:
             self._iterator = iter(self._own_loader())
         try:
             batch = next(self._iterator)
-        except StopIteration:
+        except StopIteration as end:
+            if not is_end_of_data(end):
+                raise error_instead("the loader's dataset") from end
             self._iterator = iter(self._own_loader())
             try:
                 batch = next(self._iterator)
@@ -80,6 +85,51 @@ def _no_data(loader: object) -> NoData:
         f"the loader, a {type(loader).__name__}, gives no batch. Check the dataset's length, and drop_last if it is "
         f"shorter than one batch.",
     )
+
+
+def check_gives_batches(loader: object, name: str) -> None:
+    """Raise TargetError for a dataset, whose items are single examples.
+
+    An iterable dataset may make batches itself. So may a dataset with its own `__iter__`, and a subset of a list.
+    """
+    dataset = loader
+    while isinstance(dataset, Subset):
+        dataset = dataset.dataset
+    of_torch = isinstance(dataset, Dataset) and not isinstance(dataset, IterableDataset)
+    # The datasets of Hugging Face are of no class of torch. They describe the columns of an example.
+    of_hugging_face = hasattr(dataset, "__getitem__") and isinstance(getattr(dataset, "features", None), Mapping)
+    if of_hugging_face or (of_torch and not hasattr(dataset, "__iter__")):
+        raise TargetError(
+            f"{name} is a {type(loader).__name__}, a dataset, which gives one example at a time. Give "
+            f"DataLoader(dataset, batch_size=...) with the batch size of your training. If its items are whole batches "
+            f"already, give DataLoader(dataset, batch_size=None).",
+        )
+
+
+def collates(loader: object) -> bool:
+    """Return whether the loader makes batches of the examples of a dataset."""
+    return isinstance(loader, DataLoader) and loader.batch_sampler is not None
+
+
+def is_one_example(inputs: object, targets: object) -> bool:
+    """Return whether inputs and targets are surely of one example, without a dimension for the batch.
+
+    Where both readings make sense, such as inputs and targets of shape (6,), they are taken for a batch.
+    """
+    dimensions = inputs.dim() if isinstance(inputs, torch.Tensor) else None
+    if dimensions is None or dimensions == 0:
+        return dimensions == 0
+    if isinstance(targets, torch.Tensor):
+        if targets.numel() != 1:
+            return False
+        if targets.dim() > 0:
+            return dimensions == 1 and len(inputs) > 1  # type: ignore[arg-type]  # it is a tensor
+    elif not isinstance(targets, (bool, int, float)):
+        return False
+    # One number for a whole batch is possible, such as the label of its domain, or 0 as the target of all points. One
+    # label for a vector or an image is not.
+    is_label = not (targets.is_floating_point() if isinstance(targets, torch.Tensor) else isinstance(targets, float))
+    return dimensions <= (3 if is_label else 1)
 
 
 def to_device(batch: Any, device: torch.device) -> Any:

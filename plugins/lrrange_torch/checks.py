@@ -1,13 +1,16 @@
 """Checks of a training and its options before the first step."""
 
+from collections.abc import Sequence
+
 from torch import nn
 from torch.optim import Optimizer
 
 from lrrange.errors import OptionError, TargetError
+from lrrange_torch.batches import check_gives_batches
 
 
-def check_trains(model: nn.Module, optimizer: Optimizer) -> None:
-    """Raise TargetError if this optimizer cannot train this model."""
+def check_trains(model: nn.Module, optimizers: Sequence[Optimizer]) -> None:
+    """Raise TargetError if one of these optimizers cannot train this model."""
     parameters = list(model.parameters())
     if any(isinstance(parameter, nn.parameter.UninitializedParameter) for parameter in parameters):
         raise TargetError(
@@ -20,12 +23,14 @@ def check_trains(model: nn.Module, optimizer: Optimizer) -> None:
             f"no parameter of this {type(model).__name__} requires a gradient: it is frozen. Unfreeze what is to be "
             f"trained, with requires_grad_(True).",
         )
-    if not any(id(parameter) in trained for group in optimizer.param_groups for parameter in group["params"]):
-        raise TargetError(
-            f"the optimizer holds none of the {len(trained)} trainable parameters of this {type(model).__name__}. Make "
-            f"a new one from model.parameters(), after the last change to the model.",
-            trainable=len(trained),
-        )
+    for optimizer in optimizers:
+        if not any(id(parameter) in trained for group in optimizer.param_groups for parameter in group["params"]):
+            which = "the optimizer" if len(optimizers) == 1 else f"the {type(optimizer).__name__} among the optimizers"
+            raise TargetError(
+                f"{which} holds none of the {len(trained)} trainable parameters of this {type(model).__name__}. Make a "
+                f"new one from model.parameters(), after the last change to the model.",
+                trainable=len(trained),
+            )
 
 
 def check_options(accumulate: object, clip_norm: object, read_on: object, val_loader: object) -> None:
@@ -38,6 +43,7 @@ def check_options(accumulate: object, clip_norm: object, read_on: object, val_lo
         raise OptionError(f"read_on={read_on!r} is neither 'training' nor 'validation'.")
     if read_on == "validation" and val_loader is None:
         raise OptionError("read_on='validation' needs a val_loader to read on.")
+    check_gives_batches(val_loader, "val_loader")
     if val_loader is not None and (hasattr(val_loader, "__next__") or not hasattr(val_loader, "__iter__")):
         raise OptionError(
             f"val_loader is a {type(val_loader).__name__}, which gives its batches once or not at all. Give one that "

@@ -1,9 +1,9 @@
-"""One optimizer step: gradients of the mean loss over the micro-batches, clipping, loss scaling, and the update."""
+"""One training step: gradients of the mean loss over the micro-batches, clipping, loss scaling, and the updates."""
 
 import inspect
 import math
-from collections.abc import Sequence
-from typing import Any, SupportsFloat
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, SupportsFloat
 
 import torch
 from torch import nn
@@ -14,27 +14,32 @@ from lrrange_torch.deferred_loss import PendingLoss
 from lrrange_torch.distributed import Processes
 from lrrange_torch.objective import Objective
 from lrrange_torch.optimizer.rate_control import RateControl
+from lrrange_torch.wrappers import wrapped_in
+
+# What an optimizer needs a closure for: to compute the gradients of its step, as LBFGS does, or to compute them once
+# more at other weights, when they have been computed before the step, as SAM does.
+ClosureUse = Literal["for gradients", "after gradients"] | None
 
 
 class GradientStep:
-    """The steps of one optimizer on the gradients of an objective.
+    """The steps of some optimizers on the gradients of an objective.
 
     Where losses are read in their own step, a loss that is not finite does not move the weights.
 
     Args:
         objective: computes the loss of a batch.
-        rates: the control of the optimizer's rate, which counts its steps.
+        rates: the control of the optimizers' rates, which counts their steps.
         processes: the processes that train together.
         scaler: an enabled GradScaler, or None.
-        clip_norm: largest total norm of the gradients, or None.
+        clip_norm: largest total norm of the gradients of all optimizers, or None.
+        accumulate: micro-batches per step. One is on the device at a time, unless the optimizer takes a closure.
 
     Attributes:
-        takes_closure: whether the optimizer evaluates the loss itself, several times a step, as LBFGS does.
-        own_zero_grad: whether the optimizer's `zero_grad` is not PyTorch's own.
+        own_zero_grad: whether the `zero_grad` of an optimizer is not PyTorch's own.
         deferred: whether losses are read some steps late.
-        skipped: number of steps in which the weights were not moved.
+        skipped: number of steps in which not all weights were moved.
 
-    Raises: OptionError for an optimizer that cannot be used with a GradScaler.
+    Raises: OptionError for an optimizer that cannot be used with a GradScaler, or with other optimizers.
     """
 
     def __init__(
@@ -44,68 +49,112 @@ class GradientStep:
         processes: Processes,
         scaler: torch.amp.GradScaler | None,
         clip_norm: float | None,
+        accumulate: int,
     ) -> None:
-        (optimizer,) = rates.optimizers
-        closure = inspect.signature(optimizer.step).parameters.get("closure")
-        self.takes_closure = closure is not None and closure.default is inspect.Parameter.empty
-        if self.takes_closure and scaler is not None:
-            raise OptionError(f"a {type(optimizer).__name__} cannot be used with a GradScaler. Leave grad_scaler out.")
-        self.own_zero_grad = type(optimizer).zero_grad is not Optimizer.zero_grad or "zero_grad" in vars(optimizer)
+        self.optimizers = rates.optimizers
+        self._closure_use: ClosureUse = next(filter(None, map(closure_use_of, self.optimizers)), None)
+        own = [_has_own_zero_grad(optimizer) for optimizer in self.optimizers]
+        self.own_zero_grad = any(own)
+        self._zeroing = list(zip(self.optimizers, own, strict=True))
         self.objective = objective
-        self.optimizer = optimizer
         self.scaler = scaler
         self.clip_norm = clip_norm
         self.read = processes.reader(objective.device)
         self.deferred = self.read is PendingLoss
         self.skipped = 0
+        self._accumulate = accumulate
         self._rates = rates
         self._processes = processes
-
-    def take(self, batches: Sequence[Any]) -> SupportsFloat:
-        """Take one step on these micro-batches. Return the mean of their recorded values."""
         if self.takes_closure:
-            return self._closure_step(batches)
-        losses, recorded = self._backward(batches)
-        if self.deferred or math.isfinite(self._mean_loss(losses, recorded)):
-            self._update()
-        else:
+            self._check_closure_possible()
+
+    @property
+    def takes_closure(self) -> bool:
+        """Whether the optimizer evaluates the loss itself, as LBFGS and SAM do."""
+        return self._closure_use is not None
+
+    def take(self, next_batch: Callable[[], Any]) -> SupportsFloat:
+        """Take one step on the micro-batches that `next_batch` returns. Return the mean of their recorded values."""
+        if self.takes_closure:
+            return self._closure_step([next_batch() for _ in range(self._accumulate)])
+        losses, recorded = self._backward(next_batch)
+        if not self._may_move(losses, recorded):
             self.skipped += 1
+            return recorded
+        try:
+            self._update()
+        except Exception as error:
+            # The signature of its step may have `closure=None` all the same. Nothing says so before the first step.
+            if not _asks_for_closure(error):
+                raise
+            self._closure_use = "after gradients"
+            self._check_closure_possible(error)
+            return self.take(next_batch)
         return recorded
 
+    def _check_closure_possible(self, error: Exception | None = None) -> None:
+        kind = next((type(o).__name__ for o in self.optimizers if closure_use_of(o)), self._rates.names)
+        if self.scaler is not None:
+            raise OptionError(f"a {kind} cannot be used with a GradScaler. Leave grad_scaler out.") from error
+        if len(self.optimizers) > 1:
+            raise OptionError(
+                f"{self._rates.names}: a {kind} evaluates the loss itself, in the middle of its step, so it cannot "
+                f"step in turn with others. Write a step of your own.",
+            ) from error
+
     def _closure_step(self, batches: Sequence[Any]) -> SupportsFloat:
-        first: list[SupportsFloat] = []
+        evaluated: list[tuple[list[torch.Tensor], SupportsFloat]] = []
 
         def closure() -> torch.Tensor:
-            losses, recorded = self._backward(batches)
-            first.append(recorded)
-            return torch.stack(losses).mean()
+            with torch.enable_grad():
+                evaluated.append(self._backward(iter(batches).__next__))
+            self._clip()
+            return torch.stack(evaluated[-1][0]).mean()
 
-        self.optimizer.step(closure)  # type: ignore[arg-type]  # torch says float, and its own closures give tensors
-        return first[0]
+        if self._closure_use == "after gradients":
+            closure()
+            if not self._may_move(*evaluated[0]):
+                self.skipped += 1
+                return evaluated[0][1]
+        (optimizer,) = self.optimizers
+        optimizer.step(closure)  # type: ignore[arg-type]  # torch says float, and its own closures give tensors
+        return evaluated[0][1]
+
+    def _may_move(self, losses: Sequence[torch.Tensor], recorded: SupportsFloat) -> bool:
+        return self.deferred or math.isfinite(self._mean_loss(losses, recorded))
 
     def _update(self) -> None:
-        if self.clip_norm is not None:
-            if self.scaler is not None:
-                self.scaler.unscale_(self.optimizer)
-            nn.utils.clip_grad_norm_(self._rates.parameters(), self.clip_norm)
         if self.scaler is None:
-            self.optimizer.step()
+            self._clip()
+            for optimizer in self.optimizers:
+                optimizer.step()
             return
+        if self.clip_norm is not None:
+            for optimizer in self.optimizers:
+                self.scaler.unscale_(optimizer)
+            self._clip()
         before = self._rates.optimizer_steps
-        self.scaler.step(self.optimizer)
+        for optimizer in self.optimizers:
+            self.scaler.step(optimizer)
         self.scaler.update()
-        self.skipped += self._rates.optimizer_steps == before
+        self.skipped += self._rates.optimizer_steps - before < len(self.optimizers)
 
-    def _backward(self, batches: Sequence[Any]) -> tuple[list[torch.Tensor], SupportsFloat]:
+    def _clip(self) -> None:
+        if self.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self._rates.parameters(), self.clip_norm)
+
+    def _backward(self, next_batch: Callable[[], Any]) -> tuple[list[torch.Tensor], SupportsFloat]:
         """Compute the gradients of the mean loss. Return the losses, and the mean of the recorded values."""
         self._drop_gradients()
         losses, recorded = [], []
-        for batch in batches:
-            loss, value = self._processes.together(self.objective, batch)
-            part = loss if len(batches) == 1 else loss / len(batches)
+        for _ in range(self._accumulate):
+            # No name for the batch: it must be gone before the next one is drawn.
+            loss, value = self._processes.together(self.objective, next_batch())
+            part = loss if self._accumulate == 1 else loss / self._accumulate
             (part if self.scaler is None else self.scaler.scale(part)).backward()  # type: ignore[no-untyped-call]
             losses.append(value if self.objective.records_loss else loss.detach())
             recorded.append(value)
+            del loss, part
         return losses, self.read(recorded, self.objective.sign / len(recorded))
 
     def _mean_loss(self, losses: Sequence[torch.Tensor], recorded: SupportsFloat) -> float:
@@ -114,10 +163,35 @@ class GradientStep:
         return self._processes.mean(lambda: sum(map(float, losses)) / len(losses))
 
     def _drop_gradients(self) -> None:
-        if self.own_zero_grad:
-            self.optimizer.zero_grad()
-            return
-        # PyTorch's own `zero_grad` does this too, within a profiler range that takes longer than all the rest of it.
-        for group in self.optimizer.param_groups:
-            for parameter in group["params"]:
-                parameter.grad = None
+        for optimizer, own in self._zeroing:
+            if own:
+                optimizer.zero_grad()
+                continue
+            # PyTorch's own `zero_grad` does this too, within a profiler range that takes longer than all the rest.
+            for group in optimizer.param_groups:
+                for parameter in group["params"]:
+                    parameter.grad = None
+
+
+def closure_use_of(optimizer: Optimizer) -> ClosureUse:
+    """Return how the optimizer's step uses a closure that evaluates the loss again; None if it needs none.
+
+    Also for an optimizer around one that needs a closure, which its own step only passes on.
+    """
+    for member in (optimizer, *(inside for _, inside in wrapped_in(optimizer))):
+        if all(callable(getattr(member, name, None)) for name in ("first_step", "second_step")):
+            return "after gradients"
+        closure = inspect.signature(member.step).parameters.get("closure")
+        if closure is not None and closure.default is inspect.Parameter.empty:
+            return "for gradients"
+    return None
+
+
+def _asks_for_closure(error: Exception) -> bool:
+    """Return whether a step without a closure failed because it wants one."""
+    text = str(error)
+    return "closure" in text.lower() or (isinstance(error, TypeError) and "'NoneType' object is not callable" in text)
+
+
+def _has_own_zero_grad(optimizer: Optimizer) -> bool:
+    return type(optimizer).zero_grad is not Optimizer.zero_grad or "zero_grad" in vars(optimizer)

@@ -1,6 +1,6 @@
 """A training step made of a model, an optimizer, a loss function and a loader."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal, SupportsFloat
 
 import torch
@@ -9,19 +9,21 @@ from torch.optim import Optimizer
 
 from lrrange import Sweep
 from lrrange_torch.accelerate import accelerate_state, unwrap
-from lrrange_torch.batches import Batches
+from lrrange_torch.batches import Batches, collates
 from lrrange_torch.checks import check_options, check_trains
 from lrrange_torch.deferred_loss import read_now
 from lrrange_torch.distributed import processes_of
 from lrrange_torch.gradient_step import GradientStep
 from lrrange_torch.objective import BatchForm, MetricMode, Objective
+from lrrange_torch.optimizer.argument import optimizers_of
 from lrrange_torch.optimizer.rate_control import RateControl
+from lrrange_torch.random_state import seed_everything
 from lrrange_torch.snapshot.copy_on_write import why_not_lazy
 from lrrange_torch.snapshot.copy_stores import CopyLocation
 from lrrange_torch.snapshot.digest import digest_of
-from lrrange_torch.snapshot.random_state import seed_everything
 from lrrange_torch.snapshot.snapshot import Snapshot
 from lrrange_torch.snapshot.snapshot_maker import SnapshotMaker
+from lrrange_torch.stop_iteration import error_instead
 from lrrange_torch.vmap import LoaderRuns, Replica, StepTimer
 
 __all__ = ["LoaderStep"]
@@ -34,13 +36,15 @@ class LoaderStep:
 
     Args:
         model: in train mode during the sweep. A model that is in train mode already keeps the modes of its sub-modules.
-        optimizer: of (some of) the model's parameters. Param groups keep the proportions of their rates.
+        optimizer: of (some of) the model's parameters; or several in a list, such as Muon and AdamW, that step one
+            after another. All param groups keep the proportions of their rates.
         loss_fn: `loss_fn(model(inputs), targets)`, or `loss_fn(model, batch)` with `batch_form="whole"`; a mean.
         loader: any iterable of batches. It starts again if it is shorter than the sweep.
         scheduler: an attached LR scheduler, left as it was. It takes no steps during the sweep.
         grad_scaler: a `torch.amp.GradScaler`; the forward pass then runs under autocast. Steps it skips are counted.
-        accumulate: micro-batches per optimizer step. The loss recorded is the mean of theirs.
-        clip_norm: clip the gradients' total norm to this before each step.
+        accumulate: micro-batches per optimizer step, drawn and moved to the device one at a time. The loss recorded is
+            the mean of theirs.
+        clip_norm: clip the gradients' total norm, over all optimizers, to this before each step.
         batch_form: `"inputs_and_targets"` for batches of two, `"whole"` for any other.
         autocast: dtype of the forward pass; by default float16 if there is a `grad_scaler`, else none.
         val_loader: held-out batches, the same ones each time; `find_lr(confirm=True)` then judges by them.
@@ -52,10 +56,16 @@ class LoaderStep:
             the model learns.
         snapshot: where everything that training changes is copied to: `"device"`, beside it; `"cpu"`, main memory, or
             `"disk"`, a temporary file, for a model that fills its device.
+        restore: anything else that training changes and that cannot be reached from the above; one object, or a list
+            or tuple of some.
 
     Except on CUDA, a loss is read in its own step, and a loss that is not finite does not move the weights: that would
     only destroy them for the following steps. On CUDA, losses are read some steps late, so that no step waits for the
     device, and a loss that destroys the weights ends the sweep.
+
+    An optimizer that takes a closure, such as LBFGS or SAM, is given one. It keeps all micro-batches of its step on the
+    device, and cannot be combined with others. A schedule-free optimizer is put into training mode for the sweep, and
+    into evaluation mode wherever held-out data are evaluated.
 
     A model that is wrapped in DistributedDataParallel, or sharded by `fully_shard`, is swept in all its processes
     together. They read the mean of their losses, on every device in its own step. If one of them raises, the sweep ends
@@ -64,10 +74,12 @@ class LoaderStep:
     Raises: TargetError, OptionError or NoData for a target that cannot be trained.
     """
 
+    proves_rate = True  # at every `optimizer.step()`
+
     def __init__(
         self,
         model: nn.Module,
-        optimizer: Optimizer,
+        optimizer: Optimizer | Sequence[Optimizer],
         loss_fn: Callable[..., torch.Tensor],
         loader: Iterable[Any],
         scheduler: Any = None,
@@ -81,28 +93,29 @@ class LoaderStep:
         metric: Callable[..., Any] | None = None,
         metric_mode: MetricMode = "max",
         snapshot: CopyLocation = "device",
+        restore: Any = (),
     ) -> None:
-        optimizer = unwrap(optimizer, grad_scaler)
-        self._rates = RateControl([optimizer])
-        check_trains(model, optimizer)
-        self._snapshots = SnapshotMaker([optimizer], why_not_lazy(model), snapshot)
+        self._rates = RateControl(optimizers_of(optimizer, grad_scaler))
+        check_trains(model, self._rates.optimizers)
+        self._snapshots = SnapshotMaker(self._rates.hooked, why_not_lazy(model), snapshot)
         check_options(accumulate, clip_norm, read_on, val_loader)
         scaler = grad_scaler if grad_scaler is not None and grad_scaler.is_enabled() else None
         autocast = autocast or (None if scaler is None else torch.float16)
-        self._objective = Objective(model, loss_fn, batch_form, metric, metric_mode, autocast)
         self._batches = Batches(loader)
+        self._objective = Objective(model, loss_fn, batch_form, metric, metric_mode, autocast, collates(loader))
         self._model = model
-        self._optimizer = optimizer
         self._loader = loader
         self._scheduler = unwrap(scheduler)
         self._scaler = scaler
         self._accumulate = accumulate
         self._val_loader = val_loader
+        self._restore = tuple(restore) if isinstance(restore, (list, tuple)) else (restore,)
         self._read_on = read_on
         self._processes = processes_of([model], self._rates.parameters())
-        self._gradients = GradientStep(self._objective, self._rates, self._processes, scaler, clip_norm)
+        self._gradients = GradientStep(self._objective, self._rates, self._processes, scaler, clip_norm, accumulate)
         self._gradients_before: list[tuple[torch.Tensor, torch.Tensor | None]] = []
         self._timer = StepTimer()
+        self._is_drawing = False  # whether a batch is being drawn
 
     def snapshot(self) -> Snapshot:
         """Keep everything that a step may change, and set the present gradients aside."""
@@ -113,9 +126,12 @@ class LoaderStep:
         for parameter in parameters:
             parameter.grad = None
         try:
-            for holder in (self._model, self._optimizer, self._scheduler, self._scaler, accelerate_state()):
-                state.keep(holder)
-            state.keep_loader(self._loader)
+            for name, holder in self._holders().items():
+                state.keep(holder, name)
+            for value in self._restore:
+                state.keep_what_the_user_named(value)
+            for name, loader in self._loaders().items():
+                state.keep(loader, name, is_data=True)
             state.keep_random_state()
             self._rates.watch(state)
         except BaseException:
@@ -140,17 +156,26 @@ class LoaderStep:
     def step(self, lr: float) -> SupportsFloat:
         """Take one optimizer step at `lr`. Return the mean loss of its micro-batches, on CUDA as a `DeferredLoss`."""
         self._rates.set(lr)
-        batches = self._processes.together(self._next_batches)
-        if torch.is_grad_enabled():
-            loss = self._gradients.take(batches)
-        else:
-            with torch.enable_grad():
-                loss = self._gradients.take(batches)
-        return loss if self._read_on == "training" else self._validation_loss()
+        self._is_drawing = False
+        try:
+            if torch.is_grad_enabled():
+                loss = self._gradients.take(self._next_batch)
+            else:
+                with torch.enable_grad():
+                    loss = self._gradients.take(self._next_batch)
+            return loss if self._read_on == "training" else self._validation_loss()
+        except StopIteration as error:
+            if self._is_drawing:
+                raise  # the end of the data
+            raise error_instead("the model, the loss or the optimizer") from error
+
+    def is_blow_up(self, _: Exception) -> bool:
+        """Return whether a rate that is too high may have caused this error: not the loader's, and of one process."""
+        return self._processes.size == 1 and not self._is_drawing
 
     def evaluate(self) -> float | None:
         """Return the mean loss, or metric, over the held-out batches; None if there is no `val_loader`."""
-        return None if self._val_loader is None else self._held_out_loss(self._val_loader)
+        return None if self._val_loader is None else self._held_out_loss()
 
     def seed(self, value: int) -> None:
         """Seed every random generator that the sweep uses."""
@@ -161,26 +186,21 @@ class LoaderStep:
         return self._rates.set_momentum(value)
 
     def bounds(self) -> dict[str, float]:
-        """Return the highest rate to try as `end_lr`, if this optimizer needs another one than most."""
+        """Return the bounds of a sweep if an optimizer needs others than most."""
         return self._rates.bounds()
 
     def digest(self) -> Iterator[tuple[str, Any]]:
         """Yield names with values or checksums of everything that a step changes."""
-        holders = {
-            "model": self._model,
-            "optimizer": self._optimizer,
-            "scheduler": self._scheduler,
-            "grad_scaler": self._scaler,
-        }
-        return digest_of(holders, [self._loader])
+        return digest_of(self._holders() | {"restore": self._restore}, self._loaders())
 
     def report(self) -> dict[str, Any]:
         """Return versions, and facts about the sweeps."""
         return {
             "versions": {"torch": str(torch.__version__)},
             "form": "loader",
-            "optimizer": type(self._optimizer).__name__,
+            "optimizer": self._rates.names,
             "group_ratios": list(self._rates.ratios),
+            "group_rates": self._rates.bases,
             "batches_taken": self._batches.taken,
             "one_shot_loader": self._batches.one_shot,
             "skipped_steps": self._gradients.skipped,
@@ -212,17 +232,47 @@ class LoaderStep:
             evaluates=self._val_loader is not None,
         )
 
-    def _next_batches(self) -> list[Any]:
-        return [self._objective.checked(next(self._batches)) for _ in range(self._accumulate)]
+    def _holders(self) -> dict[str, Any]:
+        optimizers = self._rates.optimizers
+        return {
+            "model": self._model,
+            "optimizer": optimizers[0] if len(optimizers) == 1 else optimizers,
+            "loss_fn": self._objective.loss_fn,
+            "metric": self._objective.metric,
+            "scheduler": self._scheduler,
+            "grad_scaler": self._scaler,
+            "accelerate": accelerate_state(),
+        }
+
+    def _loaders(self) -> dict[str, Any]:
+        return {"loader": self._loader, "val_loader": self._val_loader}
+
+    def _next_batch(self) -> Any:
+        self._is_drawing = True
+        batch = self._processes.together(self._own_next_batch)
+        self._is_drawing = False
+        return batch
+
+    def _own_next_batch(self) -> Any:
+        return self._objective.checked(next(self._batches))
 
     def _validation_loss(self) -> SupportsFloat:
-        val_loader = () if self._val_loader is None else self._val_loader
-        if self._gradients.deferred:
-            return self._objective.evaluate(val_loader, self._gradients.read)
-        return self._held_out_loss(val_loader)
+        if not self._gradients.deferred:
+            return self._held_out_loss()
+        with self._rates.evaluating():
+            return self._objective.evaluate(self._held_out_batches(), self._gradients.read)
 
-    def _held_out_loss(self, val_loader: Iterable[Any]) -> float:
-        return self._processes.mean(lambda: float(self._objective.evaluate(val_loader, read_now)))
+    def _held_out_loss(self) -> float:
+        with self._rates.evaluating():
+            return self._processes.mean(lambda: float(self._objective.evaluate(self._held_out_batches(), read_now)))
+
+    def _held_out_batches(self) -> Iterator[Any]:
+        self._is_drawing = True
+        for batch in () if self._val_loader is None else self._val_loader:
+            self._is_drawing = False
+            yield batch
+            self._is_drawing = True
+        self._is_drawing = False
 
     def _put_gradients_back(self) -> None:
         for parameter, gradient in self._gradients_before:

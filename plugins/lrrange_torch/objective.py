@@ -7,9 +7,10 @@ from typing import Any, Literal, SupportsFloat
 import torch
 from torch import nn
 
-from lrrange.errors import LossError, NoData, OptionError, TargetError
-from lrrange_torch.batches import to_device
+from lrrange.errors import NoData, OptionError, TargetError
+from lrrange_torch.batches import is_one_example, to_device
 from lrrange_torch.deferred_loss import Reader
+from lrrange_torch.loss_values import not_one_loss
 
 BatchForm = Literal["inputs_and_targets", "whole"]
 MetricMode = Literal["max", "min"]
@@ -23,6 +24,7 @@ class Objective:
     Args:
         model, loss_fn, batch_form, metric, metric_mode: see `lrrange_torch.loader_step.LoaderStep`.
         autocast: dtype of the forward pass; None for the parameters' own.
+        collated: whether the loader is known to make batches of examples, so that none needs to be checked.
 
     Attributes:
         loss_fn, metric, autocast: as given.
@@ -42,8 +44,13 @@ class Objective:
         metric: Callable[..., Any] | None,
         metric_mode: MetricMode,
         autocast: torch.dtype | None,
+        collated: bool = True,
     ) -> None:
         for name, function in (("loss_fn", loss_fn), ("metric", metric)):
+            if isinstance(function, type) and issubclass(function, nn.Module):
+                raise OptionError(
+                    f"{name} is the class {function.__name__}, which has not been called. Give {function.__name__}().",
+                )
             if function is not None and not callable(function):
                 raise OptionError(f"{name} is a {type(function).__name__}, which cannot be called.")
         if batch_form not in ("inputs_and_targets", "whole"):
@@ -58,6 +65,7 @@ class Objective:
         self.sign = -1.0 if metric is not None and metric_mode == "max" else 1.0
         self.device = next(model.parameters()).device
         self.autocast = autocast
+        self._first_is_checked = self.whole or collated
 
     @property
     def reads(self) -> str:
@@ -106,23 +114,38 @@ class Objective:
         return read(recorded, self.sign / len(recorded))
 
     def checked(self, batch: Any) -> Any:
-        """Return the batch on the model's device. Raises: TargetError if it is not of the `batch_form` given."""
+        """Return the batch on the model's device.
+
+        Raises: TargetError if it is not of the `batch_form` given, or the first is no batch but a single example.
+        """
         if not self.whole and not (isinstance(batch, (list, tuple)) and len(batch) == 2):
             length = f" of length {len(batch)}" if hasattr(batch, "__len__") else ""
+            data = ""
+            if not isinstance(batch, (list, tuple, dict)):
+                data = " If it is the data themselves, give DataLoader(TensorDataset(inputs, targets), batch_size=...)."
             raise TargetError(
                 f"the loader gives a {type(batch).__name__}{length}, not (inputs, targets). Set batch_form='whole' and "
-                f"give a loss_fn(model, batch).",
+                f"give a loss_fn(model, batch).{data}",
             )
+        if not self._first_is_checked:
+            _check_is_batch(*batch)
+            self._first_is_checked = True
         return to_device(batch, self.device)
+
+
+def _check_is_batch(inputs: Any, targets: Any) -> None:
+    if is_one_example(inputs, targets):
+        target = f"of shape {tuple(targets.shape)}" if isinstance(targets, torch.Tensor) else repr(targets)
+        raise TargetError(
+            f"the loader gives one example at a time: inputs of shape {tuple(inputs.shape)} with a target {target}. "
+            f"Give DataLoader(dataset, batch_size=...) with the batch size of your training. If these inputs are a "
+            f"batch, set batch_form='whole' and give a loss_fn(model, batch).",
+        )
 
 
 def _check_loss(loss: object, training: bool) -> None:
     if not isinstance(loss, torch.Tensor) or loss.numel() != 1:
-        shape = f" of shape {tuple(loss.shape)}" if isinstance(loss, torch.Tensor) else ""
-        raise LossError(
-            f"loss_fn returned a {type(loss).__name__}{shape}, not a tensor of one number. Reduce it to its mean.",
-            loss=loss,
-        )
+        raise not_one_loss("loss_fn", loss, trains=True)
     if training and not loss.requires_grad:
         raise TargetError(
             "the loss does not depend on any parameter that requires a gradient, so nothing can be trained. Check for "

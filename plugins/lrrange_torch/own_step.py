@@ -1,8 +1,7 @@
 """A training step that the user wrote."""
 
-import functools
+import math
 from collections.abc import Callable, Iterator, Sequence
-from numbers import Real
 from typing import Any
 
 import torch
@@ -10,40 +9,54 @@ from torch import nn
 from torch.optim import Optimizer
 
 from lrrange.errors import TargetError
-from lrrange_torch.accelerate import accelerate_state, unwrap
+from lrrange_torch.accelerate import accelerate_state
 from lrrange_torch.deferred_loss import read_now
 from lrrange_torch.distributed import processes_of
+from lrrange_torch.loss_values import is_one_number, not_one_loss
+from lrrange_torch.optimizer.argument import optimizers_of
 from lrrange_torch.optimizer.rate_control import RateControl
+from lrrange_torch.random_state import seed_everything
 from lrrange_torch.snapshot.copy_on_write import why_not_lazy
 from lrrange_torch.snapshot.copy_stores import CopyLocation
 from lrrange_torch.snapshot.digest import digest_of
-from lrrange_torch.snapshot.random_state import seed_everything
 from lrrange_torch.snapshot.snapshot import Snapshot
 from lrrange_torch.snapshot.snapshot_maker import SnapshotMaker
+from lrrange_torch.stop_iteration import error_instead, is_end_of_data
 
 __all__ = ["OwnStep"]
 
-# Number of calls of a user's step within which the optimizer must take a step. Accumulation, or a GradScaler that
-# searches for its scale, may need several.
-_PATIENCE = 25
+# Number of calls of a user's step within which the optimizer must take its first step: more micro-batches than anybody
+# accumulates. And the number of calls that are waited for it later, beyond the most that it took so far: a GradScaler
+# halves its scale in each.
+_PATIENCE = 256
+_SKIPPED_CALLS = 25
 
 
 class OwnStep:
     """The *own step*: a `TrainingStep` made of the user's `step()`, for GANs, closures, several inputs, no loader.
 
     Args:
-        step: called once per rate without arguments; trains one step and returns its loss. `StopIteration` ends the
-            sweep. If `restore` holds a model in DistributedDataParallel, or one sharded by `fully_shard`, all its
-            processes sweep together, and read the mean of their losses.
+        step: called without arguments; trains one step and returns its loss, one number. `StopIteration` ends the
+            sweep, except where the forward pass of a module or a dataset raises it, which is an error. If `restore`
+            holds a model in DistributedDataParallel, or one sharded by `fully_shard`, all its processes sweep together,
+            and read the mean of their losses.
         optimizer: one, or several that share one multiplier.
         restore: everything else that `step` changes: modules, schedulers, scalers, loaders (their random states),
             tensors, generators, containers of these, anything with a `state_dict`. Parameters in the optimizer and the
             global random states are restored in any case.
         snapshot: where all this is copied to; see `lrrange_torch.loader_step.LoaderStep`.
 
+    A rate is in force until an optimizer has taken a step, usually one call. If `step` takes one micro-batch and the
+    optimizer steps in every fourth call, as under `Accelerator.accumulate`, a rate gets four calls, and the mean of
+    their losses is recorded. The same holds for calls in which a GradScaler skips the step, until one does not. No call
+    follows one whose loss is not finite, except while micro-batches are known to be missing. Of several optimizers, one
+    that steps is enough.
+
     Raises: TargetError for an optimizer without a rate; and, when the sweep begins, for something that cannot be
         restored.
     """
+
+    proves_rate = True  # at every `optimizer.step()`
 
     def __init__(
         self,
@@ -52,25 +65,28 @@ class OwnStep:
         restore: Any,
         snapshot: CopyLocation = "device",
     ) -> None:
-        given = [optimizer] if isinstance(optimizer, Optimizer) else list(optimizer)
-        self._rates = RateControl([unwrap(value, scaler="the step's own") for value in given])
+        self._rates = RateControl(optimizers_of(optimizer, scaler="the step's own"))
         self._step = step
         self._restore = tuple(restore) if isinstance(restore, (list, tuple)) else (restore,)
         parameters = self._rates.parameters()
         self._processes = processes_of(self._restore, parameters)
         why_full = why_not_lazy_in(self._restore, parameters)
-        self._snapshots = SnapshotMaker(self._rates.optimizers, why_full, snapshot)
-        self._steps = 0
+        self._snapshots = SnapshotMaker(self._rates.hooked, why_full, snapshot)
+        self._calls = 0
+        self._most_calls = 1
+        self._patience = _PATIENCE
 
     def snapshot(self) -> Snapshot:
         """Keep everything that a step may change."""
         self._processes.reshard()
         state = self._snapshots.make()
         try:
-            state.keep(list(self._rates.optimizers))
-            state.keep(accelerate_state())
+            for name, holder in self._holders().items():
+                state.keep(holder, name)
             for value in self._restore:
                 state.keep_what_the_user_named(value)
+            # Last, because the step's variables may hold the data too.
+            state.keep(self._step, "step")
             state.keep_random_state()
             self._rates.watch(state)
         except BaseException:
@@ -86,21 +102,57 @@ class OwnStep:
         self._snapshots.restore(state)
 
     def step(self, lr: float) -> Any:
-        """Call the user's step once, at `lr`. Return its loss, on CUDA as a `DeferredLoss`."""
+        """Call the user's step at `lr` until an optimizer has taken a step. Return the mean of the losses.
+
+        Returns: the loss, on CUDA as a `DeferredLoss`.
+        Raises: LossError for a loss that is not one number; TargetError if the optimizers never take a step.
+        """
         self._rates.set(lr)
-        loss = self._step()
-        if isinstance(loss, torch.Tensor) and loss.numel() == 1:
-            read = self._processes.reader(loss.device)
-            loss = loss if read is read_now else read([loss], 1.0)
-        elif isinstance(loss, Real):
-            loss = self._processes.mean(functools.partial(float, loss))
-        self._steps += 1
-        if self._steps == _PATIENCE and self._rates.optimizer_steps == 0:
+        before = self._rates.steps_watched
+        losses = [self._call()]
+        while self._rates.steps_watched == before and self._calls_again(losses):
+            losses.append(self._call())
+        if self._rates.steps_watched > before:
+            self._most_calls = max(self._most_calls, len(losses))
+            self._patience = self._most_calls + _SKIPPED_CALLS
+        tensor = next((loss for loss in losses if isinstance(loss, torch.Tensor)), None)
+        read = read_now if tensor is None else self._processes.reader(tensor.device)
+        return losses[0] if len(losses) == 1 and read is read_now else read(losses, 1.0 / len(losses))
+
+    def _call(self) -> Any:
+        try:
+            loss = self._step()
+        except StopIteration as error:
+            if not is_end_of_data(error):
+                raise error_instead("a module or a dataset in your step()") from error
+            raise
+        self._calls += 1
+        if self._processes.size > 1:  # which must agree on whether to call again
+            return self._processes.mean(lambda: read_now([_checked(loss)], 1.0))
+        return _checked(loss)
+
+    def _calls_again(self, losses: Sequence[Any]) -> bool:
+        """Return whether to call the user's step again, after calls that moved no optimizer."""
+        calls = len(losses)
+        if self._rates.steps_watched == 0 and self._rates.on_device:
+            return False  # a captured CUDA graph calls no hooks, so there may have been a step
+        if calls < min(self._most_calls, self._patience):
+            return True
+        if not math.isfinite(read_now(losses[-1:], 1.0)):
+            return False  # many steps skip their update then, and a GradScaler always does
+        if calls < self._patience:
+            return True
+        if self._rates.steps_watched == 0:
             raise TargetError(
-                f"step() was called {self._steps} times and the optimizer given took no step, so no rate can change "
-                f"anything. Give the optimizer that step() uses.",
+                f"step() was called {calls} times at one rate and the optimizer given took no step, so no rate can "
+                f"change anything. Give the optimizer that step() uses.",
             )
-        return loss
+        self._patience = 1  # until an optimizer takes a step again
+        return False
+
+    def is_blow_up(self, _: Exception) -> bool:
+        """Return whether a rate that is too high may have caused this error: of one process, as far as is known."""
+        return self._processes.size == 1
 
     def seed(self, value: int) -> None:
         """Seed every random generator that lrrange knows of."""
@@ -111,24 +163,36 @@ class OwnStep:
         return self._rates.set_momentum(value)
 
     def bounds(self) -> dict[str, float]:
-        """Return the highest rate to try as `end_lr`, if the first optimizer needs another one than most."""
+        """Return the bounds of a sweep if an optimizer needs others than most."""
         return self._rates.bounds()
 
     def digest(self) -> Iterator[tuple[str, Any]]:
         """Yield names with values or checksums of everything that a step is known to change."""
-        return digest_of({"optimizer": list(self._rates.optimizers), "restore": self._restore})
+        return digest_of(self._holders() | {"restore": self._restore, "step": self._step})
+
+    def _holders(self) -> dict[str, Any]:
+        return {"optimizer": list(self._rates.optimizers), "accelerate": accelerate_state()}
 
     def report(self) -> dict[str, Any]:
         """Return versions, and facts about the sweeps."""
         return {
             "versions": {"torch": str(torch.__version__)},
             "form": "own step",
-            "optimizer": ", ".join(type(optimizer).__name__ for optimizer in self._rates.optimizers),
+            "optimizer": self._rates.names,
             "group_ratios": list(self._rates.ratios),
+            "group_rates": self._rates.bases,
+            "calls": self._calls,
             "optimizer_steps": self._rates.optimizer_steps,
             "processes": self._processes.size,
             **self._snapshots.report(),
         }
+
+
+def _checked(loss: Any) -> Any:
+    if not is_one_number(loss):
+        raise not_one_loss("step()", loss, trains=False)
+    # Without its graph, which would keep a micro-batch in memory while others follow.
+    return loss.detach() if isinstance(loss, torch.Tensor) else loss
 
 
 def why_not_lazy_in(restore: Sequence[Any], parameters: Sequence[torch.Tensor]) -> str | None:

@@ -1,14 +1,20 @@
 """Applying the answer to every field that holds a rate."""
 
+import logging
+import sys
 from collections.abc import Callable
+from pathlib import Path
+from typing import IO
 
 import pytest
 import torch
+from lrrange_torch import verify
+from lrrange_torch.optimizer import apply_rate
 from torch import nn
 from torch.optim import lr_scheduler as schedulers
 
 import lrrange
-from lrrange.errors import OptionError, TargetError
+from lrrange.errors import OptionError, RateNotInForce, TargetError
 from tests.backend_torch.rigs import data, loader_of, seed_all
 
 
@@ -114,3 +120,74 @@ def test_a_number_that_is_no_rate_is_refused(result: lrrange.RangeTestResult, lr
 def test_something_that_is_no_optimizer_is_refused(result: lrrange.RangeTestResult) -> None:
     with pytest.raises(TargetError, match="rate of a dict"):
         result.apply({})
+
+
+@pytest.mark.parametrize("lr", [0.1, 0.3, 1e-4])
+def test_no_other_number_of_a_plateau_scheduler_is_taken_for_the_rate_it_started_from(
+    result: lrrange.RangeTestResult, lr: float
+) -> None:
+    """Its `factor` is 0.1 and its `threshold` is 1e-4, as many rates are."""
+    optimizer = torch.optim.SGD(nn.Linear(2, 2).parameters(), lr)
+    scheduler = schedulers.ReduceLROnPlateau(optimizer, patience=0)
+    for _ in range(3):
+        optimizer.step()
+        scheduler.step(1.0)
+    assert rates(optimizer) == pytest.approx([lr / 100])
+    result.apply(optimizer, lr=0.02)
+    assert rates(optimizer) == [0.02]
+
+
+def test_a_schedule_that_steps_the_optimizer_trains_nothing_while_its_rates_are_found_out() -> None:
+    class Noam:
+        """As in the Annotated Transformer."""
+
+        def __init__(self, optimizer: torch.optim.Optimizer) -> None:
+            self.optimizer, self.count, self.log = optimizer, 0, []
+
+        def step(self) -> None:
+            self.count += 1
+            for group in self.optimizer.param_groups:
+                group["lr"] = 512**-0.5 * min(self.count**-0.5, self.count * 20**-1.5)
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+
+    model = nn.Linear(2, 2)
+    optimizer = torch.optim.SGD(model.parameters(), 0.1, momentum=0.9)
+    scheduler = Noam(optimizer)
+    model(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+    kept = [model.weight, model.weight.grad, optimizer.state[model.weight]["momentum_buffer"]]
+    before = [tensor.clone() for tensor in kept]
+    with pytest.raises(RateNotInForce):
+        apply_rate(optimizer, 0.01, scheduler)
+    with pytest.raises(RateNotInForce), verify(optimizer, 0.1, scheduler=scheduler):
+        for _ in range(3):
+            scheduler.step()
+            before = [tensor.clone() for tensor in kept]
+    assert model.weight.grad is kept[1]
+    assert all(torch.equal(tensor, value) for tensor, value in zip(kept, before, strict=True))
+
+
+def test_what_a_scheduler_logs_is_not_seen_while_its_rates_are_found_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Logging(schedulers.LRScheduler):
+        def __init__(self, optimizer: torch.optim.Optimizer, file: IO[str]) -> None:
+            self.file = file
+            super().__init__(optimizer)
+
+        def get_lr(self) -> list[float]:
+            logging.getLogger("training").warning("rates")
+            sys.stderr.write("rates\n")
+            self.file.write("rates\n")
+            return [base * 0.9**self.last_epoch for base in self.base_lrs]
+
+    path = tmp_path / "log.txt"
+    with path.open("w") as file:
+        scheduler = Logging(two_groups(), file)
+        caplog.clear()
+        apply_rate(scheduler.optimizer, 0.01, scheduler)
+    assert path.read_text() == "rates\n"
+    assert not caplog.records
+    assert capsys.readouterr().err == "rates\n"
+    assert logging.root.manager.disable == 0

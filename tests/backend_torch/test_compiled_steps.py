@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from lrrange_torch.optimizer import RateControl
 from torch import nn
 from torch.nn import functional as F
 
@@ -63,6 +64,27 @@ def test_a_compiled_step_gives_the_curve_of_the_same_step_uncompiled(
     assert min(result.curve.loss) < 0.9 * result.curve.loss[0]  # the rates were in force
     assert result.provenance.details["optimizer_steps"] == _STEPS
     assert (of_module(model), of_optimizer(optimizer)) == before
+
+
+def test_a_step_that_calls_no_hooks_as_a_captured_graph_does_is_called_once_for_each_rate(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(RateControl, "on_device", True)  # as with a rate in a CUDA tensor
+    model, optimizer, loss_of = rig(_OPTIMIZERS["sgd"])
+    calls = [0]
+
+    def replay() -> torch.Tensor:
+        calls[0] += 1
+        loss = loss_of()
+        gradients = torch.autograd.grad(loss, list(model.parameters()))
+        with torch.no_grad():
+            for parameter, gradient in zip(model.parameters(), gradients, strict=True):
+                parameter.sub_(optimizer.param_groups[0]["lr"] * gradient)
+        return loss
+
+    result = lrrange.find_lr(replay, optimizer=optimizer, restore=model, start_lr=1e-4, end_lr=0.3, num_steps=40)
+    assert calls[0] == len(result.curve.lr) == 40
+    assert min(result.curve.loss) < 0.9 * result.curve.loss[0]
 
 
 @pytest.mark.gpu

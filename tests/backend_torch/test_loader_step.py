@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 import lrrange
 from lrrange import StopReason, TrainingStep, protocol
+from lrrange.errors import NotKeptWarning
 from tests.backend_torch.rigs import data, loader_of, seed_all
 
 
@@ -52,7 +53,8 @@ def test_a_loader_shorter_than_the_sweep_goes_round(model: nn.Module) -> None:
 
 
 def test_a_generator_that_runs_out_ends_the_sweep_with_its_points(model: nn.Module) -> None:
-    result = sweep(model, (batch for batch in loader_of(data(count=80))))
+    with pytest.warns(NotKeptWarning, match=r"loader \(a generator\)"):
+        result = sweep(model, (batch for batch in loader_of(data(count=80))))
     assert result.stop_reason is StopReason.DATA_EXHAUSTED
     assert len(result.curve.lr) == 5
     assert result.provenance.details["one_shot_loader"] is True

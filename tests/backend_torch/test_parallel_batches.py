@@ -166,6 +166,7 @@ class GivesWhatIsLeft:
 # The first sweep has 30 of them.
 @pytest.mark.parametrize("count", [30, 31, 36, 61])
 @pytest.mark.parametrize("parallel", ["vmap", "auto"])
+@pytest.mark.filterwarnings("ignore::lrrange.errors.NotKeptWarning")
 def test_a_loader_that_runs_out_without_notice_ends_the_runs(count: int, parallel: str) -> None:
     result = find(training(loader=lambda: GivesWhatIsLeft(count)), parallel)
     assert result.provenance.steps_run <= count

@@ -55,6 +55,16 @@ def test_a_heuristic_that_refuses_is_exit_code_1_though_others_answer(saved, lrr
     assert '"valley" refused' in run.stdout
 
 
+def test_the_cause_of_a_refusal_is_the_first_thing_on_standard_error(saved, lrrange, one_error_line):
+    whole = library.load(saved)
+    curve = library.Curve(lr=whole.curve.lr[:20], loss=whole.curve.loss[:20])
+    attrs.evolve(whole, curve=curve, stop_reason=library.StopReason.DATA_EXHAUSTED).save(saved)
+    run = lrrange("suggest", saved)
+    line = one_error_line(run, 1)
+    assert line.startswith("Error: the data ran out: there were batches for 20 of the 200 steps needed")
+    assert "the data ran out" in run.stdout
+
+
 def test_a_range_of_a_curve_that_has_none_is_one_line(project, lrrange, one_error_line):
     lrrange("find", "train:make_frozen", "--save", "flat.json")
     assert "does not fall" in one_error_line(lrrange("suggest", "flat.json", "--range", "max/3"), 1)

@@ -4,7 +4,7 @@ import pytest
 
 import lrrange
 from lrrange.cyclical import OneCycle
-from lrrange.errors import NoWinner, OptionError, PlanError, TargetError, UnknownName
+from lrrange.errors import NoWinner, OptionError, PlanError, RateNotInForce, TargetError, UnknownName
 from tests.compare.training import Descent, compare, make, make_failing, make_without_held_out_data, untimed
 
 
@@ -298,3 +298,37 @@ def test_what_is_wrong_with_the_arguments_is_said_before_the_first_run(arguments
 
 def test_a_target_that_nothing_can_train_is_a_failed_run_that_says_so():
     assert "nothing installed can train a int" in compare(lambda seed: 3, retries=0).failed[0].error
+
+
+class OwnRate(Descent):
+    """A training with a rate of its own."""
+
+    def step(self, lr):
+        super().step(0.1)
+        return self.weight
+
+
+def test_a_training_that_ignores_its_rates_is_found_out_by_its_second_run():
+    made = []
+    with pytest.raises(
+        RateNotInForce, match=r"from seed 0, 30 steps under the policies '0\.01' and '0\.3' gave exactly"
+    ):
+        compare(lambda seed: made.append(seed) or OwnRate(seed), [0.01, 0.3, 3.0])
+    assert made == [0, 0]
+
+
+def test_policies_with_some_rates_in_common_may_give_the_same_losses():
+    class OwnRateAtFirst(Descent):
+        def step(self, lr):
+            return super().step(lr if lr > 0.2 else 0.1)
+
+    comparison = compare(lambda seed: OwnRateAtFirst(seed), {"a": lambda s: 0.1 + s * 1e-3, "b": 0.1})
+    assert comparison.of("a")[0].losses == comparison.of("b")[0].losses
+
+
+def test_a_policy_that_begins_at_rate_0_is_refused_before_the_range_test():
+    def make_nothing(seed):
+        raise AssertionError("trained")
+
+    with pytest.raises(PlanError, match="gives the rate 0 at its first step"):
+        compare(make_nothing, {"found": "found", "warm-up": lambda step: step / 10})

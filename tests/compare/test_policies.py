@@ -103,6 +103,17 @@ def test_a_schedule_that_gives_no_rate_is_refused_with_its_step(rate):
         written({"mine": lambda step: 0.1 if step < 2 else rate}, steps=5)
 
 
+def test_a_schedule_may_give_numbers_of_any_kind():
+    """As NumPy and torch have them."""
+
+    class Number:
+        def __float__(self):
+            return 0.25
+
+    policy = written({"mine": lambda step: Number()}, steps=2)["mine"]
+    assert policy.lr == (0.25, 0.25)
+
+
 def test_a_range_test_without_an_answer_gives_its_reason(range_test):
     import attrs
 
@@ -120,3 +131,18 @@ def test_a_range_test_without_an_answer_gives_its_reason(range_test):
 def test_a_policy_is_a_plan_of_as_many_steps_as_rates():
     policy = Policy(name="two", lr=(0.1, 0.2))
     assert (policy.num_steps, policy.lr_at(1)) == (2, 0.2)
+
+
+@pytest.mark.parametrize(
+    "policies",
+    [[0, 0.1], ["0", 0.1], {"warm-up": lambda step: step / 10, "low": 0.1}, {"none": 0.0}],
+    ids=["number", "text", "schedule", "mapping"],
+)
+def test_a_policy_that_begins_at_rate_0_is_refused_and_says_how_to_begin(policies):
+    with pytest.raises(PlanError, match=r"gives the rate 0 at its first step.*Begin above 0") as caught:
+        written(policies, steps=5)
+    assert caught.value.step == 0
+
+
+def test_a_policy_may_end_at_rate_0():
+    assert written({"linear": lambda step: 1 - step / 4}, steps=5)["linear"].lr[-1] == 0.0

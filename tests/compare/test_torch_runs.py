@@ -8,7 +8,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import nn
 
 import lrrange
-from tests.compare.torch_training import make, make_adam, make_plain, make_with_groups
+from tests.compare.torch_training import make, make_adam, make_plain, make_with_groups, make_with_two_optimizers
 from tests.compare.training import untimed
 
 
@@ -31,6 +31,26 @@ def test_a_run_at_a_fixed_rate_is_ordinary_training():
         losses.append(loss.item())
     run = compare(steps=6).of("0.1")[1]
     assert run.losses == tuple(losses)
+
+
+def test_several_optimizers_train_at_their_ratios_in_a_comparison():
+    model, options = make_with_two_optimizers(seed=1)
+    torch.manual_seed(1)
+    options["loader"].generator.manual_seed(1)
+    for optimizer, rate in zip(options["optimizer"], (0.01, 0.0001), strict=True):
+        optimizer.param_groups[0]["lr"] = rate
+    losses = []
+    for _, (inputs, targets) in zip(range(6), options["loader"], strict=False):
+        for optimizer in options["optimizer"]:
+            optimizer.zero_grad()
+        loss = options["loss_fn"](model(inputs), targets)
+        loss.backward()
+        for optimizer in options["optimizer"]:
+            optimizer.step()
+        losses.append(loss.item())
+    run = compare(make_with_two_optimizers, steps=6).of("0.01")[1]
+    assert run.losses == tuple(losses)
+    assert run.details["optimizer"] == "SGD, AdamW"
 
 
 def test_runs_start_alike_and_are_judged_by_held_out_loss():

@@ -42,3 +42,10 @@ def make_with_groups(seed=0):
             [{"params": model[0].parameters(), "momentum": 0.9}, {"params": model[3].parameters()}], lr=0.1
         ),
     )
+
+
+def make_with_two_optimizers(seed=0):
+    model, options = make(seed)
+    first, last = model[0].parameters(), model[3].parameters()
+    options["optimizer"] = [torch.optim.SGD(first, lr=0.1, momentum=0.9), torch.optim.AdamW(last, lr=0.001)]
+    return model, options

@@ -9,7 +9,11 @@ import pytest
 from lrrange import errors
 from lrrange.errors import LRRangeError
 
-CLASSES = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if kind.__module__ == errors.__name__]
+CLASSES = [
+    kind
+    for _, kind in inspect.getmembers(errors, inspect.isclass)
+    if kind.__module__ == errors.__name__ and not issubclass(kind, Warning)
+]
 
 CAUSES = [kind for kind in CLASSES if kind is not LRRangeError]
 

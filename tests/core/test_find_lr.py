@@ -137,7 +137,7 @@ def test_the_report_of_the_backend_is_in_the_provenance():
             return {"versions": {"fake": "1.2"}, "skipped_steps": 3}
 
     provenance = find_lr(Reports(), num_steps=50).provenance
-    assert provenance.details == {"skipped_steps": 3}
+    assert provenance.details == {"skipped_steps": 3, "rate_in_force": "proved by the backend"}
     assert provenance.versions["fake"] == "1.2"
     assert {"python", "lrrange"} <= provenance.versions.keys()
     assert provenance.wall_time > 0

@@ -3,6 +3,7 @@
 import math
 import random
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -157,12 +158,16 @@ def test_a_constant_loss_is_refused_as_flat(name, level, length):
 
 
 @pytest.mark.parametrize("name", FALL_ONLY)
-@given(landscapes(noise=0.05, fall=math.inf))
-def test_a_loss_that_only_rises_is_refused_with_where_it_starts(name, landscape):
+@given(landscapes(noise=0.05, fall=math.inf), st.booleans())
+def test_a_loss_that_only_rises_is_refused_with_where_it_starts(name, landscape, at_once):
+    """Only a sweep whose loss rises at once started too high. One that was level for decades did not."""
+    if at_once:
+        landscape = attrs.evolve(landscape, blow_up=-6.9)
     readings = [
         loss + 1e-6 * (k % 3) for k, loss in enumerate(landscape.losses())
     ]  # real losses always have some noise
-    with pytest.raises(OnlyRises, match="only rises.*Lower start_lr") as caught:
+    remedy = "Lower start_lr" if at_once else "level up to .*start_lr is low enough"
+    with pytest.raises(OnlyRises, match=f"only rises.*{remedy}") as caught:
         HEURISTICS[name](curve(readings))
     assert caught.value.start_lr == PLAN.start_lr
 

@@ -1,5 +1,7 @@
 """The protocols that backends implement, and what lrrange offers to write one."""
 
+import contextlib
+import os
 import signal
 import threading
 
@@ -152,6 +154,190 @@ def test_in_another_thread_which_receives_no_signals_the_block_runs_as_usual():
     assert done == [True]
 
 
+@pytest.fixture
+def counted():
+    """Install a handler of SIGUSR1 that counts its calls and does not raise."""
+    calls = []
+    before = signal.signal(signal.SIGUSR1, lambda *received: calls.append(received))
+    yield calls
+    signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_handler_that_does_not_raise_runs_at_the_end_of_the_step_and_the_sweep_goes_on(counted):
+    seen = []
+
+    class Signalled(Loop):
+        def step(self, lr):
+            seen.append(len(counted))
+            signal.raise_signal(signal.SIGUSR1)
+            seen.append(len(counted))
+            return super().step(lr)
+
+    sweep = short_sweep()
+    StepDriver(Signalled()).run(sweep)
+    assert seen == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+    assert len(counted) == 5
+    assert sweep.stop_reason is StopReason.COMPLETED
+
+
+def test_a_second_signal_in_the_same_step_is_handled_at_once_and_the_first_after_the_step(counted):
+    seen = []
+
+    class Signalled(Loop):
+        def step(self, lr):
+            for _ in range(3):
+                signal.raise_signal(signal.SIGUSR1)
+                seen.append(len(counted))
+            return super().step(lr)
+
+    StepDriver(Signalled()).run(Sweep(SweepPlan(start_lr=1e-4, end_lr=1.0, num_steps=2)))
+    assert seen == [0, 1, 2, 3, 4, 5]
+    assert len(counted) == 6
+
+
+def test_a_second_ctrl_c_stops_a_step_that_hangs():
+    class Hangs(Loop):
+        def step(self, lr):
+            self.weights = 5.0
+            while True:
+                signal.raise_signal(signal.SIGINT)
+
+    target, sweep = Hangs(), short_sweep()
+    before = target.state
+    with pytest.raises(KeyboardInterrupt):
+        StepDriver(target).run(sweep)
+    assert target.state == before
+    assert sweep.stop_reason is StopReason.INTERRUPTED
+
+
+def test_an_exception_that_a_step_swallows_is_raised_after_it_if_there_was_a_second_signal():
+    class Swallows(Loop):
+        def step(self, lr):
+            with contextlib.suppress(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(signal.SIGINT)
+            return super().step(lr)
+
+    with pytest.raises(KeyboardInterrupt):
+        StepDriver(Swallows()).run(short_sweep())
+
+
+@pytest.mark.parametrize("at", ["snapshot", "restore"])
+def test_no_number_of_signals_interrupts_a_snapshot_or_a_restore(at, handler):
+    class Signalled(Loop):
+        pass
+
+    def signalled(self, *arguments):
+        for _ in range(3):
+            signal.raise_signal(signal.SIGINT)
+        return getattr(Loop, at)(self, *arguments)
+
+    setattr(Signalled, at, signalled)
+    target = Signalled()
+    before = target.state
+    StepDriver(target).run(short_sweep())
+    assert target.state == before
+    assert len(handler) == 1
+
+
+def test_a_handler_that_a_step_installs_stays_and_waits_for_the_restore():
+    def late(number, frame):
+        raise RuntimeError("from the handler")
+
+    class Installs(Loop):
+        def step(self, lr):
+            signal.signal(signal.SIGUSR2, late)
+            return super().step(lr)
+
+        def restore(self, state):
+            signal.raise_signal(signal.SIGUSR2)
+            super().restore(state)
+
+    target, before = Installs(), signal.getsignal(signal.SIGUSR2)
+    state = target.state
+    try:
+        with pytest.raises(RuntimeError, match="from the handler"):
+            StepDriver(target).run(short_sweep())
+        assert target.state == state
+        assert signal.getsignal(signal.SIGUSR2) is late
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+
+
+def test_a_handler_that_a_step_puts_in_the_place_of_another_stays_and_calls_it(counted):
+    """As PyTorch's handler for dead workers calls the one that was there before."""
+    calls = []
+
+    class Installs(Loop):
+        def step(self, lr):
+            if not self.rates:
+                before = signal.getsignal(signal.SIGUSR1)
+
+                def chained(number, frame):
+                    calls.append(number)
+                    before(number, frame)
+
+                signal.signal(signal.SIGUSR1, chained)
+            return super().step(lr)
+
+        def restore(self, state):
+            signal.raise_signal(signal.SIGUSR1)
+            assert (calls, counted) == ([], [])
+            super().restore(state)
+
+    before = signal.getsignal(signal.SIGUSR1)
+    try:
+        StepDriver(Installs()).run(short_sweep())
+        assert (len(calls), len(counted)) == (1, 1)
+        signal.raise_signal(signal.SIGUSR1)
+        assert (len(calls), len(counted)) == (2, 2)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+
+def test_sweeps_within_a_step_of_another_deliver_its_signals_too():
+    class Nested(Loop):
+        def step(self, lr):
+            inner = Loop()
+            inner.step = lambda lr: signal.raise_signal(signal.SIGINT) or 1.0
+            StepDriver(inner).run(short_sweep())
+            self.log.append("went on")
+            return super().step(lr)
+
+    target = Nested()
+    before = target.state
+    with pytest.raises(KeyboardInterrupt):
+        StepDriver(target).run(short_sweep())
+    assert target.state == before
+    assert "went on" not in target.log
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked")
+def test_a_process_that_is_forked_in_a_step_handles_its_signals_at_once(counted):
+    """As worker processes of a loader do."""
+
+    class Forks(Loop):
+        def step(self, lr):
+            child = os.fork()
+            if child == 0:
+                signal.raise_signal(signal.SIGUSR1)
+                os._exit(len(counted))
+            codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+            return super().step(lr)
+
+    codes = []
+    StepDriver(Forks()).run(short_sweep())
+    assert codes == [1] * 5
+    assert counted == []
+
+
+def test_afterwards_all_handlers_are_those_of_before(counted):
+    before = [signal.getsignal(number) for number in signal.valid_signals()]
+    lrrange.find_lr(Loop())
+    lrrange.find_lr(Loop(), confirm=True)
+    assert [signal.getsignal(number) for number in signal.valid_signals()] == before
+
+
 class Adapted:
     def __init__(self, target, optimizer, *, loader=None):
         self.given = target, optimizer, loader
@@ -220,7 +406,11 @@ def test_abilities_that_a_target_passes_on_by_getattr_are_used():
     result = lrrange.find_lr(PassingOn(Able()), seed=3, confirm=True, confirm_steps=90, verify_restore=True)
     assert result.plan.end_lr == 2.0
     assert result.confirmation.held_out
-    assert result.provenance.details == {"wheels": 4, "restore_verified": True}
+    assert result.provenance.details == {
+        "wheels": 4,
+        "rate_in_force": "proved by the backend",
+        "restore_verified": True,
+    }
 
 
 def test_an_ability_is_looked_up_only_where_it_is_needed():

@@ -4,6 +4,9 @@ import json
 import math
 import os
 import stat
+import subprocess
+import sys
+import threading
 from fractions import Fraction
 
 import attrs
@@ -14,6 +17,7 @@ import lrrange
 from lrrange import LRRangeError, Suggestion, find_lr, load
 from lrrange.errors import SaveError
 from lrrange.result import dumps
+from lrrange.storage.atomic import write_atomically
 from lrrange.storage.documents import SCHEMA
 from tests.core.strategies import Landscape, results
 from tests.core.training import Loop, SeededLoop
@@ -115,7 +119,12 @@ def test_what_a_backend_reports_in_values_json_does_not_have_is_stored_as_text(p
             return {"device": Device(), "scale": math.inf, "groups": ("a", 1)}
 
     find_lr(Reports()).save(path)
-    assert load(path).provenance.details == {"device": "cuda:0", "scale": "inf", "groups": ["a", 1]}
+    assert load(path).provenance.details == {
+        "device": "cuda:0",
+        "scale": "inf",
+        "groups": ["a", 1],
+        "rate_in_force": "proved by the backend",
+    }
 
 
 def test_saving_again_replaces_the_file_and_leaves_nothing_beside_it(path):
@@ -235,3 +244,129 @@ def test_a_save_removes_what_a_killed_one_left_long_ago_and_nothing_younger_or_o
         os.utime(left, (0, 0))
     RESULT.save(path)
     assert sorted(file.name for file in path.parent.iterdir()) == sorted([path.name, just_now.name, another.name])
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o664, 0o444])
+def test_a_file_that_is_replaced_keeps_its_mode(path, mode):
+    path.touch()
+    path.chmod(mode)
+    before = path.stat()
+    RESULT.save(path)
+    after = path.stat()
+    assert stat.S_IMODE(after.st_mode) == mode
+    assert (after.st_uid, after.st_gid) == (before.st_uid, before.st_gid)
+    assert after.st_ino != before.st_ino
+    assert load(path) == RESULT
+
+
+def test_the_mode_is_that_of_the_file_a_link_leads_to(tmp_path, path):
+    real = tmp_path / "real.json"
+    real.touch()
+    real.chmod(0o600)
+    path.symlink_to(real)
+    RESULT.save(path)
+    assert stat.S_IMODE(real.stat().st_mode) == 0o600
+    assert path.is_symlink()
+
+
+def test_nobody_else_may_open_the_new_file_while_it_is_written(path, monkeypatch):
+    path.touch()
+    path.chmod(0o600)
+    modes = []
+    for name in ("chown", "chmod", "fsync", "replace"):
+        real = getattr(os, name)
+
+        def looks(*arguments, real=real):
+            modes.extend(stat.S_IMODE(part.stat().st_mode) for part in path.parent.glob(".*.part"))
+            return real(*arguments)
+
+        monkeypatch.setattr(os, name, looks)
+    RESULT.save(path)
+    assert modes == [0o600] * 4
+
+
+@pytest.mark.parametrize(("mode", "kept"), [(0o664, 0o644), (0o660, 0o600), (0o666, 0o666)])
+def test_a_group_that_cannot_be_kept_leaves_no_rights_to_another_group(path, monkeypatch, mode, kept):
+    def refuses(*_):
+        raise PermissionError(1, "Operation not permitted")
+
+    path.touch()
+    path.chmod(mode)
+    monkeypatch.setattr(os, "chown", refuses)
+    RESULT.save(path)
+    assert stat.S_IMODE(path.stat().st_mode) == kept
+
+
+def test_a_hard_link_to_the_old_file_still_leads_to_the_old_content(tmp_path, path):
+    path.write_text("the old one")
+    os.link(path, tmp_path / "link.json")
+    RESULT.save(path)
+    assert (tmp_path / "link.json").read_text() == "the old one"
+
+
+def test_a_result_is_written_through_a_pipe_which_stays(tmp_path):
+    pipe = tmp_path / "result.json"
+    os.mkfifo(pipe, 0o620)
+    pipe.chmod(0o620)
+    for path in (pipe, tmp_path / "link.json"):
+        if path != pipe:
+            path.symlink_to(pipe)
+        reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        writer = threading.Thread(target=RESULT.save, args=(path,))
+        writer.start()
+        os.set_blocking(reader, True)
+        with open(reader, "rb") as file:
+            # The pipe has no writer until the other thread has opened it, and then reads as if it were at its end.
+            text = b""
+            while not text.endswith(b"}\n"):
+                text += file.read()
+        writer.join()
+        assert text.decode() == dumps(RESULT)
+        assert stat.S_ISFIFO(pipe.stat().st_mode)
+        assert stat.S_IMODE(pipe.stat().st_mode) == 0o620
+    assert sorted(os.listdir(tmp_path)) == ["link.json", "result.json"]
+
+
+def test_a_device_stays_a_device(tmp_path):
+    before = os.stat("/dev/null")
+    link = tmp_path / "null.json"
+    link.symlink_to("/dev/null")
+    for path in ("/dev/null", link):
+        RESULT.save(path)
+        after = os.stat("/dev/null")
+        assert (after.st_mode, after.st_rdev, after.st_ino) == (before.st_mode, before.st_rdev, before.st_ino)
+    assert os.listdir(tmp_path) == ["null.json"]
+
+
+def test_a_full_device_is_named_in_the_error():
+    with pytest.raises(SaveError, match="could not be written to /dev/full: No space left on device"):
+        RESULT.save("/dev/full")
+
+
+@pytest.mark.parametrize("name", ["/dev/fd/{}", "/proc/self/fd/{}"])
+def test_a_file_that_is_open_is_written_on_from_where_it_is(tmp_path, name):
+    log = tmp_path / "log"
+    with open(log, "wb") as file:
+        file.write(b"before\n")
+        file.flush()
+        link = tmp_path / "link.json"
+        link.symlink_to(name.format(file.fileno()))
+        RESULT.save(name.format(file.fileno()))
+        RESULT.save(link)
+        file.write(b"after\n")
+    assert log.read_text() == f"before\n{dumps(RESULT) * 2}after\n"
+    assert sorted(os.listdir(tmp_path)) == ["link.json", "log"]
+
+
+def test_standard_output_that_goes_to_a_file_is_written_on(tmp_path):
+    RESULT.save(tmp_path / "result.json")
+    code = "import lrrange; print('before'); lrrange.load('result.json').save('/dev/stdout'); print('after')"
+    with open(tmp_path / "out", "wb") as out:
+        subprocess.run([sys.executable, "-c", code], cwd=tmp_path, stdout=out, check=True, env=os.environ)
+    assert (tmp_path / "out").read_text() == f"before\n{dumps(RESULT)}after\n"
+
+
+@pytest.mark.parametrize("name", ["a" * 250 + ".json", "ä" * 124 + ".json"])
+def test_a_name_of_the_longest_length_is_written(tmp_path, name):
+    write_atomically(b"content", tmp_path / name, "the result")
+    assert [path.name for path in tmp_path.iterdir()] == [name]

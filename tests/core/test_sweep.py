@@ -151,7 +151,14 @@ def ended_sweeps():
         StopReason.COMPLETED: replay(short(), [1.0] * 4),
         StopReason.NON_FINITE: replay(short(), [math.nan] * 4),
         StopReason.DIVERGED: Landscape().sweep(),
+        StopReason.RAISED: raised_sweep(),
     }
+
+
+def raised_sweep():
+    sweep = replay(Sweep(SweepPlan(start_lr=0.1, end_lr=1.0, num_steps=30)), [20.0 - step for step in range(20)])
+    assert sweep.fail(ValueError("from the training"))
+    return sweep
 
 
 @pytest.mark.parametrize("reason", StopReason)
@@ -159,7 +166,8 @@ def test_every_end_has_its_name_and_after_it_no_move_is_legal(reason):
     sweep = ended_sweeps()[reason]
     before = seen(sweep)
     assert sweep.stop_reason is reason
-    for move in (lambda: sweep.lr, lambda: sweep.tell(1.0), *(lambda r=r: sweep.close(r) for r in StopReason)):
+    moves = (lambda: sweep.lr, lambda: sweep.tell(1.0), lambda: sweep.fail(ValueError()))
+    for move in (*moves, *(lambda r=r: sweep.close(r) for r in StopReason)):
         with pytest.raises(SweepStateError, match=f"ended after {len(sweep.points)} steps .{reason.name}.") as caught:
             move()
         assert caught.value.stop_reason is reason

@@ -14,6 +14,8 @@ class Loop:
         batches: number of steps until the data run out; None for never.
     """
 
+    proves_rate = True  # so that its steps are those of sweeps and trials; `test_rate_probe` is about the others
+
     def __init__(self, landscape=None, *, batches=None):
         self.landscape = landscape or Landscape(noise=0.02)
         self.random = random.Random(self.landscape.seed)
@@ -67,6 +69,8 @@ class OwnLoop:
         ends: the stop reason that it gives when the data run out; None to give none.
         batches: number of steps until the data run out; None for never.
     """
+
+    proves_rate = True
 
     def __init__(self, landscape=None, *, ends=StopReason.DATA_EXHAUSTED, batches=None):
         self.loop = Loop(landscape)

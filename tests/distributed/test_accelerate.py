@@ -9,10 +9,13 @@ import pytest
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState, GradientState, PartialState
+from lrrange_torch import verify
+from lrrange_torch.optimizer import apply_rate
 from torch import nn
 from torch.nn import functional as F
 
 from lrrange import testing
+from lrrange.errors import RateNotInForce
 from tests.backend_torch.observing import of_module, of_optimizer, of_random_states, of_scheduler
 from tests.backend_torch.rigs import data, loader_of, rounds, seed_all
 from tests.distributed.test_processes import torchrun
@@ -73,3 +76,57 @@ def test_prepared_objects_are_swept_in_two_processes_as_one(tmp_path: Path) -> N
     zero, one = (json.loads((tmp_path / f"{rank}.json").read_text()) for rank in (0, 1))
     assert zero == one
     assert zero["processes"] == 2
+
+
+ORDERS: dict[str, Callable[[Accelerator, torch.optim.Optimizer], tuple[Any, Any]]] = {
+    "prepared together": lambda accelerator, made: accelerator.prepare(made, warm_up(made)),
+    # as the Trainer of transformers 5 does
+    "made with the wrapper": lambda accelerator, made: _with_scheduler(accelerator.prepare(made)),
+    "made with the wrapper, and prepared": lambda accelerator, made: accelerator.prepare(
+        *_with_scheduler(accelerator.prepare(made))
+    ),
+}
+
+
+def warm_up(optimizer: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LambdaLR:
+    return torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / 4))
+
+
+def _with_scheduler(optimizer: Any) -> tuple[Any, Any]:
+    return optimizer, warm_up(optimizer)
+
+
+@pytest.mark.parametrize("given", ["given", "found"])
+@pytest.mark.parametrize("applied", ["wrapper", "inner"])
+@pytest.mark.parametrize("verified", ["wrapper", "inner"])
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_rate_is_in_force_whether_the_wrapper_or_the_optimizer_inside_is_given(
+    order: str, applied: str, verified: str, given: str, accelerator: Accelerator
+) -> None:
+    plain = nn.Linear(2, 1)
+    made = torch.optim.AdamW(plain.parameters(), 0.5)
+    wrapper, scheduler = ORDERS[order](accelerator, made)
+    optimizers = {"wrapper": wrapper, "inner": made}
+    apply_rate(optimizers[applied], 0.008, scheduler if given == "given" else None)
+    rates = []
+    with verify(optimizers[verified], 0.008, steps=6) as guard:
+        for _ in range(6):
+            wrapper.zero_grad()
+            accelerator.backward(plain(torch.ones(3, 2)).sum())
+            wrapper.step()
+            rates.append(made.param_groups[0]["lr"])
+            scheduler.step()
+    assert rates == pytest.approx([0.002, 0.004, 0.006, 0.008, 0.008, 0.008])
+    assert guard.proved
+
+
+def test_a_stale_scheduler_of_the_wrapper_is_named(accelerator: Accelerator) -> None:
+    made = torch.optim.SGD(nn.Linear(2, 1).parameters(), 0.5)
+    wrapper = accelerator.prepare(made)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(wrapper, lambda _: 1.0)
+    for group in made.param_groups:
+        group["lr"] = group["initial_lr"] = 0.008
+    with pytest.raises(RateNotInForce, match="its LambdaLR starts from 0.5"), verify(made, 0.008):
+        for _ in range(2):
+            wrapper.step()
+            scheduler.step()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import lrrange
 from lrrange.result import dumps
@@ -68,6 +69,29 @@ def test_the_table_has_a_row_for_every_field_of_real_files_and_no_other(tmp_path
         fields |= paths(json.loads((tmp_path / f"{number}.json").read_text()))
     rows = re.findall(r"^\| (`.*?) \|", section(PAGE, "## Fields"), re.M)
     assert {name for row in rows for name in re.findall(r"`([\w.\[\]]+)`", row)} == fields
+
+
+def test_the_details_table_has_a_row_for_every_fact_that_lrrange_and_its_torch_backend_report() -> None:
+    model = torch.nn.Linear(2, 1)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    loader = [(torch.ones(4, 2), torch.ones(4, 1))] * 4
+
+    def step() -> float:
+        optimizer.zero_grad()
+        loss = torch.nn.functional.mse_loss(model(loader[0][0]), loader[0][1])
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        return loss.item()
+
+    of_loader = lrrange.find_lr(
+        model, optimizer=optimizer, loss_fn=torch.nn.functional.mse_loss, loader=loader, num_steps=20
+    )
+    of_step = lrrange.find_lr(step, optimizer=optimizer, restore=model, num_steps=20)
+    results = (lrrange.find_lr(Loop(), repeats=2), of_loader, of_step)
+    reported = {key for result in results for key in result.provenance.details}
+    cells = re.findall(r"^\| (`.*?) \|", section(PAGE, "## Details"), re.M)
+    assert reported
+    assert reported <= {key for cell in cells for key in re.findall(r"`(\w+)`", cell)}
 
 
 def test_the_example_is_a_file_that_load_reads_and_save_would_write(example: str, tmp_path: Path) -> None:

@@ -9,16 +9,19 @@ import lrrange_lightning
 import lrrange_torch
 import lrrange_torch.optimizer
 import lrrange_torch.snapshot
+import lrrange_torch.stop_iteration
 import pytest
 from click.testing import CliRunner
 from lrrange_torch.loader_step import LoaderStep
 from lrrange_torch.own_step import OwnStep
 
 import lrrange
+import lrrange.protocol
 from lrrange import errors, hookspecs
 from lrrange.advice.heuristics import HEURISTICS
 from lrrange.advice.ranges import RANGE_RULES
 from lrrange.cli import main
+from lrrange.protocol import optional
 from tests.docs.pages import DOCS, blocks, section
 
 HOOKS = [name for name in vars(hookspecs) if name.startswith("lrrange_")]
@@ -33,6 +36,7 @@ MODULES = (
     lrrange_torch,
     lrrange_torch.optimizer,
     lrrange_torch.snapshot,
+    lrrange_torch.stop_iteration,
     lrrange_lightning,
     lrrange_clr,
 )
@@ -43,6 +47,17 @@ def test_the_reference_describes_every_public_name_and_no_other(module) -> None:
     directive = rf"^\.\. (?:auto(?!module)\w+|py:data):: {re.escape(module.__name__)}\.(\w+)$"
     described = re.findall(directive, (DOCS / "api.md").read_text(), re.M)
     assert sorted(described) == sorted(module.__all__), "docs/api.md and __all__ differ: one line for each name there"
+
+
+def test_the_reference_describes_every_name_of_the_protocol_that_is_not_at_the_front_door() -> None:
+    described = re.findall(r"^\.\. auto\w+:: lrrange\.protocol\.(\w+)$", (DOCS / "api.md").read_text(), re.M)
+    assert sorted(described) == sorted(set(lrrange.protocol.__all__) - set(lrrange.__all__))
+
+
+def test_the_page_on_hooks_has_a_row_for_every_optional_ability() -> None:
+    abilities = {name for name, kind in vars(optional).items() if getattr(kind, "__module__", "") == optional.__name__}
+    rows = re.findall(r"^\| `(\w+)` \|", section(DOCS / "hooks.md", "## `lrrange_adapt`"), re.M)
+    assert set(rows) >= abilities - {"Replica"}  # which is what `Replicates` returns
 
 
 @pytest.mark.parametrize("module", ["lrrange.hookspecs", "lrrange.testing", "lrrange.errors"])

@@ -14,7 +14,7 @@ from unittest import mock
 import attrs
 import torch
 
-from lrrange import RangeTestResult, hookimpl, plugins
+from lrrange import RangeTestResult, Refusal, hookimpl, plugins
 from lrrange.errors import SaveError
 from tests.faults.trainings import Triggers
 
@@ -140,9 +140,17 @@ def watcher_raises_after_the_step(case: Case) -> None:
 
 
 def _plugin_raises(hook: str) -> Callable[[Case], None]:
+    """Return the fault of a plug-in that is left out, because another can do the work. The result must say why."""
+
     def fault(case: Case) -> None:
-        case.raises = LookupError(f"raised on purpose, in {hook}")
-        case.plugin = _raiser(hook, case.raises)
+        text = f"raised on purpose, in {hook}"
+
+        def is_named(result: RangeTestResult) -> None:
+            reasons = [answer.reason for answer in result.answers if isinstance(answer, Refusal)]
+            assert text in str([result.provenance.details.get("set_aside"), *reasons])
+
+        case.plugin = _raiser(hook, LookupError(text))
+        case.then = is_named
 
     return fault
 
@@ -215,8 +223,8 @@ FAULTS: dict[str, Callable[[Case], None]] = {
     "a watcher raises in `lrrange_advanced`": _watcher_raises("lrrange_advanced"),
     "a watcher raises in `lrrange_finished`": _watcher_raises("lrrange_finished"),
     "a watcher raises in `lrrange_finished`, after the step did": watcher_raises_after_the_step,
-    "a plug-in raises in `lrrange_adapt`": _plugin_raises("lrrange_adapt"),
-    "a plug-in raises in `lrrange_offer_heuristics`": _plugin_raises("lrrange_offer_heuristics"),
+    "a plug-in raises in `lrrange_adapt`, and is left out": _plugin_raises("lrrange_adapt"),
+    "a plug-in raises in `lrrange_offer_heuristics`, and is left out": _plugin_raises("lrrange_offer_heuristics"),
     "a plug-in cannot be imported": plugin_cannot_be_imported,
     'disk full while copying, with `snapshot="disk"`': disk_full_while_copying,
     "disk full while saving the result": _saving_fails(errno.ENOSPC, "os.fsync"),

@@ -148,7 +148,7 @@ FORGOTTEN: dict[str, tuple[Callable[[Training], Any], str]] = {
     "a frozen parameter": (lambda t: t.model.low.requires_grad_(False), r"model\.low"),
     "a bit of a tensor in a dict": (lambda t: flip(t.model.cache["mean"]), r"model\.cache\['mean'\]"),
     "a scheduler's count": (lambda t: setattr(t.scheduler, "last_epoch", 7), r"scheduler\.last_epoch"),
-    "the loader's generator": (lambda t: t.loader.generator.manual_seed(0), "loader 0, generator 0"),
+    "the loader's generator": (lambda t: t.loader.generator.manual_seed(0), "loader.sampler.generator"),
     "Python's random state": (lambda t: random.random(), "random state of Python"),
     "NumPy's random state": (lambda t: numpy.random.rand(), "random state of NumPy"),
     "torch's random state": (lambda t: torch.rand(1), "random state of torch"),

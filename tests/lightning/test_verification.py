@@ -6,6 +6,7 @@ import pytest
 import torch
 from lrrange_lightning import LRRangeTest, VerifyRate
 
+from lrrange import find_lr
 from lrrange.errors import RateNotInForce
 from tests.backend_torch.rigs import seed_all
 from tests.lightning.trainings import classes, loader, plain, trainer
@@ -163,3 +164,76 @@ def test_a_fit_that_never_steps_the_optimizer_verifies_nothing(pl: Any) -> None:
     seed_all()
     error = fit(pl, Idle(), VerifyRate(4e-3))
     assert "took no step while it was watched" in str(error.value)
+
+
+def finetuned(package: Any) -> Any:
+    class Finetuned(classes(package).Plain):
+        def __init__(self) -> None:
+            super().__init__()
+            self.backbone, self.head = torch.nn.Linear(6, 8), torch.nn.Linear(8, 1)
+
+        def training_step(self, batch: Any, batch_idx: int) -> Any:
+            return torch.nn.functional.mse_loss(self.head(self.backbone(batch[0])), batch[1])
+
+        def configure_optimizers(self) -> Any:
+            return torch.optim.Adam(self.head.parameters(), self.lr)
+
+    seed_all()
+    return Finetuned()
+
+
+def unfreezing(package: Any, epoch: int) -> Any:
+    return package.callbacks.BackboneFinetuning(epoch, lambda _: 1.5, should_align=False, train_bn=False)
+
+
+def test_a_group_that_a_callback_adds_while_the_rate_is_verified_is_left_to_it(package: Any) -> None:
+    fitting = trainer(package, callbacks=[VerifyRate(0.01), unfreezing(package, 1)], max_epochs=4)
+    fitting.fit(finetuned(package), loader())
+    assert len(fitting.optimizers[0].param_groups) == 2
+    assert fitting.global_step == 24
+
+
+def test_a_callback_that_sets_the_rate_of_the_group_it_added_is_named(package: Any) -> None:
+    model = finetuned(package)
+    callbacks = [unfreezing(package, 1), LRRangeTest(**SWEEP, at_epochs=(1,))]
+    with pytest.raises(RateNotInForce, match="param group 1 trains at lr=") as error:
+        trainer(package, callbacks=callbacks, max_epochs=4).fit(model, loader())
+    assert "BackboneFinetuning added it, and sets its rate at the start of each epoch" in str(error.value)
+    assert "backbone_initial_lr=" in str(error.value)
+    assert "Write it to" not in str(error.value)
+
+
+def test_the_advice_to_end_the_verification_with_the_epoch_works(pl: Any) -> None:
+    callbacks = [unfreezing(pl, 1), LRRangeTest(**SWEEP, at_epochs=(1,), verify_steps=6)]
+    fitting = trainer(pl, callbacks=callbacks, max_epochs=4)
+    fitting.fit(finetuned(pl), loader())
+    assert fitting.global_step == 24
+
+
+def test_a_group_that_something_else_added_is_not_blamed_on_the_module(pl: Any) -> None:
+    class Adding(pl.Callback):
+        def on_train_start(self, trainer: Any, module: Any) -> None:
+            trainer.optimizers[0].add_param_group({"params": module.backbone.parameters(), "lr": 0.1})
+
+        def on_train_batch_start(self, trainer: Any, module: Any, batch: Any, batch_idx: int) -> None:
+            trainer.optimizers[0].param_groups[1]["lr"] = 0.2
+
+    error = fit(pl, finetuned(pl), Adding(), VerifyRate(0.01))
+    assert "Whatever added it sets its rate" in str(error.value)
+
+
+def test_the_peak_of_a_one_cycle_schedule_that_apply_has_set_is_in_force(pl: Any) -> None:
+    class OneCycle(classes(pl).Plain):
+        def configure_optimizers(self) -> Any:
+            optimizer = torch.optim.SGD(self.parameters(), self.lr)
+            scheduler = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3 * self.lr, total_steps=100)
+            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    seed_all()
+    model = OneCycle()
+    result = find_lr(trainer(pl), model=model, train_dataloaders=loader(), **SWEEP)
+    result.apply(model)
+    assert model.lr == pytest.approx(result.lr / 3)
+    trainer(pl, callbacks=[VerifyRate(result)]).fit(model, loader())
+    with pytest.raises(RateNotInForce):
+        trainer(pl, callbacks=[VerifyRate(2 * result.lr)]).fit(OneCycle(), loader())

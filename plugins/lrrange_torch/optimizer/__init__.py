@@ -3,9 +3,10 @@
 from lrrange_torch.accelerate import unwrap
 from lrrange_torch.optimizer.guard import RateGuard, verify
 from lrrange_torch.optimizer.momentum import GroupMomenta, momentum_of, set_momentum
+from lrrange_torch.optimizer.new_rate import apply_rate
 from lrrange_torch.optimizer.rate_control import RateControl
-from lrrange_torch.optimizer.rates import GroupRates, base_rate, groups_of, same_rate, set_rate
-from lrrange_torch.optimizer.schedulers import apply_rate
+from lrrange_torch.optimizer.rates import GroupRates, base_rate, groups_of, set_rate
+from lrrange_torch.same_rate import same_rate
 
 __all__ = [
     "GroupMomenta",

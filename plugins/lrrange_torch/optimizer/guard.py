@@ -1,6 +1,7 @@
-"""A check that a rate took effect: watch the optimizer's next steps, and raise if it trains at another rate."""
+"""A check that a rate took effect: watch the next steps of optimizers, and raise if one trains at another rate."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -8,28 +9,33 @@ from torch.optim import Optimizer
 
 from lrrange import RangeTestResult
 from lrrange.errors import OptionError, RateNotInForce
-from lrrange_torch.optimizer.rates import GroupRates, groups_of, same_rate
-from lrrange_torch.optimizer.schedulers import attached_schedulers, with_nested
+from lrrange_torch.accelerate import unwrap
+from lrrange_torch.optimizer.rates import GroupRates, groups_of
+from lrrange_torch.optimizer.recording_group import RateListener
+from lrrange_torch.optimizer.shares import rate_of_first
+from lrrange_torch.same_rate import same_rate
+from lrrange_torch.scheduler import Expectation, drives
+from lrrange_torch.wrappers import inner_optimizer
 
 
 class RateGuard:
-    """A watch over an optimizer until it has been seen to train at the rates it was given. See `verify`.
+    """A watch over optimizers until they have been seen to train at the rates they were given. See `verify`.
 
     Args:
-        optimizer: the optimizer to watch.
-        lr: the rate of its first group; the others keep their present proportion to it.
-        steps: number of optimizer steps to watch.
+        optimizer: the optimizer to watch, or several. Wrapped ones are watched inside their wrappers.
+        lr: the base rate of the first group that has a rate; the others keep their present proportion to it.
+        steps: number of steps of each optimizer to watch.
         scheduler: see `verify`.
         explain: called with the error about a group that trains at another rate, before it is raised. It returns the
             error to raise instead.
 
     Attributes:
-        steps_seen: number of steps watched so far.
+        steps_seen: number of steps watched so far; of several optimizers, of the one with the fewest.
     """
 
     def __init__(
         self,
-        optimizer: Optimizer,
+        optimizer: Optimizer | Sequence[Optimizer],
         lr: float,
         steps: int,
         scheduler: Any = None,
@@ -37,24 +43,36 @@ class RateGuard:
     ) -> None:
         if steps < 1:
             raise OptionError(f"steps={steps} leaves nothing to watch. Give 1 or more.", steps=steps)
-        self._optimizer = optimizer
-        self._scheduler = scheduler
+        given = [optimizer] if isinstance(optimizer, Optimizer) else list(optimizer)
+        optimizers = [inner_optimizer(each) for each in given]
+        rates = GroupRates(optimizers)
+        is_base = rates.reference is not None and same_rate(rates.reference, lr)
+        wanted, bases = iter(rates.wanted(lr)), iter(rates.wanted_bases(lr))
+        schedulers = scheduler if isinstance(scheduler, (list, tuple)) else [scheduler]
+        self._watched = []
+        for each in optimizers:
+            own = [unwrap(one) for one in schedulers if one is not None]
+            if len(optimizers) > 1:
+                own = [one for one in own if drives(one, each)]
+            expected = Expectation(each, [next(bases) for _ in each.param_groups], is_base, own)
+            self._watched.append(_Watched(each, [next(wanted) for _ in each.param_groups], expected))
+        self._optimizers = optimizers
         self._explain = explain
-        self._schedulers: list[Any] = with_nested([scheduler])
-        self._wanted = GroupRates([optimizer]).wanted(lr)
         self._steps = steps
-        self._unread = set(range(len(self._wanted)))
-        self._groups: list[dict[str, Any]] | None = None
-        self.steps_seen = 0
-        self._hooks = [
-            optimizer.register_step_pre_hook(self._before_step),
-            optimizer.register_step_post_hook(self._after_step),
-        ]
+        self._hooks = []
+        for watched in self._watched:
+            self._hooks.append(watched.optimizer.register_step_pre_hook(partial(self._before_step, watched)))
+            self._hooks.append(watched.optimizer.register_step_post_hook(partial(self._after_step, watched)))
+
+    @property
+    def steps_seen(self) -> int:
+        """Number of steps watched so far."""
+        return min(watched.steps_seen for watched in self._watched)
 
     @property
     def proved(self) -> bool:
         """Whether at least one step was watched, all were at the right rates, and every group's rate was read."""
-        return self.steps_seen > 0 and not self._unread
+        return self.steps_seen > 0 and not any(watched.listener.unread for watched in self._watched)
 
     def __enter__(self) -> "RateGuard":
         return self
@@ -68,126 +86,92 @@ class RateGuard:
 
     def close(self) -> None:
         """Stop watching."""
-        self._put_groups_back()
+        for watched in self._watched:
+            watched.listener.leave()
         for hook in self._hooks:
             hook.remove()
         self._hooks.clear()
 
     def check(self) -> None:
         """Raise RateNotInForce unless the steps so far prove the rates."""
-        if self.steps_seen == 0:
+        for watched in self._watched:
+            self._check_steps(watched)
+
+    def _check_steps(self, watched: "_Watched") -> None:
+        kind = type(watched.optimizer).__name__
+        if watched.steps_seen == 0:
             raise RateNotInForce(
-                f"the {type(self._optimizer).__name__} took no step while it was watched, so the rate "
-                f"{self._wanted[0]:.6g} had no effect. Does the training use another optimizer?",
-                wanted=self._wanted[0],
+                f"the {kind} took no step while it was watched, so the rate {watched.wanted[0]:.6g} had no effect. "
+                f"Does the training use another optimizer?",
+                wanted=watched.wanted[0],
                 steps_seen=0,
             )
-        if self._unread:
-            index = min(self._unread)
-            name = list(groups_of([self._optimizer]))[index][0]
+        if watched.listener.unread:
+            index = min(watched.listener.unread)
+            name, wanted = self._names(watched)[index], watched.wanted[index]
             raise RateNotInForce(
-                f"the {type(self._optimizer).__name__} never read lr of {name} in {self.steps_seen} steps, so the "
-                f"{self._wanted[index]:.6g} it was given had no effect and the actual rate is unknown. It takes its "
-                f"rate from elsewhere; set it there.",
-                group=name,
-                wanted=self._wanted[index],
-                actual=None,
-                steps_seen=self.steps_seen,
-            )
-
-    def _before_step(self, *_: Any) -> None:
-        if self.steps_seen >= self._steps:
-            return
-        for index, (name, group) in enumerate(groups_of([self._optimizer])):
-            self._check_group(index, name, float(group["lr"]))
-        if self._unread:
-            groups = self._optimizer.param_groups
-            self._groups = list(groups)
-            groups[:] = [_RecordingGroup(group, self._unread, index) for index, group in enumerate(groups)]
-
-    def _after_step(self, *_: Any) -> None:
-        if self.steps_seen >= self._steps:
-            return
-        self._put_groups_back()
-        self.steps_seen += 1
-        if self.steps_seen == self._steps:
-            # The hooks stay and do nothing from here on: torch is iterating over their table just now.
-            self.check()
-
-    def _check_group(self, index: int, name: str, actual: float) -> None:
-        wanted = self._wanted[index]
-        if same_rate(wanted, actual):
-            return
-        stale, scheduled = self._explanation(index, actual)
-        if stale or not scheduled:
-            # Searched for only now, because the search goes through every living object.
-            self._schedulers = with_nested([self._scheduler, *attached_schedulers(self._optimizer)])
-            stale, scheduled = self._explanation(index, actual)
-        if stale or not scheduled:
-            cause = stale[0] if stale else "something else sets it, and no LR scheduler of this optimizer explains it"
-            error = RateNotInForce(
-                f"{name} trains at lr={actual:.6g}, not at the {wanted:.6g} it was given: {cause}. Call "
-                f"result.apply(optimizer) after whatever sets it, or stop that.",
+                f"the {kind} never read lr of {name} in {watched.steps_seen} steps, so the {wanted:.6g} it was given "
+                f"had no effect and the actual rate is unknown. It takes its rate from elsewhere; set it there.",
                 group=name,
                 wanted=wanted,
-                actual=actual,
+                actual=None,
+                steps_seen=watched.steps_seen,
             )
-            raise self._explain(error)
 
-    def _explanation(self, index: int, actual: float) -> tuple[list[str], bool]:
-        """Return which schedulers start from another rate than the wanted one, and whether any set the actual one."""
-        wanted = self._wanted[index]
-        bases = [(type(s).__name__, float(s.base_lrs[index])) for s in self._schedulers if hasattr(s, "base_lrs")]
-        stale = [f"its {kind} starts from {base:.6g}" for kind, base in bases if not same_rate(wanted, base)]
-        last_rates = (float(s._last_lr[index]) for s in self._schedulers if hasattr(s, "_last_lr"))
-        return stale, any(same_rate(actual, rate) for rate in last_rates)
-
-    def _put_groups_back(self) -> None:
-        if self._groups is None:
+    def _before_step(self, watched: "_Watched", *_: Any) -> None:
+        if watched.steps_seen >= self._steps:
             return
-        groups = self._optimizer.param_groups
-        for original, recorded in zip(self._groups, groups, strict=False):
-            if isinstance(recorded, _RecordingGroup):
-                original.clear()
-                original.update(dict.items(recorded))  # what the step wrote into its group
-        groups[:] = [*self._groups, *groups[len(self._groups) :]]
-        self._groups = None
+        watched.listener.leave()  # of a step that raised
+        # Groups that were added since then have the rate that they were added with.
+        for index, (group, wanted) in enumerate(zip(watched.optimizer.param_groups, watched.wanted, strict=False)):
+            actual = float(dict.__getitem__(group, "lr"))
+            if same_rate(wanted, actual):
+                continue
+            cause = watched.expected.cause(index, actual)
+            if cause is not None:
+                name = self._names(watched)[index]
+                error = RateNotInForce(
+                    f"{name} trains at lr={actual:.6g}, not at the {wanted:.6g} it was given: {cause}. Call "
+                    f"result.apply(optimizer) after whatever sets it, or stop that.",
+                    group=name,
+                    wanted=wanted,
+                    actual=actual,
+                )
+                raise self._explain(error)
+        watched.listener.listen()
+
+    def _after_step(self, watched: "_Watched", *_: Any) -> None:
+        if watched.steps_seen >= self._steps:
+            return
+        watched.listener.leave()
+        watched.steps_seen += 1
+        if watched.steps_seen == self._steps:
+            # The hooks stay and do nothing from here on: torch is iterating over their table just now.
+            self._check_steps(watched)
+
+    def _names(self, watched: "_Watched") -> list[str]:
+        groups = {id(each): len(each.param_groups) for each in self._optimizers}
+        names = iter([name for name, _ in groups_of(self._optimizers)])
+        return {each: [next(names) for _ in range(count)] for each, count in groups.items()}[id(watched.optimizer)]
 
 
-class _RecordingGroup(dict[str, Any]):
-    """A param group that notes when its rate is read, in any of the ways in which a dict can be read."""
+class _Watched:
+    """One optimizer, the rates wanted for its groups, and what was seen of it."""
 
-    def __init__(self, group: dict[str, Any], unread: set[int], index: int) -> None:
-        super().__init__(group)
-        self._unread = unread
-        self._index = index
-
-    def _read(self) -> None:
-        self._unread.discard(self._index)
-
-    def __getitem__(self, key: str) -> Any:
-        if key == "lr":
-            self._read()
-        return super().__getitem__(key)
-
-    def get(self, key: str, default: Any = None) -> Any:
-        return self[key] if key in self else default  # noqa: SIM401  this is `get` itself
-
-    def __iter__(self) -> Iterator[str]:
-        self._read()
-        return super().__iter__()
-
-    def values(self) -> Any:
-        self._read()
-        return super().values()
-
-    def items(self) -> Any:
-        self._read()
-        return super().items()
+    def __init__(self, optimizer: Optimizer, wanted: list[float], expected: Expectation) -> None:
+        self.optimizer = optimizer
+        self.wanted = wanted
+        self.expected = expected
+        self.listener = RateListener(optimizer)
+        self.steps_seen = 0
 
 
 def verify(
-    optimizer: Optimizer, result: RangeTestResult | float, *, steps: int = 20, scheduler: Any = None
+    optimizer: Optimizer | Sequence[Optimizer],
+    result: RangeTestResult | float,
+    *,
+    steps: int = 20,
+    scheduler: Any = None,
 ) -> RateGuard:
     """Watch the next steps of `optimizer`, and raise if it does not train at the rate that it should.
 
@@ -195,13 +179,16 @@ def verify(
     taken. Or keep the guard that it returns, which then watches `steps` steps by itself.
 
     Args:
-        optimizer: the optimizer that trains.
+        optimizer: the optimizer that trains, or several.
         result: a range test, of which `lr` is taken, or a rate. The first group that has a rate must train at it, the
-            others in their present proportion to it.
+            others in their present proportion to it. If the test has swept several optimizers and one of them is given,
+            it must train at its share; see `RangeTestResult.apply`.
         steps: number of steps to watch. Each costs one comparison per group; after them there is no cost.
-        scheduler: needed only for a scheduler that is no `torch.optim.lr_scheduler.LRScheduler` and has `base_lrs` and
-            `_last_lr`. Torch's own are found. A scheduler may move the rate if it starts from the wanted one.
+        scheduler: needed only for a scheduler that is none of torch, timm or transformers. Theirs are found. A
+            scheduler may move the rate if it starts from the wanted one, and what it sets follows from that.
     Raises: from the optimizer's step, RateNotInForce with `group`, `wanted` and `actual`: something else has set the
         rate, or the optimizer never reads it.
     """
-    return RateGuard(optimizer, result if isinstance(result, (int, float)) else result.lr, steps, scheduler)
+    if isinstance(result, (int, float)):
+        return RateGuard(optimizer, result, steps, scheduler)
+    return RateGuard(optimizer, rate_of_first(optimizer, result.lr, result.provenance.details), steps, scheduler)

@@ -8,6 +8,8 @@ import torch
 from torch.optim import Optimizer
 
 from lrrange.errors import RateNotInForce, TargetError
+from lrrange_torch.same_rate import same_rate
+from lrrange_torch.scheduler.search import applies_lr_scale
 
 
 def groups_of(optimizers: Sequence[Optimizer]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -31,9 +33,9 @@ def set_rate(group: dict[str, Any], key: str, lr: float) -> None:
         group[key] = lr
 
 
-def same_rate(wanted: float, actual: float) -> bool:
-    """Return whether two rates are equal up to the rounding of float32."""
-    return math.isclose(wanted, actual, rel_tol=1e-6, abs_tol=0.0)
+def steps_of(optimizer: Optimizer) -> float:
+    """Return the number of steps that an optimizer has taken, where it counts them for its parameters."""
+    return max((float(state["step"]) for state in optimizer.state.values() if "step" in state), default=0.0)
 
 
 class GroupRates:
@@ -41,7 +43,15 @@ class GroupRates:
 
     Args:
         optimizers: whose groups' present rates give the proportions. Groups at rate 0 stay there; the reference is the
-            first group that has a rate. If all are at 0, all get the same.
+            first group that has a rate. If all are at 0, all get the same. Where a scheduler multiplies the rates by
+            an `lr_scale` of their groups (layer decay in timm), this counts, too: a group at `lr_scale` 1 trains at
+            the rate.
+
+    Attributes:
+        optimizers: the same, as a tuple.
+        ratios: for each param group, its part of the rate that `set` is given.
+        bases: the base rate of each param group, by optimizer, as the user gave it.
+
     Raises: TargetError if a group has no rate that can be set.
     """
 
@@ -54,35 +64,69 @@ class GroupRates:
                     f"number as lr.",
                     lr=group.get("lr"),
                 )
-        rates = [base_rate(group) for _, group in groups_of(self.optimizers)]
+            if isinstance(group["lr"], torch.Tensor) and not (
+                group["lr"].is_floating_point() and group["lr"].numel() == 1
+            ):
+                raise TargetError(
+                    f"{name} has its rate in a tensor of {group['lr'].dtype} and shape {tuple(group['lr'].shape)}, "
+                    f"which cannot hold a rate such as 0.001. Make the optimizer with a number, or with "
+                    f"torch.tensor(1e-3), as lr.",
+                    lr=group["lr"],
+                )
+        self.bases = [[base_rate(group) for group in optimizer.param_groups] for optimizer in self.optimizers]
+        rates = [rate for bases in self.bases for rate in bases]
         if not rates:
             raise TargetError("the optimizer has no param groups, so there is nothing to train.")
-        reference = next((rate for rate in rates if rate > 0), None)
+        self.reference = next((rate for rate in rates if rate > 0), None)
         self._written: list[tuple[Any, int | None]] = []
-        self.ratios = tuple(1.0 if reference is None else rate / reference for rate in rates)
+        self._base_ratios = [1.0 if self.reference is None else rate / self.reference for rate in rates]
+        scales = [scale for optimizer in self.optimizers for scale in _lr_scales(optimizer)]
+        self.ratios = tuple([ratio * scale for ratio, scale in zip(self._base_ratios, scales, strict=True)])
 
     def wanted(self, lr: float) -> tuple[float, ...]:
-        """Return the rate of each group when the reference group's is `lr`."""
+        """Return the rate at which each group trains when the reference group's base rate is `lr`."""
         return tuple([lr * ratio for ratio in self.ratios])
+
+    def wanted_bases(self, lr: float) -> tuple[float, ...]:
+        """Return the base rate of each group when the reference group's is `lr`: without any `lr_scale`."""
+        return tuple([lr * ratio for ratio in self._base_ratios])
 
     def set(self, lr: float) -> None:
         """Train the next step at `lr`."""
         self._written = []
+        self._check_groups()
         for group, ratio in zip(self._groups(), self.ratios, strict=True):
             set_rate(group, "lr", lr * ratio)
             self._written.append((group["lr"], _version(group["lr"])))
 
     def bounds(self) -> dict[str, float]:
-        """Return the highest rate to try as `end_lr`, if the first optimizer needs another one than most."""
+        """Return the bounds of a sweep if an optimizer needs others than most. See `SuggestsBounds`."""
+        owners = [optimizer for optimizer in self.optimizers for _ in optimizer.param_groups]
+        caps = [
+            1 / (math.sqrt(steps_of(optimizer) + 1) * ratio)
+            for optimizer, ratio in zip(owners, self.ratios, strict=True)
+            if type(optimizer) is torch.optim.Adafactor and ratio > 0
+        ]
+        if caps:  # in each step it trains at 1 / sqrt(its number) where its rate is higher
+            return {"highest_lr": min(caps)}
         return {"end_lr": 1e3} if type(self.optimizers[0]).__name__ == "Adadelta" else {}
 
     def check(self, lr: float) -> None:
-        """Raise RateNotInForce if a group is at another rate than `set(lr)` gave it."""
+        """Raise RateNotInForce if a group is at another rate than `set(lr)` gave it, or is new."""
+        self._check_groups()
         for group, (written, version) in zip(self._groups(), self._written, strict=True):
             # Reading a tensor's value would wait for its device. It is enough that nothing has written to the tensor.
             if group["lr"] is not written or _version(written) != version:
                 self._compare(lr)
                 return
+
+    def _check_groups(self) -> None:
+        count = len(self._groups())
+        if count != len(self.ratios):
+            raise RateNotInForce(
+                f"the sweep began with {len(self.ratios)} param groups, and the training step has made them {count}: "
+                f"no rate of the sweep is in force there. Call add_param_group before the sweep, or sweep without it.",
+            )
 
     def _groups(self) -> list[dict[str, Any]]:
         return [group for optimizer in self.optimizers for group in optimizer.param_groups]
@@ -98,6 +142,19 @@ class GroupRates:
                     wanted=wanted,
                     actual=actual,
                 )
+
+
+def _lr_scales(optimizer: Optimizer) -> list[float]:
+    """Return the `lr_scale` by which each group's rate will be multiplied; 1 where nothing multiplies it."""
+    groups = optimizer.param_groups
+    scales = [float(group.get("lr_scale", 1.0)) for group in groups]
+    if all(scale == 1.0 for scale in scales) or not applies_lr_scale(optimizer):
+        return [1.0] * len(groups)
+    if len(groups) > 1 and len(set(scales)) > 1:
+        bare = [base_rate(group) / scale for group, scale in zip(groups, scales, strict=True) if scale]
+        if all(same_rate(rate, bare[0]) for rate in bare):
+            return [1.0] * len(groups)  # the rates that the optimizer was made with are scaled already
+    return scales
 
 
 def _version(rate: Any) -> int | None:

@@ -8,7 +8,9 @@ changes a tensor, the tensor is copied and its guard is removed, which leaves th
 unexpected write moves the tensor to new memory instead. Then the guard is left with the old memory and the old values,
 and `restore` puts the tensor back there.
 
-Tensors that share memory with others, that are small, or whose memory PyTorch did not allocate are copied at once.
+Only parameters, gradients and optimizer state have guards. Other tensors might be resized in place, which PyTorch's
+copy-on-write does not survive, so they are copied at once. Tensors that share memory with others, that are small, or
+whose memory PyTorch did not allocate are copied at once too.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,8 +21,9 @@ from torch import nn
 from torch.optim import SGD, Adagrad, Optimizer, SparseAdam
 from torch.optim import optimizer as optimizer_module
 
+from lrrange_torch.inventory.inventory import Item
+from lrrange_torch.random_state import Undo
 from lrrange_torch.snapshot.copy_stores import Copies
-from lrrange_torch.snapshot.random_state import Undo
 from lrrange_torch.snapshot.snapshot import Snapshot
 from lrrange_torch.snapshot.tensor_guard import TensorGuard, has_copy_on_write
 
@@ -79,9 +82,10 @@ class LazySnapshot(Snapshot):
         self._guards: dict[int, TensorGuard] = {}
         self._waiting: list[_GuardedParameter] = []
         self._open: list[TensorGuard] = []
-        for key, (value, _) in within._kept.items() if within is not None else ():
-            if isinstance(value, torch.Tensor):
-                self._kept[key] = value, _leave_to_other_snapshot
+        # Ids of tensors other than parameters that no step resizes: state of optimizers, and gradients.
+        self._never_resized: set[int] = set()
+        for tensor in within._tensors.values() if within is not None else ():
+            self._inventory.leave_out(tensor)
 
     def watch(self) -> list[Any]:
         """Register hooks on the optimizers' steps, once all is kept. Return them, to be removed before `restore`."""
@@ -111,10 +115,20 @@ class LazySnapshot(Snapshot):
         """Bytes of dense tensors that were copied so far, without those that are left to `within`."""
         return self._copied_bytes + sum(guard.copied_bytes for guard in self._guards.values())
 
-    def _keep_values(self, tensor: torch.Tensor) -> Undo:
-        guard = TensorGuard.on(tensor, self._copies)
+    def _keep_item(self, item: Item) -> None:
+        if issubclass(type(item.value), Optimizer):
+            self._never_resized.update(map(id, _tensors_of(item.value)))
+        super()._keep_item(item)
+
+    def _keep_grad(self, tensor: torch.Tensor, item: Item) -> None:
+        self._never_resized.add(id(tensor.grad))
+        super()._keep_grad(tensor, item)
+
+    def _undo_of_values(self, tensor: torch.Tensor) -> Undo:
+        never_resized = isinstance(tensor, nn.Parameter) or id(tensor) in self._never_resized
+        guard = TensorGuard.on(tensor, self._copies) if never_resized else None
         if guard is None:
-            return super()._keep_values(tensor)
+            return super()._undo_of_values(tensor)
         self._guards[id(tensor)] = guard
         return guard.put_back
 
@@ -197,8 +211,13 @@ def _guarded_parameters(optimizer: Optimizer, guards: Mapping[int, TensorGuard])
                 yield _GuardedParameter(optimizer, parameter, own_guards, by_rows)
 
 
-def _leave_to_other_snapshot() -> None:
-    """Do nothing for a tensor that another snapshot puts back."""
+def _tensors_of(optimizer: Optimizer) -> Iterator[torch.Tensor]:
+    """Yield the parameters of an optimizer, and the tensors of its state."""
+    for group in optimizer.param_groups:
+        yield from group["params"]
+    for state in optimizer.state.values():
+        if isinstance(state, dict):
+            yield from (value for value in state.values() if isinstance(value, torch.Tensor))
 
 
 def _is_zero(value: object) -> bool:

@@ -1,34 +1,35 @@
 """Everything that a training step can change, kept and put back to the last bit.
 
 `state_dict` is not enough for that. It leaves out non-persistent buffers, `.grad`, train/eval modes, hooks that the
-first step registers, attributes in which a module counts, fields of an optimizer's `param_groups` that were added
-since, and which tensor object stands where. So the objects themselves are kept: each container with the identities of
-its contents, each tensor with a copy of its values.
+first step registers, attributes in which a module, a loss or a sampler counts, fields of an optimizer's `param_groups`
+that were added since, and which tensor object stands where. So the objects of the inventory themselves are kept: each
+holder with what it holds, each tensor with a copy of its values.
 """
 
 import copy
-import sys
-from collections import deque
 from collections.abc import Callable
 from functools import partial
-from types import NoneType
 from typing import Any
 
 import torch
 from torch import nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
-from torch.utils.data import DataLoader
 
 from lrrange.errors import TargetError
-from lrrange_torch.snapshot.copy_stores import Copies
-from lrrange_torch.snapshot.random_state import Undo, generators_of, undo_of_generator, undo_of_global_states
-
-# Types whose values cannot change.
-_PLAIN = frozenset({str, int, float, bool, NoneType})
-
-# Objects whose attributes are training state. Attributes of other objects are kept by reference only.
-STATEFUL = (nn.Module, Optimizer, LRScheduler, torch.amp.GradScaler)
+from lrrange_torch.inventory.attributes import (
+    Classes,
+    Objects,
+    attributes_of,
+    attributes_of_tensor,
+    put_tensor_attributes_back,
+)
+from lrrange_torch.inventory.functions import undo_of_notebook, undo_of_notes
+from lrrange_torch.inventory.inventory import Inventory, Item, Place, name_of
+from lrrange_torch.inventory.kind import Kind
+from lrrange_torch.inventory.kind_of import NOTHING, TENSORS, kind_of
+from lrrange_torch.inventory.machinery import PLAIN
+from lrrange_torch.random_state import Undo, undo_of_global_states
+from lrrange_torch.snapshot.copy_stores import Copies, PutBack
+from lrrange_torch.snapshot.tensor_bytes import is_freed, parts_of
 
 
 class Snapshot:
@@ -37,19 +38,27 @@ class Snapshot:
     Args:
         copies: where tensors are copied to; by default beside them, on their own device.
 
-    Cost: one copy of every tensor that can be reached from what is kept; tied tensors once.
-    `lrrange_torch.snapshot.LazySnapshot` copies only what is about to change.
+    Attributes:
+        not_kept: the name of each object that cannot be put back, with the reason.
+
+    Cost: one copy of every tensor that can be reached from what is kept; tied tensors once. Of data, only tensors and
+    arrays up to 64 KiB are copied. `lrrange_torch.snapshot.LazySnapshot` copies only what is about to
+    change.
     """
 
     def __init__(self, copies: Copies | None = None) -> None:
         self._copies = Copies() if copies is None else copies
-        # Each object is kept beside its undo, so that it stays alive, and its id unique, as long as the snapshot lives.
-        self._kept: dict[int, tuple[object, Undo]] = {}
+        self._inventory = Inventory()
+        self._undos: list[Undo] = []
+        self._tensors: dict[int, torch.Tensor] = {}
+        # Of what cannot be put back: place, reason, a function that reads its state, and the state at present.
+        self._watched: list[tuple[Place, str, Callable[[], object], object]] = []
         self._copied_bytes = 0
+        self.not_kept: dict[str, str] = {}
 
     @property
     def copied_bytes(self) -> int:
-        """Bytes of dense tensors that were copied so far."""
+        """Bytes of dense tensors that were copied so far, without data."""
         return self._copied_bytes
 
     def watch(self) -> list[Any]:
@@ -59,68 +68,55 @@ class Snapshot:
         """
         return []
 
-    def keep(self, value: Any) -> None:
-        """Keep a value and what it holds: modules, optimizers, schedulers, tensors, generators, containers of these."""
-        if type(value) in _PLAIN or id(value) in self._kept:
-            return
-        if isinstance(value, dict):
-            self._kept[id(value)] = value, _undo_of_dict(value)
-            for item in (*value, *value.values()):
-                if isinstance(item, dict) and not item:  # such as most dicts of a module, which hold hooks
-                    self._kept[id(item)] = item, item.clear
-                elif type(item) not in _PLAIN:
-                    self.keep(item)
-        elif isinstance(value, torch.Tensor):
-            _check_has_values(value)
-            self._kept[id(value)] = value, self._keep_values(value)
-            if value.is_leaf and value.requires_grad:
-                self._keep_grad(value)
-        elif isinstance(value, (list, deque, set)):
-            self._kept[id(value)] = value, _undo_of_elements(value)
-            for item in list(value):
-                self.keep(item)
-        elif isinstance(value, (tuple, frozenset)):
-            for item in value:
-                self.keep(item)
-        elif isinstance(value, nn.parallel.DistributedDataParallel | nn.DataParallel):
-            # The wrapper's other attributes mirror communication state that lives outside Python.
-            self._kept[id(value)] = value, partial(setattr, value, "training", value.training)
-            self.keep(value.module)
-        elif isinstance(value, STATEFUL):
-            self._kept[id(value)] = value, lambda: None
-            self.keep(vars(value))
-        elif (undo := undo_of_generator(value) or _undo_of_array(value)) is not None:
-            self._kept[id(value)] = value, undo
+    @torch.no_grad()
+    def keep(self, value: Any, name: str = "", is_data: bool = False) -> None:
+        """Keep a value and everything that it holds.
 
-    def keep_what_the_user_named(self, value: Any) -> None:
-        """Keep a value as `keep` does, or by its `state_dict` and `load_state_dict` if it is of no class known there.
+        Args:
+            value: an object of any type.
+            name: of the value, for the names in `not_kept`.
+            is_data: whether it is a loader. Of what it holds, large tensors and arrays are not copied.
+        """
+        for item in self._inventory.items(name, value, is_data):
+            if item.kind is TENSORS:
+                self._keep_tensor(item)
+            elif item.is_notes:
+                self._keep_notes(item)
+            elif not item.is_too_large or item.kind.is_container:
+                self._keep_item(item)
+
+    def leave_out(self, value: object) -> None:
+        """Leave an object out of everything that is kept from here on, and also what only it holds."""
+        self._inventory.leave_out(value)
+
+    def keep_what_the_user_named(self, value: Any, name: str = "restore") -> None:
+        """Keep a value as `keep` does, and also by `state_dict` and `load_state_dict` if it has them.
 
         Raises: TargetError if there is no way to put `value` back.
         """
-        known = (torch.Tensor, dict, list, deque, set, tuple, frozenset, *STATEFUL)
-        if isinstance(value, DataLoader):
-            self.keep_loader(value)
-        elif isinstance(value, known) or undo_of_generator(value) is not None or _undo_of_array(value) is not None:
-            self.keep(value)
-        elif hasattr(value, "state_dict") and hasattr(value, "load_state_dict"):
-            state = copy.deepcopy(value.state_dict())
-            self._kept[id(value)] = value, lambda: value.load_state_dict(state)
-        else:
+        kind = kind_of(type(value))
+        if issubclass(type(value), type):
+            kind = Classes()
+            self._undos.append(kind.undo(value))
+            for child in kind.children(value):
+                self.keep(child.value, f"{name}{child.label}")
+            return
+        unkept = dict(self.not_kept)
+        self.keep(value, name)
+        if _has_state_dict(value):
+            if not issubclass(type(value), nn.Module | torch.optim.Optimizer):
+                self._undos.append(partial(value.load_state_dict, copy.deepcopy(value.state_dict())))
+            self.not_kept = unkept
+        elif kind is NOTHING or type(value) in PLAIN or not _can_be_put_back(value, kind):
             raise TargetError(
                 f"restore= holds a {type(value).__name__}, which lrrange cannot put back: it has no state_dict and "
                 f"load_state_dict. Name the modules, tensors and generators in it instead.",
                 kind=type(value).__name__,
             )
 
-    def keep_loader(self, loader: Any) -> None:
-        """Keep the random generators of a data loader, its samplers and its dataset. Its data are not copied."""
-        for generator in generators_of(loader):
-            self.keep(generator)
-
     def keep_random_state(self) -> None:
         """Keep the global random states of python, numpy (if it is loaded), and torch on every device in use."""
-        for module, undo in undo_of_global_states():
-            self._kept[id(module)] = module, undo
+        self._undos += [undo for _, undo in undo_of_global_states()]
 
     @torch.no_grad()
     def restore(self) -> None:
@@ -129,50 +125,98 @@ class Snapshot:
         If there are several such errors, the first is raised.
         """
         failures = []
-        for _, undo in self._kept.values():
+        for undo in self._undos:
             try:
                 undo()
             except Exception as error:
                 failures.append(error)
         self._copies.close()
+        self.not_kept |= {name_of(place): why for place, why, read, state in self._watched if read() != state}
         if failures:
             raise failures[0]
 
-    @torch.no_grad()
-    def _keep_values(self, tensor: torch.Tensor) -> Undo:
-        # An alias made by `.data`, because optimizers and users may give the same tensor other memory by assigning to
-        # its `.data`, and because writing through the alias leaves autograd's version counter alone.
-        alias = tensor.data
-        values = local_part(_without_repeats(alias))
-        put_back = self._copies.keep(values)
-        if values.layout is torch.strided:
-            self._copied_bytes += values.nbytes
-        requires_grad = tensor.requires_grad
+    def forget(self) -> None:
+        """Drop everything that was kept, once it is restored and as the snapshot may outlive it.
 
-        def undo() -> None:
-            if not _same_memory(tensor, alias):
-                tensor.data = alias
-            put_back(local_part(_without_repeats(alias)))
-            if tensor.is_leaf and tensor.requires_grad != requires_grad:
-                tensor.requires_grad_(requires_grad)
+        The traceback of an error may hold the snapshot for long, and so the iterators and worker processes of a fit.
+        """
+        self._undos.clear()
+        self._watched.clear()
+        self._tensors.clear()
+        self._inventory = Inventory()
 
-        return undo
+    def _keep_item(self, item: Item) -> None:
+        why = item.kind.why_unkept(item.value)
+        if why is not None:
+            self._note_unkept(item, why)
+        undo = item.kind.undo(item.value)
+        if undo is not None:
+            self._undos.append(undo)
 
-    def _keep_grad(self, tensor: torch.Tensor) -> None:
+    def _keep_notes(self, item: Item) -> None:
+        """Keep what does not count as notes: a tensor in the place of a number, for example."""
+        if isinstance(item.kind, Objects):
+            self._undos.append(undo_of_notebook(item.value, item.kind))
+        elif item.kind.is_container:
+            undo = item.kind.undo(item.value)
+            if undo is not None:
+                self._undos.append(undo_of_notes(item.value, undo))
+
+    def _note_unkept(self, item: Item, why: str) -> None:
+        """Name an object that cannot be put back: now, or where its state can be read, once that has changed."""
+        state = item.kind.digest(item.value)
+        if state is None:
+            self.not_kept[name_of(item.place)] = why
+        else:
+            self._watched.append((item.place, why, partial(item.kind.digest, item.value), state))
+
+    def _keep_tensor(self, item: Item) -> None:
+        tensor = item.value
+        if item.is_too_large:
+            if not tensor.is_inference():
+                why = f"a tensor of {tensor.nbytes} bytes outside of a module, which is too large to copy"
+                self._watched.append((item.place, why, partial(getattr, tensor, "_version"), tensor._version))
+            return
+        if not has_values(tensor):
+            if is_freed(tensor):
+                self._undos.append(partial(tensor.untyped_storage().resize_, 0))
+            elif issubclass(type(tensor), nn.Parameter | nn.parameter.UninitializedBuffer) and not item.is_data:
+                _refuse(tensor)
+            return
+        if torch._is_functional_tensor(tensor):
+            self.not_kept[name_of(item.place)] = "a functional tensor"
+            return
+        if tensor.is_nested:
+            self._undos += [_undo_of_values(part, _clone) for part in tensor.detach().unbind()]
+            return
+        if item.is_data:
+            self._undos.append(_undo_of_values(tensor, _clone))
+        else:
+            self._tensors[id(tensor)] = tensor
+            self._undos.append(self._undo_of_values(tensor))
+        attributes = attributes_of_tensor(tensor)
+        self._undos.append(partial(put_tensor_attributes_back, tensor, attributes))
+        for name, attribute in attributes.items():
+            self.keep(attribute, f"{name_of(item.place)}.{name}", item.is_data)
+        if tensor.is_leaf:
+            self._keep_grad(tensor, item)
+
+    def _undo_of_values(self, tensor: torch.Tensor) -> Undo:
+        if tensor.layout is torch.strided:
+            self._copied_bytes += _without_repeats(local_part(tensor)).nbytes
+        return _undo_of_values(tensor, self._copies.keep)
+
+    def _keep_grad(self, tensor: torch.Tensor, item: Item) -> None:
         grad = tensor.grad
         if grad is not None:
-            self.keep(grad)
-
-        def undo() -> None:
-            tensor.grad = grad
-
-        self._kept[id(undo)] = undo, undo
+            self.keep(grad, f"{name_of(item.place)}.grad", item.is_data)
+        self._undos.append(partial(setattr, tensor, "grad", grad))
 
 
 def snapshot_of_random_state(loader: Any) -> Snapshot:
     """Return a snapshot of every random state that the batches of `loader` are drawn from."""
     state = Snapshot()
-    state.keep_loader(loader)
+    state.keep(loader, is_data=True)
     state.keep_random_state()
     return state
 
@@ -183,14 +227,54 @@ def local_part(tensor: torch.Tensor) -> torch.Tensor:
     return part
 
 
-def _check_has_values(tensor: torch.Tensor) -> None:
+def _undo_of_values(tensor: torch.Tensor, keep: Callable[[torch.Tensor], PutBack]) -> Undo:
+    # An alias made by `.data`, because optimizers and users may give the same tensor other memory by assigning to its
+    # `.data`, and because writing through the alias leaves autograd's version counter alone.
+    alias = tensor.data
+    puts_back = [(part, keep(part)) for part in parts_of(local_part(_without_repeats(alias)))]
+    requires_grad = tensor.requires_grad
+    size = alias.untyped_storage().nbytes() if alias.layout is torch.strided else 0
+
+    def undo() -> None:
+        if size and alias.untyped_storage().nbytes() < size:
+            alias.untyped_storage().resize_(size)
+        if not _same_memory(tensor, alias):
+            tensor.data = alias
+        for part, put_back in puts_back:
+            put_back(part)
+        if tensor.is_leaf and tensor.requires_grad != requires_grad:
+            tensor.requires_grad_(requires_grad)
+
+    return undo
+
+
+def _clone(tensor: torch.Tensor) -> PutBack:
+    values = tensor.clone()
+    return lambda home: home.copy_(values)
+
+
+def has_values(tensor: torch.Tensor) -> bool:
+    """Return whether a tensor has values: a shape, and memory that was not freed."""
+    return not (tensor.is_meta or nn.parameter.is_lazy(tensor) or is_freed(tensor))
+
+
+def _has_state_dict(value: object) -> bool:
+    names = dir(type(value)) + list(attributes_of(value))  # the object itself may answer to any name
+    return "state_dict" in names and "load_state_dict" in names
+
+
+def _can_be_put_back(value: object, kind: Kind) -> bool:
+    return kind.why_unkept(value) is None or (type(kind) is not Objects and kind.undo(value) is not None)
+
+
+def _refuse(tensor: torch.Tensor) -> None:
+    """Raise TargetError for a tensor without values."""
     if nn.parameter.is_lazy(tensor):
         raise TargetError(
             "the model has lazy parameters that no batch has given a shape yet. Run one batch through it, then make "
             "the optimizer, then call find_lr.",
         )
-    if tensor.is_meta:
-        raise TargetError("the model has parameters on the meta device, without values. Materialise them first.")
+    raise TargetError("the model has parameters on the meta device, without values. Materialise them first.")
 
 
 def _without_repeats(tensor: torch.Tensor) -> torch.Tensor:
@@ -209,44 +293,3 @@ def _same_memory(tensor: torch.Tensor, alias: torch.Tensor) -> bool:
         and tensor.stride() == alias.stride()
         and tensor.dtype == alias.dtype
     )
-
-
-def _undo_of_dict(value: dict[Any, Any]) -> Callable[[], None]:
-    items = dict(value)
-    identities = _identities(items)
-
-    def undo() -> None:
-        if len(value) != len(items) or _identities(value) != identities:
-            value.clear()
-            value.update(items)
-
-    return undo
-
-
-def _identities(value: dict[Any, Any]) -> list[int]:
-    return [*map(id, value), *map(id, value.values())]
-
-
-def _undo_of_elements(value: Any) -> Callable[[], None]:
-    elements = list(value)
-
-    def undo() -> None:
-        if isinstance(value, list):
-            value[:] = elements
-            return
-        value.clear()
-        (value.update if isinstance(value, set) else value.extend)(elements)
-
-    return undo
-
-
-def _undo_of_array(value: Any) -> Callable[[], None] | None:
-    numpy = sys.modules.get("numpy")
-    if numpy is None or not isinstance(value, numpy.ndarray):
-        return None
-    values = value.copy()
-
-    def undo() -> None:
-        value[...] = values
-
-    return undo

@@ -26,6 +26,7 @@ class SnapshotMaker:
         self._why_full = why_full
         self._location = location
         self._copied_bytes = 0
+        self._not_kept: dict[str, str] = {}
 
     def make(self) -> Snapshot:
         """Return a new snapshot, which keeps nothing yet."""
@@ -33,9 +34,13 @@ class SnapshotMaker:
         return LazySnapshot(self._optimizers, copies) if self._why_full is None else Snapshot(copies)
 
     def restore(self, state: Snapshot) -> None:
-        """Put everything back that `state` keeps, and note how much it copied."""
+        """Put everything back that `state` keeps. Note how much it copied, and what cannot be put back."""
         self._copied_bytes = state.copied_bytes
-        state.restore()
+        try:
+            state.restore()
+        finally:
+            self._not_kept |= state.not_kept
+            state.forget()
 
     def report(self) -> dict[str, Any]:
         """Return how the latest snapshot was made, for the result's provenance."""
@@ -43,4 +48,5 @@ class SnapshotMaker:
             "snapshot": "lazy" if self._why_full is None else f"full: {self._why_full}",
             "copied_bytes": self._copied_bytes,
             "copied_to": self._location,
+            "not_kept": self._not_kept,
         }

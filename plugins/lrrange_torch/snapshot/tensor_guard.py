@@ -52,6 +52,7 @@ class TensorGuard:
         self._tensor = tensor
         self._copies = copies
         self._alias = tensor.data
+        self._size = tensor.untyped_storage().nbytes()
         self._requires_grad = tensor.requires_grad
         self._clone: torch.Tensor | None = torch._lazy_clone(self._alias)
         self._put_back: PutBack | None = None
@@ -85,6 +86,7 @@ class TensorGuard:
         if not self._is_safe:
             self._put_back = self._copies.keep(self._alias)
             self._clone = None
+            self._alias.data_ptr()  # ends the copy-on-write, which does not survive that a step resizes the tensor
 
     def copy_rows(self, index: torch.Tensor) -> None:
         """Copy these rows, because the next write is expected and changes no others. `close` is called after it."""
@@ -118,6 +120,8 @@ class TensorGuard:
         if self._moved and self._clone is not None:
             home = self._clone
         elif self._put_back is not None:
+            if home.untyped_storage().nbytes() < self._size:  # a step has freed the memory
+                home.untyped_storage().resize_(self._size)
             self._put_back(home)
         self._clone = None
         for index, values in reversed(self._rows):  # of a row that was copied twice, the earlier copy is the right one

@@ -3,6 +3,7 @@
 from collections import deque
 from typing import Any
 
+from lrrange.protocol import raised_by_a_signal
 from lrrange_torch.batches import Batches
 from lrrange_torch.objective import Objective
 from lrrange_torch.snapshot.snapshot import snapshot_of_random_state
@@ -52,7 +53,9 @@ class BatchStream:
         try:
             for _ in range(1 if self._alone else BATCHES_AHEAD):
                 self._drawn.append(self._objective.checked(next(self._batches)))
-        except Exception as error:  # kept, as the run may never need this batch
-            self._error = error
+        except Exception as error:
+            if isinstance(error, TimeoutError) or raised_by_a_signal(error):
+                raise  # it is not of this batch
+            self._error = error  # kept, as the run may never need this batch
         if not self._alone:
             self._random = snapshot_of_random_state(self._loader)

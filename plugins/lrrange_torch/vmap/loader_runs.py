@@ -6,7 +6,9 @@ from typing import Any
 
 from torch import nn
 
-from lrrange import Sweep
+from lrrange import StopReason, Sweep
+from lrrange.protocol import StepDriver
+from lrrange.sweep import PlannedSteps, SweepPlan
 from lrrange_torch.batches import Batches
 from lrrange_torch.distributed import Processes
 from lrrange_torch.gradient_step import GradientStep
@@ -49,7 +51,8 @@ class LoaderRuns:
     ) -> None:
         obstacles = {
             "it is trained in several processes": processes.size > 1,
-            f"{type(gradients.optimizer).__name__} evaluates the loss itself": gradients.takes_closure,
+            "there are several optimizers": len(gradients.optimizers) > 1,
+            f"{type(gradients.optimizers[0]).__name__} evaluates the loss itself": gradients.takes_closure,
             "a GradScaler skips steps": gradients.scaler is not None,
             "the optimizer's zero_grad is its own": gradients.own_zero_grad,
             "the loader cannot start again": batches.one_shot,
@@ -58,7 +61,7 @@ class LoaderRuns:
         self.step = step
         self.setup = TrainingSetup(
             model=model,
-            optimizer=gradients.optimizer,
+            optimizer=gradients.optimizers[0],
             loader=loader,
             objective=gradients.objective,
             ratios=ratios,
@@ -82,18 +85,17 @@ class LoaderRuns:
         """Return one run of several that may be taken side by side."""
         return Replica(self, sweep, seed, reset)
 
-    def seconds_a_step(self, lr: float) -> float:
-        """Return how long a step takes by itself, as measured in the runs so far.
+    def seconds_a_step(self, lr: float) -> float | None:
+        """Return how long a step takes by itself, as measured in the runs so far; None if the data run out.
 
         If none was long enough, some steps are taken at this rate, measured and undone.
         """
         if self._timer.seconds is None:
-            state = self.step.snapshot()
-            try:
-                for _ in range(_BATCHES_TO_TIME // self.setup.accumulate + 1):
-                    float(self.step.step(lr))
-            finally:
-                self.step.restore(state)
+            num_steps = _BATCHES_TO_TIME // self.setup.accumulate + 1
+            steps = PlannedSteps(SweepPlan(start_lr=lr, end_lr=2 * lr, num_steps=num_steps), non_finite_limit=num_steps)
+            StepDriver(self.step).run(steps)
+            if steps.stop_reason is StopReason.DATA_EXHAUSTED:
+                return None
         return (self._timer.seconds or math.inf) * self.setup.accumulate
 
     def count(self, batches: int, skipped: int) -> None:

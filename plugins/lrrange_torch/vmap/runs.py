@@ -21,6 +21,7 @@ from lrrange.errors import NoData
 from lrrange.protocol import Seedable, TrainingStep, deferred_interrupts
 from lrrange_torch.deferred_loss import STEPS_LATE, PendingTensors
 from lrrange_torch.snapshot.snapshot import snapshot_of_random_state
+from lrrange_torch.stop_iteration import error_instead
 from lrrange_torch.vmap.batch_streams import BATCHES_AHEAD, BatchStream
 from lrrange_torch.vmap.eligibility import (
     CannotBatch,
@@ -37,6 +38,9 @@ from lrrange_torch.vmap.stacked_weights import StackedWeights, tensors_of
 _WARM_UP, _MEASURED = 2, BATCHES_AHEAD
 _FEWEST_STEPS = 4 * _MEASURED
 
+# What may raise in a step, in an error message.
+_OF_A_STEP = "the model, the loss or the optimizer"
+
 # With `parallel="auto"`: the most bytes that the copies, their gradients and their optimizer states may take.
 _MOST_BYTES = 1 << 28
 
@@ -51,8 +55,8 @@ class ReplicatedTraining(Protocol):
     step: SeedableStep
     setup: TrainingSetup
 
-    def seconds_a_step(self, lr: float) -> float:
-        """Return how long a step takes by itself."""
+    def seconds_a_step(self, lr: float) -> float | None:
+        """Return how long a step takes by itself; None if the data run out before that is known."""
 
     def count(self, batches: int, skipped: int) -> None:
         """Add batches and skipped steps to what the training reports."""
@@ -133,31 +137,39 @@ class _JointRun:
         self._late = STEPS_LATE if replicas[0].training.setup.objective.device.type == "cuda" else 0
         self._pending: deque[tuple[list[int], PendingTensors]] = deque()
         self._taken = 0
+        self._is_drawing = False  # whether batches are being drawn
+        self._first: list[Any] | None = None  # batches that were drawn for the check, and not used yet
 
     def run(self, measure: bool, begin: Callable[[], object]) -> None:
         """Take all steps, and put everything back. Raises: CannotBatch, before any sweep is given a loss."""
         seconds_alone = self._seconds_alone() if measure else 0.0
         restoring = contextlib.ExitStack()
-        try:
-            for training in self._trainings:
-                restoring.callback(training.step.restore, training.step.snapshot())
-            self._start()
-            for stream in self._streams:
-                restoring.callback(stream.close)
-            self._check()
-            if measure:
-                self._measure(seconds_alone)
-            begin()
-            self._take()
-        finally:
-            with deferred_interrupts():
-                restoring.close()
+        with deferred_interrupts() as interrupts:
+            try:
+                for training in self._trainings:
+                    restoring.callback(training.step.restore, training.step.snapshot())
+                interrupts.deliver()
+                self._start()
+                for stream in self._streams:
+                    restoring.callback(stream.close)
+                self._check()
+                interrupts.deliver()
+                if measure:
+                    self._measure(seconds_alone, interrupts.deliver)
+                begin()
+                self._take(interrupts.deliver)
+            finally:
+                interrupts.handled = "at the end"
+                try:
+                    interrupts.hold()
+                finally:
+                    restoring.close()
 
     def _seconds_alone(self) -> float:
-        try:
-            return self._replicas[0].training.seconds_a_step(self._sweeps[0].plan.lr_at(0))
-        except StopIteration:
-            raise CannotBatch("the data ran out before it was known what is faster") from None
+        seconds = self._replicas[0].training.seconds_a_step(self._sweeps[0].plan.lr_at(0))
+        if seconds is None:
+            raise CannotBatch("the data ran out before it was known what is faster")
+        return seconds
 
     def _start(self) -> None:
         """Stack the weights of all runs, each at its start."""
@@ -176,19 +188,20 @@ class _JointRun:
         self._streams = list(streams.values())
         self._stream_of = [streams[replica.source] for replica in self._replicas]
 
-    def _draw(self) -> list[list[Any]]:
-        """Return the batches of one step: for each micro-batch, one batch for every run or one for all."""
-        drawn = []
-        for _ in range(self._replicas[0].training.setup.accumulate):
-            batches = {id(stream): next(stream) for stream in self._streams}
-            shared = len(batches) == 1
-            drawn.append(list(batches.values()) if shared else [batches[id(stream)] for stream in self._stream_of])
-        return drawn
+    def _draw(self) -> list[Any]:
+        """Return the batches of one pass: one batch for every run, or one for all."""
+        if self._first is not None:
+            batches, self._first = self._first, None
+            return batches
+        self._is_drawing = True
+        drawn = {id(stream): next(stream) for stream in self._streams}
+        self._is_drawing = False
+        return list(drawn.values()) if len(drawn) == 1 else [drawn[id(stream)] for stream in self._stream_of]
 
     def _check(self) -> None:
         """Compare a batched pass with what the models themselves compute, for the first run of each training."""
         try:
-            self._first = self._draw()
+            self._first = batches = self._draw()
         except (StopIteration, NoData):  # the loader gives NoData if others have taken all it had
             raise CannotBatch("the loader gives no further batch") from None
         runs = reversed(list(enumerate(self._replicas)))
@@ -198,24 +211,31 @@ class _JointRun:
                 if self._replicas[run].resets:
                     kept.enter_context(weights_kept(self._replicas[run].training.setup.model))
                     self._weights.load(run)
-            self._weights.check(self._first[0], sorted(first_runs))
+            try:
+                self._weights.check(batches, sorted(first_runs))
+            except StopIteration as error:
+                raise error_instead(_OF_A_STEP) from error
 
-    def _measure(self, seconds_alone: float) -> None:
+    def _measure(self, seconds_alone: float, deliver: Callable[[], object]) -> None:
         """Take the first steps, and hold their losses back until it is known that taking runs side by side pays."""
         all_runs, took = range(len(self._sweeps)), 0.0
         for _ in range(_WARM_UP):
             self._step(all_runs)
+            deliver()
         self._pending[-1][1].values()
         for measured in range(1, _MEASURED + 1):
             began = time.perf_counter()
             self._step(all_runs)
             self._pending[-1][1].values()  # waits for the device
+            if self._weights.raised:
+                raise CannotBatch("a run raises an error in its first steps")
             took += time.perf_counter() - began
+            deliver()
             if took >= _MEASURED * len(all_runs) * seconds_alone:  # known before all of them are measured
                 ratio = took / (measured * len(all_runs) * seconds_alone)
                 raise CannotBatch(f"a step of all {len(all_runs)} together takes {ratio:.1f} times as long")
 
-    def _take(self) -> None:
+    def _take(self, deliver: Callable[[], object]) -> None:
         exhausted = False
         while any(sweep.running for sweep in self._sweeps):
             going = [run for run, sweep in enumerate(self._sweeps) if self._is_going(sweep)]
@@ -223,6 +243,9 @@ class _JointRun:
                 self._step(going)
             except StopIteration:
                 exhausted = True
+            else:
+                self._end_raised(going)
+            deliver()
             # A sweep may be given its last loss, and have a longer plan then, before the others take further steps.
             waiting = self._late if all(self._is_going(self._sweeps[run]) for run in going) and not exhausted else 0
             while len(self._pending) > waiting:
@@ -242,11 +265,29 @@ class _JointRun:
         return sweep.running and self._taken < sweep.plan.num_steps
 
     def _step(self, going: Sequence[int]) -> None:
-        batches = self._first if self._taken == 0 else self._draw()
+        """Take a step of these runs. Raises: StopIteration if the data have run out."""
         rates = {run: self._sweeps[run].plan.lr_at(self._taken) for run in going}
-        recorded = self._weights.step(batches, rates, skip_non_finite=not self._late)
+        try:
+            recorded = self._weights.step(self._draw, rates, skip_non_finite=not self._late)
+        except StopIteration as error:
+            if self._is_drawing:
+                raise
+            raise error_instead(_OF_A_STEP) from error
         self._pending.append((list(going), PendingTensors([recorded])))
         self._taken += 1
+
+    def _end_raised(self, going: Sequence[int]) -> None:
+        """End those of the runs that have raised an error in the last step, after the losses of their earlier steps."""
+        raised = {run: error for run, error in self._weights.raised.items() if run in going}
+        if not raised:
+            return
+        last = self._pending.pop()
+        while self._pending:
+            self._tell(*self._pending.popleft())
+        for run, error in raised.items():
+            if self._sweeps[run].running and not self._sweeps[run].fail(error):
+                raise error
+        self._pending.append(last)
 
     def _tell(self, going: Sequence[int], recorded: PendingTensors) -> None:
         losses = recorded.values()[0].tolist()

@@ -1,6 +1,5 @@
 """The weights of several runs in one stack: batched passes, and updates of each run at its own rate."""
 
-import contextlib
 import copy
 import itertools
 import math
@@ -13,6 +12,7 @@ from torch.func import functional_call, vmap
 from torch.optim import Optimizer
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
+from lrrange.protocol import is_blow_up, raised_by_a_signal
 from lrrange_torch.optimizer.rates import set_rate
 from lrrange_torch.snapshot.digest import digest_of
 from lrrange_torch.vmap.eligibility import CannotBatch, TrainingSetup
@@ -24,6 +24,20 @@ _LEAST_TOLERANCE = 2e-3
 # A gradient that is zero in theory, for example of a bias before a softmax, is made of the rounding errors of others.
 # So a gradient smaller than this part of all gradients may differ by as much as if it were of that size.
 _SMALL_GRADIENT = 0.1
+
+
+# What code that runs without vmap may raise under it: PyTorch's own errors, which have no class of their own, and
+# errors of code that takes a batched tensor for an ordinary one. Any other error comes from the user's code
+# or a watchdog, and is not caught: it might not be raised a second time.
+_OF_A_BATCHED_PASS = (
+    RuntimeError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+    AssertionError,
+)
 
 
 class _ObjectiveModule(nn.Module):
@@ -48,6 +62,8 @@ class StackedWeights:
 
     Attributes:
         skipped: for each run, the number of steps that did not move its weights, because its loss was not finite.
+        raised: by run, the error that its own pass raised, and that a rate that is too high may have caused. The run
+            takes no further step.
     """
 
     def __init__(self, setups: Sequence[TrainingSetup], shared: bool) -> None:
@@ -65,6 +81,7 @@ class StackedWeights:
         self._held: list[list[nn.Parameter]] = [[] for _ in setups]  # for each run, what the optimizer holds of it
         self._optimizer: Optimizer
         self.skipped = [0] * count
+        self.raised: dict[int, Exception] = {}
 
     @torch.no_grad()
     def fill(self, run: int) -> None:
@@ -110,13 +127,7 @@ class StackedWeights:
         Raises: CannotBatch if it differs, or cannot be made.
         """
         expected = {run: _own_pass(self._setups[run], batches[run % len(batches)]) for run in runs}
-        try:
-            losses, _ = self._batched_pass(batches)
-        except CannotBatch:
-            raise
-        except Exception as error:
-            text = str(error).strip().partition("\n")[0][:200]
-            raise CannotBatch(f"{type(error).__name__}: {text}") from error
+        losses, _ = self._batched_pass(batches)
         tolerance = self._tolerance(losses)
         for run, (loss, gradients) in expected.items():
             if not torch.isfinite(loss):
@@ -138,19 +149,24 @@ class StackedWeights:
                 if parameter.grad is not None:
                     raise CannotBatch(f"the loss uses {name} directly, and not only through the model")
 
-    def step(self, batches: Sequence[Sequence[Any]], rates: Mapping[int, float], skip_non_finite: bool) -> torch.Tensor:
+    def step(
+        self, draw: Callable[[], Sequence[Any]], rates: Mapping[int, float], skip_non_finite: bool
+    ) -> torch.Tensor:
         """Take one optimizer step of some of the runs.
 
         Args:
-            batches: the micro-batches of the step: for each, one batch for every run or one for all.
+            draw: returns the next micro-batch: one batch for every run, or one for all. It is called once for each
+                micro-batch of the step, so that only one is in memory.
             rates: by run. Runs without one are left as they are.
             skip_non_finite: read the losses now, and leave a run as it is if its loss is not finite.
         Returns: the recorded value of each run, shape (runs,).
         """
         self._drop_gradients(range(len(self._setups)))
-        passes = [self._pass(batch, rates) for batch in batches]
+        accumulate = self._setups[0].accumulate
+        passes = [self._pass(draw(), rates) for _ in range(accumulate)]
         losses = torch.stack([losses for losses, _ in passes]).sum(0)
         recorded = torch.stack([recorded for _, recorded in passes]).sum(0)
+        rates = {run: rate for run, rate in rates.items() if run not in self.raised}
         if skip_non_finite:
             finite = torch.isfinite(losses).tolist()
             for run in rates:
@@ -164,14 +180,13 @@ class StackedWeights:
             if (norm := self._setups[run].clip_norm) is not None:
                 nn.utils.clip_grad_norm_(self._held[run], norm)
         self._optimizer.step()
-        return recorded * (self._setups[0].objective.sign / len(batches))
+        return recorded * (self._setups[0].objective.sign / accumulate)
 
     def _pass(self, batches: Sequence[Any], runs: Iterable[int]) -> tuple[torch.Tensor, torch.Tensor]:
         """Compute the gradients of one batch for each run. Return the losses and recorded values, of shape (runs,)."""
-        result = None
-        with contextlib.suppress(Exception):  # for example if the batches have different shapes
+        try:
             result = self._batched_pass(batches)
-        if result is None:
+        except CannotBatch:  # for example if the batches have different shapes
             return self._single_passes(batches, runs)  # in which a faulty batch raises its own error
         for name, stack in self._stacks.items():
             if stack.grad is not None:
@@ -181,6 +196,7 @@ class StackedWeights:
         return result
 
     def _batched_pass(self, batches: Sequence[Any]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Compute losses, recorded values and gradients of all runs in one pass. Raises: CannotBatch; other errors."""
         for stack in self._stacks.values():
             stack.grad = None
         leaves, batch_of = _joined(batches)
@@ -189,23 +205,38 @@ class StackedWeights:
             tensors = {f"model.{name}": value for name, value in (*trained.items(), *fixed.items())}
             return functional_call(self._module, tensors, (batch_of(leaves),))
 
-        losses, recorded = vmap(single, in_dims=(0, self._fixed_dim, *(0 for _ in leaves)))(
-            self._stacks, self._fixed, *leaves
-        )
-        (losses.sum() / self._setups[0].accumulate).backward()
+        try:
+            losses, recorded = vmap(single, in_dims=(0, self._fixed_dim, *(0 for _ in leaves)))(
+                self._stacks, self._fixed, *leaves
+            )
+            (losses.sum() / self._setups[0].accumulate).backward()
+        except _OF_A_BATCHED_PASS as error:
+            if raised_by_a_signal(error):
+                raise
+            text = str(error).strip().partition("\n")[0][:200]
+            raise CannotBatch(f"{type(error).__name__}: {text}") from error
         return losses.detach().flatten(), recorded.detach().flatten()
 
     def _single_passes(self, batches: Sequence[Any], runs: Iterable[int]) -> tuple[torch.Tensor, torch.Tensor]:
         results: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
-        for run in runs:
-            fixed = self._fixed if self._fixed_dim is None else {name: t[run] for name, t in self._fixed.items()}
-            tensors = {f"model.{name}": value for name, value in (*self._slices[run].items(), *fixed.items())}
-            loss, value = functional_call(self._module, tensors, (batches[run % len(batches)],))
-            (loss / self._setups[0].accumulate).backward()
-            results[run] = loss.detach().reshape(()), torch.as_tensor(value, device=loss.device).reshape(())
-        zero = torch.zeros_like(loss.detach().reshape(()))
+        for run in (run for run in runs if run not in self.raised):
+            try:
+                results[run] = self._single_pass(batches[run % len(batches)], run)
+            except Exception as error:
+                if not is_blow_up(error):
+                    raise
+                self.raised[run] = error
+        device = self._setups[0].objective.device
+        zero = next((torch.zeros_like(loss) for loss, _ in results.values()), torch.zeros((), device=device))
         losses, recorded = zip(*(results.get(run, (zero, zero)) for run in range(len(self._setups))), strict=True)
         return torch.stack(losses), torch.stack(recorded)
+
+    def _single_pass(self, batch: Any, run: int) -> tuple[torch.Tensor, torch.Tensor]:
+        fixed = self._fixed if self._fixed_dim is None else {name: t[run] for name, t in self._fixed.items()}
+        tensors = {f"model.{name}": value for name, value in (*self._slices[run].items(), *fixed.items())}
+        loss, value = functional_call(self._module, tensors, (batch,))
+        (loss / self._setups[0].accumulate).backward()
+        return loss.detach().reshape(()), torch.as_tensor(value, device=loss.device).reshape(())
 
     def _drop_gradients(self, runs: Iterable[int]) -> None:
         for run in runs:

@@ -1,0 +1,45 @@
+"""Calls before each step of an optimizer, also of one that knows no hooks."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from torch.optim import Optimizer
+
+# Called with an optimizer, and the positional and keyword arguments of its step.
+BeforeStep = Callable[[Optimizer, Any, Any], Any]
+
+
+def can_be_hooked(optimizer: Optimizer) -> bool:
+    """Return whether the optimizer calls the hooks on its steps.
+
+    One whose class does not call `super().__init__()`, as is usual for wrappers, has no table of hooks, or never looks
+    into it.
+    """
+    return "_optimizer_step_pre_hooks" in vars(optimizer) and getattr(type(optimizer).step, "hooked", False)
+
+
+def before_each_step(optimizer: Optimizer, action: BeforeStep) -> Any:
+    """Call `action` before each step of the optimizer, until `remove` of the returned handle is called."""
+    return optimizer.register_step_pre_hook(action) if can_be_hooked(optimizer) else _ReplacedStep(optimizer, action)
+
+
+class _ReplacedStep:
+    """A step that calls `action` first, in place of the step of an optimizer that calls no hooks."""
+
+    def __init__(self, optimizer: Optimizer, action: BeforeStep) -> None:
+        self._attributes = vars(optimizer)
+        self._before = {name: value for name, value in self._attributes.items() if name == "step"}
+        step = optimizer.step
+
+        @functools.wraps(step)
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            action(optimizer, args, kwargs)
+            return step(*args, **kwargs)
+
+        self._attributes["step"] = watched
+
+    def remove(self) -> None:
+        """Put the step back."""
+        self._attributes.pop("step", None)
+        self._attributes.update(self._before)
