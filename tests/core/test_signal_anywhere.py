@@ -2,13 +2,13 @@
 
 import contextlib
 import signal
+import subprocess
 import sys
-
-import pytest
 
 from lrrange import StopReason, Sweep, SweepPlan
 from lrrange.protocol import StepDriver, guarded_run, interrupts, step_driver
 from tests.core.training import Loop
+from tests.docs.pages import ROOT
 
 FILES = (step_driver.__file__, guarded_run.__file__, interrupts.__file__, contextlib.__file__)
 
@@ -37,20 +37,6 @@ class At:
         return self.opcode
 
 
-@pytest.fixture
-def handled():
-    """Install a handler that raises, and return the list of its calls."""
-    calls = []
-
-    def handler(number, frame):
-        calls.append(number)
-        raise Received
-
-    before = signal.signal(signal.SIGUSR1, handler)
-    yield calls
-    assert signal.signal(signal.SIGUSR1, before) is handler
-
-
 def run(at, target):
     """Take three steps while this is the trace function. Return the exception of the handler, and the sweep."""
     sweep = Sweep(SweepPlan(start_lr=1e-3, end_lr=1.0, num_steps=3))
@@ -66,7 +52,15 @@ def run(at, target):
     return None, sweep
 
 
-def test_wherever_a_signal_comes_the_training_is_restored_and_its_handler_is_called_once(handled):
+def check_every_bytecode():
+    """Run once for each bytecode, with a signal there whose handler raises."""
+    handled = []
+
+    def handler(number, frame):
+        handled.append(number)
+        raise Received
+
+    signal.signal(signal.SIGUSR1, handler)
     counting = At(0)
     run(counting, Loop())
     assert counting.count > 500
@@ -82,3 +76,16 @@ def test_wherever_a_signal_comes_the_training_is_restored_and_its_handler_is_cal
         assert target.log.count("restore") == target.log.count("snapshot"), number
         ends.add(sweep.stop_reason)
     assert ends == {None, StopReason.COMPLETED}
+    assert signal.getsignal(signal.SIGUSR1) is handler
+
+
+def test_wherever_a_signal_comes_the_training_is_restored_and_its_handler_is_called_once():
+    # In a process of its own: an exception at some bytecodes of an `except` block stays "being handled" for good, and
+    # would be the context of all later ones.
+    command = [
+        sys.executable,
+        "-c",
+        "from tests.core.test_signal_anywhere import check_every_bytecode as check; check()",
+    ]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
