@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from lrrange_torch.inventory.containers import undo_of_items
-from lrrange_torch.inventory.kind import Child, HeldBy, Kind
+from lrrange_torch.inventory.kind import Child, HeldBy, Kind, undo_all
 from lrrange_torch.inventory.machinery import PLAIN
 from lrrange_torch.random_state import Undo
 
@@ -71,14 +71,7 @@ class Objects(Kind):
         content = None if self._content is None else self._content.undo(value)
         if content is not None:
             undos.append(content)
-        if len(undos) == 1:
-            return undos[0]
-
-        def undo() -> None:
-            for put_back in undos:
-                put_back()
-
-        return undo
+        return undos[0] if len(undos) == 1 else undo_all(undos)
 
     def attributes(self, value: Any) -> dict[str, Any]:
         """Return the attributes of an object, those in slots included."""
@@ -90,10 +83,8 @@ class Objects(Kind):
         slot: Any = next((slot for slot in self._slots if slot.__name__ == name), None)
         if slot is None:
             set_item(attributes_of(value), name, attribute)
-        elif attribute is UNSET:
-            slot.__delete__(value)
         else:
-            slot.__set__(value, attribute)
+            _set_slot(slot, value, attribute)
 
     def digest(self, value: Any) -> object:
         """Return the number of attributes, because empty ones have no entries, and the digest of the content."""
@@ -155,13 +146,20 @@ def _slot_value(slot: Any, value: Any) -> Any:
         return UNSET
 
 
+def _set_slot(slot: Any, value: Any, attribute: Any) -> None:
+    if attribute is UNSET:
+        slot.__delete__(value)
+    else:
+        slot.__set__(value, attribute)
+
+
 def _undo_of_slots(value: Any, slots: Sequence[Any]) -> Undo:
     before = [(slot, _slot_value(slot, value)) for slot in slots]
 
     def undo() -> None:
         for slot, attribute in before:
             if _slot_value(slot, value) is not attribute:
-                slot.__delete__(value) if attribute is UNSET else slot.__set__(value, attribute)
+                _set_slot(slot, value, attribute)
 
     return undo
 

@@ -10,7 +10,7 @@ from types import CodeType
 from typing import Any
 
 from lrrange_torch.inventory.attributes import UNSET, Objects, set_item
-from lrrange_torch.inventory.kind import Child, HeldBy, Kind
+from lrrange_torch.inventory.kind import Child, HeldBy, Kind, undo_all
 from lrrange_torch.inventory.machinery import PLAIN, is_machinery, is_users
 from lrrange_torch.random_state import Undo
 
@@ -51,14 +51,7 @@ class Functions(Kind):
         names = _names_read(value.__code__) if is_users(value.__code__) else ()
         if names:
             undos.append(undo_except_notes(partial(_globals_of, value), partial(set_item, value.__globals__)))
-        if not undos:
-            return None
-
-        def undo() -> None:
-            for put_back in undos:
-                put_back()
-
-        return undo
+        return undo_all(undos) if undos else None
 
     def digest(self, value: Any) -> object:
         """Return the function's name."""

@@ -42,6 +42,16 @@ class Child(NamedTuple):
     held_by: HeldBy = HeldBy.TRAINING
 
 
+def undo_all(undos: Sequence[Undo]) -> Undo:
+    """Return a function that calls all of these, in their order."""
+
+    def undo() -> None:
+        for put_back in undos:
+            put_back()
+
+    return undo
+
+
 class Kind:
     """A kind of objects. This one is for objects that hold nothing which could change.
 

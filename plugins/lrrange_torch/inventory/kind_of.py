@@ -101,7 +101,7 @@ def kind_of(type_: type[Any]) -> Kind:
 def _find_kind(type_: type[Any]) -> Kind:
     module = type_.__module__
     if issubclass(type_, torch.Tensor):
-        return NOTHING if is_machinery(module) and "_subclasses" in module else TENSORS
+        return NOTHING if module.startswith("torch._subclasses") else TENSORS
     if issubclass(type_, nn.parallel.DistributedDataParallel | nn.DataParallel):
         return ParallelWrappers("training", "module")
     if issubclass(type_, torch.jit.ScriptModule):
