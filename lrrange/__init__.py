@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrrange.advice.advice import Provenance
 from lrrange.advice.confirmation import Confirmation, Trial
+from lrrange.advice.facts import TrainingFacts
 from lrrange.advice.ranges import LRRange
 from lrrange.advice.suggestion import Refusal, Suggestion
 from lrrange.advice.verdict import Verdict
@@ -58,6 +59,7 @@ __all__ = [
     "Suggestion",
     "Sweep",
     "SweepPlan",
+    "TrainingFacts",
     "TrainingStep",
     "Trial",
     "Verdict",

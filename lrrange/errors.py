@@ -11,9 +11,11 @@ The tree of the classes, with the builtin exception and the cause of each:
     |   |   |-- FlatCurve
     |   |   `-- OnlyRises
     |   |-- StillFalls
+    |   |-- AtTheEdge
     |   |-- RatesTooFarApart
     |   |-- NonFiniteLosses
-    |   `-- EndedEarly
+    |   |-- EndedEarly
+    |   `-- NoInterval
     |-- NoWinner             ValueError     a comparison without a finished run to compare
     |-- NoData               ValueError     the loader gives no batch, or too few
     |-- LoadError            ValueError     a file that is not a result
@@ -34,7 +36,7 @@ The message says what happened, with its numbers, and then what to change. The s
 so that nobody has to parse text. A class declares all numbers that its errors may carry; one error carries those
 that its message mentions.
 
-There is one warning, `NotKeptWarning`, a UserWarning.
+There are two warnings, `NotKeptWarning` and `NotPairedWarning`, both UserWarnings.
 """
 
 from collections.abc import Mapping
@@ -42,6 +44,7 @@ from collections.abc import Mapping
 from lrrange.printable import printable
 
 __all__ = [
+    "AtTheEdge",
     "BackendNotFound",
     "CurveError",
     "EndedEarly",
@@ -52,10 +55,12 @@ __all__ = [
     "MissingExtra",
     "NoData",
     "NoDescent",
+    "NoInterval",
     "NoSuggestion",
     "NoWinner",
     "NonFiniteLosses",
     "NotKeptWarning",
+    "NotPairedWarning",
     "OnlyRises",
     "OptionError",
     "PlanError",
@@ -119,6 +124,7 @@ class PlanError(LRRangeError, ValueError):
     seed: int
     evaluate_every: int
     confirm_steps: int
+    train_steps: int
     non_finite_limit: int
 
 
@@ -173,6 +179,8 @@ class NoDescent(NoSuggestion):
     """The loss never falls by more than its noise."""
 
     base_lr: float
+    level_until: float
+    """The last rate at which the loss is no higher than at the start, if it is level over decades."""
 
 
 class FlatCurve(NoDescent):
@@ -185,6 +193,13 @@ class OnlyRises(NoDescent):
 
 class StillFalls(NoSuggestion):
     """The loss still falls at the last rate: the rates that matter lie above it."""
+
+
+class AtTheEdge(NoSuggestion):
+    """The rate, or the point it was read from, lies within two steps of the first or last rate, or outside of them."""
+
+    edge_lr: float
+    """That first or last rate."""
 
 
 class RatesTooFarApart(NoSuggestion):
@@ -203,6 +218,10 @@ class EndedEarly(NoSuggestion):
 
     steps_run: int
     num_steps: int
+
+
+class NoInterval(NoSuggestion):
+    """The answer is a rate without an interval: nothing shows how far the rate can be trusted."""
 
 
 class NoWinner(LRRangeError, ValueError):
@@ -265,6 +284,8 @@ class OptionError(LRRangeError, TypeError):
     epochs: object
     total_steps: object
     batches: object
+    train_steps: int
+    train_epochs: object
 
 
 class NoData(LRRangeError, ValueError):
@@ -317,3 +338,10 @@ class LoadError(LRRangeError, ValueError):
 
 class NotKeptWarning(UserWarning):
     """Training may have changed something that cannot be put back. `provenance.details["not_kept"]` names it."""
+
+
+class NotPairedWarning(UserWarning):
+    """A sweep could not be paired, and its answer is read from the losses as measured.
+
+    `provenance.details["paired"]` has the reason.
+    """

@@ -31,6 +31,7 @@ class RangeTestResult(Advice):
         ranges: the range of every range rule that finds one.
         sweeps: the single curves of a repeated test, whose median is `curve`; empty otherwise.
         confirmation: result of the short runs around the answer; None without them.
+        facts: what is known of the training beside its curve.
         provenance: the origin of the result.
     """
 
@@ -109,9 +110,12 @@ def load(path: str | Path) -> RangeTestResult:
 def _answer(result: RangeTestResult) -> dict[str, Any]:
     """Return what most readers of the file look for. All of it follows from the rest, and `load` does not read it."""
     try:
-        answer = {"lr": result.lr, "low": result.low, "high": result.high, "verdict": str(result.verdict)}
+        low, high = result.interval or (None, None)
+        verdict = result.verdict
+        answer = {"lr": result.lr, "low": low, "high": high, "verdict": str(verdict)}
     except NoSuggestion as refusal:
         return {"refused": str(refusal)}
+    answer["chance_of_bad"] = verdict.chance_of_bad
     with contextlib.suppress(LRRangeError):  # some curves have a rate and no range
         answer |= {"base_lr": result.range.base_lr, "max_lr": result.range.max_lr}
     return answer

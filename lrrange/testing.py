@@ -14,12 +14,13 @@ check that fails raises AssertionError.
 """
 
 import math
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
 
-from lrrange.errors import LRRangeError, OptionError, RateNotInForce
+from lrrange.errors import LRRangeError, NotPairedWarning, OptionError, RateNotInForce
 from lrrange.finder.range_test import find_lr
 from lrrange.hookspecs import hookimpl
 from lrrange.result import RangeTestResult
@@ -30,6 +31,7 @@ __all__ = [
     "CHECKS",
     "MakeRig",
     "Rig",
+    "check_a_paired_sweep_sees_its_batches_again",
     "check_a_second_sweep_gives_the_same_curve",
     "check_an_unknown_option_is_refused_before_the_first_step",
     "check_a_seeded_sweep_is_repeatable_and_leaves_no_trace",
@@ -42,6 +44,10 @@ __all__ = [
     "check_training_after_a_sweep_equals_training_without_one",
     "check_training_changes_what_is_observed",
 ]
+
+
+# A rate that moves no weight, and one up to which that holds for many steps.
+_NO_RATE, _LOW_RATE = 1e-30, 1e-20
 
 
 @attrs.frozen(kw_only=True)
@@ -193,6 +199,31 @@ def check_a_seeded_sweep_is_repeatable_and_leaves_no_trace(make_rig: MakeRig) ->
     _check_same(first.curve.loss, second.curve.loss, "curve.loss")
 
 
+def check_a_paired_sweep_sees_its_batches_again(make_rig: MakeRig) -> None:
+    """Check that steps without updates have the batches and random numbers of the sweep, and that the state is back.
+
+    The first rates of this sweep are so low that no weight moves. So the losses of these steps must be equal.
+    """
+    rig = make_rig()
+    before = rig.observe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotPairedWarning)
+        result = rig.find(start_lr=_NO_RATE, num_steps=60, paired=True)
+    _check_same(before, rig.observe())
+    curve = result.curve
+    if curve.baseline is None:
+        reason = result.provenance.details["paired"].removeprefix("no: ")
+        if "raised" in reason:
+            return  # a rate of zero is refused, which a backend may do
+        raise AssertionError(f"the sweep cannot be paired: {reason}")
+    for step, (lr, loss, again) in enumerate(zip(curve.lr, curve.unpaired.loss, curve.baseline, strict=True)):
+        if lr < _LOW_RATE and not (_both_nan(loss, again) or math.isclose(loss, again, rel_tol=1e-5, abs_tol=1e-9)):
+            raise AssertionError(
+                f"step {step + 1} at lr={lr:.0e} gave the loss {loss!r}, and {again!r} without an update: its batch or "
+                f"its random numbers were others"
+            )
+
+
 def check_the_rate_has_an_effect(make_rig: MakeRig) -> None:
     """Check that steps at other rates give other losses. Otherwise the backend ignores the rate that it is given."""
     try:
@@ -242,6 +273,7 @@ CHECKS: tuple[Callable[[MakeRig], None], ...] = (
     check_state_is_back_after_ctrl_c,
     check_a_second_sweep_gives_the_same_curve,
     check_a_seeded_sweep_is_repeatable_and_leaves_no_trace,
+    check_a_paired_sweep_sees_its_batches_again,
     check_the_rate_has_an_effect,
     check_training_after_a_sweep_equals_training_without_one,
     check_an_unknown_option_is_refused_before_the_first_step,

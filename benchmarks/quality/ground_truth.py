@@ -112,7 +112,7 @@ def train(task: Task, lr: float, seed: int, protocol: Protocol) -> tuple[float, 
     problem = task.build(seed)
     first = problem.val_loss()
     optimizer = problem.optimizer(lr)
-    schedule = _one_cycle(optimizer, lr, task.steps) if protocol == "onecycle" else None
+    schedule = one_cycle(optimizer, lr, task.steps) if protocol == "onecycle" else None
     last = task.steps - 1
     checkpoints = {last} if schedule else {last, last - 10, last - 20}
     curve = np.full(task.steps, np.nan, np.float32)
@@ -129,7 +129,8 @@ def train(task: Task, lr: float, seed: int, protocol: Protocol) -> tuple[float, 
     return first, mean if math.isfinite(mean) else math.inf, curve
 
 
-def _one_cycle(optimizer: Optimizer, lr: float, steps: int) -> torch.optim.lr_scheduler.OneCycleLR:
+def one_cycle(optimizer: Optimizer, lr: float, steps: int) -> torch.optim.lr_scheduler.OneCycleLR:
+    """Return torch's `OneCycleLR` with its defaults, for all groups of the optimizer."""
     group = optimizer.param_groups[0]
     # torch would switch momentum on in optimizers that were built without it, such as SGD and RMSprop.
     cycle = "betas" in group or group.get("momentum", 0) > 0

@@ -1,11 +1,24 @@
 """Regret: how much worse a learning rate is than the best rate of the ground truth."""
 
 import math
+from typing import Any
+from typing import Protocol as Interface
 
 import numpy as np
 
 from benchmarks.quality.ground_truth import PROTOCOLS, Protocol, clipped_mean
-from benchmarks.quality.store import Store
+
+
+class GroundTruths(Interface):
+    """A store of complete training runs: `Store`, or `BankStore`."""
+
+    def ground_truth(self, task: str) -> dict[str, Any]:
+        """Return a task's grid of complete training runs."""
+        ...
+
+    def constant_answer(self, task: str) -> float:
+        """Return the validation loss of the best output that ignores the input; infinity if that means nothing."""
+        ...
 
 
 class TaskRegret:
@@ -16,7 +29,7 @@ class TaskRegret:
         store: the store with its ground truth.
     """
 
-    def __init__(self, task: str, store: Store) -> None:
+    def __init__(self, task: str, store: GroundTruths) -> None:
         measured = store.ground_truth(task)
         self.task = task
         self.constant_answer = store.constant_answer(task)

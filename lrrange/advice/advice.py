@@ -1,23 +1,24 @@
 """The advice of a range test: the answer of every heuristic, the chosen one, the range, and how far to trust them."""
 
 import contextlib
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import attrs
 
 from lrrange.advice.confirmation import Confirmation
-from lrrange.advice.ending import UNFIT_SWEEP, Ending
-from lrrange.advice.heuristics import DEFAULT, HEURISTICS, ask_heuristic, known_name
+from lrrange.advice.ending import Ending
+from lrrange.advice.facts import TrainingFacts
+from lrrange.advice.heuristics import DEFAULT, HEURISTICS, ask_heuristic, known_name, midway
 from lrrange.advice.ranges import DEFAULT_RANGE, RANGE_RULES, LRRange, range_rule
 from lrrange.advice.suggestion import Heuristic, Refusal, Suggestion
-from lrrange.advice.verdict import Verdict, judge
-from lrrange.errors import LRRangeError, NoSuggestion, UnknownName
+from lrrange.advice.verdict import Circumstances, Verdict, judge
+from lrrange.advice.ways_out import join_ways
+from lrrange.errors import AtTheEdge, FlatCurve, LRRangeError, NoInterval, NoSuggestion, OnlyRises, UnknownName
 from lrrange.sweep.curve import Curve
 from lrrange.sweep.plan import SweepPlan
 from lrrange.sweep.planned_steps import StopReason
-
-_UNFIT_SWEEP = tuple(kind.__name__ for kind in UNFIT_SWEEP)
 
 
 @attrs.frozen(kw_only=True)
@@ -31,6 +32,8 @@ class Provenance:
         steps_run: number of training steps of all sweeps and trials, and of the probe of the rate.
         wall_time: seconds from the first step until everything was restored.
         details: further facts from the backend, such as `skipped_steps`.
+        untried: those of the options `"paired"`, `"repeats"`, `"confirm"` and `"val_loader"` of `find_lr` that could
+            make the answer surer: this training can take them, and the test did not use them.
     """
 
     backend: str
@@ -39,6 +42,7 @@ class Provenance:
     steps_run: int = 0
     wall_time: float = 0.0
     details: dict[str, Any] = attrs.field(factory=dict)
+    untried: tuple[str, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -57,15 +61,15 @@ class Advice:
     ranges: tuple[LRRange, ...] = ()
     sweeps: tuple[Curve, ...] = ()
     confirmation: Confirmation | None = None
+    facts: TrainingFacts = attrs.field(factory=TrainingFacts)
     provenance: Provenance
 
     @property
     def chosen(self) -> Suggestion | Refusal:
-        """The answer of the heuristic that the user chose, or else the first suggestion, starting with the default's.
+        """The answer of the heuristic that the user chose, or else that of the default heuristic.
 
-        A chosen heuristic that refuses is not replaced by another. The default heuristic is not replaced either if it
-        refuses because the sweep ended too soon or was too coarse: the others would then answer from the edge of what
-        was measured.
+        If it is a refusal, no other heuristic answers in its place: one that reads less of the curve answers where
+        there is nothing to read.
         """
         return chosen_answer(self.answers, self.heuristic)
 
@@ -76,13 +80,20 @@ class Advice:
 
     @property
     def low(self) -> float:
-        """Lower end of the interval in which the rate lies. Raises: as `lr` does."""
-        return self._interval[0]
+        """Lower end of the interval in which the rate lies. Raises: as `lr` does; NoInterval if there is none."""
+        return self._known_interval[0]
 
     @property
     def high(self) -> float:
-        """Upper end of the interval in which the rate lies. Raises: as `lr` does."""
-        return self._interval[1]
+        """Upper end of the interval in which the rate lies. Raises: as `lr` does; NoInterval if there is none."""
+        return self._known_interval[1]
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """`low` and `high`; None if the answer is a rate without an interval. Raises: as `lr` does."""
+        if self.confirmation is not None:
+            return self.confirmation.low, self.confirmation.high
+        return self._suggestion.interval
 
     @property
     def verdict(self) -> Verdict:
@@ -90,13 +101,42 @@ class Advice:
         chosen = self._suggestion
         if self.confirmation is not None:
             return self.confirmation.verdict
-        return judge(chosen, self.answers, self.curve, self.plan, self.stop_reason)
+        around = Circumstances(
+            answers=self.answers,
+            curve=self.curve,
+            plan=self.plan,
+            stop_reason=self.stop_reason,
+            sweeps=self.sweeps,
+            facts=self.facts,
+            untried=self.provenance.untried,
+        )
+        return judge(chosen, around)
+
+    @property
+    def refusal(self) -> NoSuggestion | None:
+        """The error that `lr` raises, with its reason and what to do; None if there is an answer."""
+        chosen = self.chosen
+        if isinstance(chosen, Suggestion):
+            return None
+        error = chosen.error
+        ways = join_ways(self.provenance.untried, "paired", "repeats") if _may_hide_in_noise(error) else ""
+        sentences = [str(error), f"To see a fall that the noise hides, give {ways}." if ways else ""]
+        others = [answer for answer in self.answers if isinstance(answer, Suggestion)]
+        if self.heuristic is None and others:
+            rates = ", ".join(f"{answer.heuristic} {answer.lr:.2g}" for answer in others)
+            name = next((answer.heuristic for answer in others if answer.heuristic == "valley"), others[0].heuristic)
+            sentences.append(
+                f"Other heuristics answer with less care ({rates}): to take such an answer all the same, choose one, "
+                f'as heuristic="{name}".'
+            )
+        return type(error)(" ".join(filter(None, sentences)), **error.numbers)
 
     @property
     def _suggestion(self) -> Suggestion:
         chosen = self.chosen
-        if isinstance(chosen, Refusal):
-            raise chosen.error
+        if (refusal := self.refusal) is not None:
+            raise refusal
+        assert isinstance(chosen, Suggestion)
         return chosen
 
     @property
@@ -104,11 +144,17 @@ class Advice:
         return Ending(plan=self.plan, stop_reason=self.stop_reason)
 
     @property
-    def _interval(self) -> tuple[float, float]:
-        if self.confirmation is not None:
-            return self.confirmation.low, self.confirmation.high
-        chosen = self._suggestion
-        return chosen.low or chosen.lr, chosen.high or chosen.lr
+    def _known_interval(self) -> tuple[float, float]:
+        interval = self.interval
+        if interval is None:
+            ways = join_ways(self.provenance.untried, "confirm", "repeats")
+            raise NoInterval(
+                f'"{self.chosen.heuristic}" suggests lr={self.lr:.2g}, and no interval around it: it gives the same '
+                f"rate for every part of the curve. Use result.lr alone{f', or give {ways}' if ways else ''}.",
+                heuristic=self.chosen.heuristic,
+                lr=self.lr,
+            )
+        return interval
 
     @property
     def range(self) -> LRRange:
@@ -125,7 +171,7 @@ class Advice:
 
         Raises: UnknownName; the `NoSuggestion` with the reason, if the curve has no such range.
         """
-        find_range = range_rule(rule)
+        find_range = range_rule(rule, self.facts)
         for bounds in self.ranges:
             if bounds.rule == rule:
                 return bounds
@@ -142,8 +188,9 @@ class Advice:
         The confirmation is left out, because it confirmed another answer. Raises: UnknownName.
         """
         name, heuristics = resolve_heuristic(heuristic, heuristics)
-        answers = read_answers(self.curve, heuristics, self.sweeps, self._ending)
-        return attrs.evolve(self, heuristic=name, answers=answers, ranges=read_ranges(self.curve), confirmation=None)
+        answers = read_answers(self.curve, heuristics, self.sweeps, self._ending, self.facts)
+        ranges = read_ranges(self.curve, self.facts)
+        return attrs.evolve(self, heuristic=name, answers=answers, ranges=ranges, confirmation=None)
 
 
 def resolve_heuristic(
@@ -176,15 +223,16 @@ def chosen_answer(answers: Sequence[Suggestion | Refusal], heuristic: str | None
         answers: the answers of all heuristics.
         heuristic: name of the chosen heuristic; None for no choice.
     """
-    ordered = sorted(answers, key=lambda answer: answer.heuristic != (heuristic or DEFAULT))
-    first = ordered[0]
-    if heuristic is not None or (isinstance(first, Refusal) and first.kind in _UNFIT_SWEEP):
-        return first
-    return next((answer for answer in ordered if isinstance(answer, Suggestion)), first)
+    wanted = heuristic or DEFAULT
+    return next((answer for answer in answers if answer.heuristic == wanted), answers[0])
 
 
 def read_answers(
-    curve: Curve, heuristics: Mapping[str, Heuristic], sweeps: Sequence[Curve] = (), ending: Ending | None = None
+    curve: Curve,
+    heuristics: Mapping[str, Heuristic],
+    sweeps: Sequence[Curve] = (),
+    ending: Ending | None = None,
+    facts: TrainingFacts = TrainingFacts(),  # noqa: B008  a frozen value
 ) -> tuple[Suggestion | Refusal, ...]:
     """Return the answer of every heuristic to this curve.
 
@@ -193,14 +241,29 @@ def read_answers(
         heuristics: the heuristics, by name.
         sweeps: the single curves of a repeated test. The interval of each answer then spans the answers to them too.
         ending: how the sweep ended, to explain refusals; None for a curve without a sweep.
+        facts: what else is known of the training, for the default heuristic.
     """
-    return tuple(ask_heuristic(name, heuristic, curve, sweeps, ending) for name, heuristic in heuristics.items())
+    bound = {
+        name: functools.partial(midway, facts=facts) if heuristic is midway else heuristic
+        for name, heuristic in heuristics.items()
+    }
+    return tuple(ask_heuristic(name, heuristic, curve, sweeps, ending) for name, heuristic in bound.items())
 
 
-def read_ranges(curve: Curve) -> tuple[LRRange, ...]:
+def read_ranges(
+    curve: Curve,
+    facts: TrainingFacts = TrainingFacts(),  # noqa: B008  a frozen value
+) -> tuple[LRRange, ...]:
     """Return the range of every range rule that finds one. For the others `Advice.range_by` raises the reason."""
     ranges = []
-    for rule in RANGE_RULES.values():
+    for name in RANGE_RULES:
         with contextlib.suppress(LRRangeError):
-            ranges.append(rule(curve))
+            ranges.append(range_rule(name, facts)(curve))
     return tuple(ranges)
+
+
+def _may_hide_in_noise(error: NoSuggestion) -> bool:
+    """Return whether the loss may fall unseen: less noise could then show it."""
+    if isinstance(error, OnlyRises):
+        return "level_until" in error.numbers
+    return isinstance(error, AtTheEdge) or (isinstance(error, FlatCurve) and error.numbers.get("noise") != 0)

@@ -2,6 +2,7 @@
 
 import math
 import sys
+from collections.abc import Iterator
 
 import attrs
 
@@ -9,6 +10,9 @@ from lrrange.advice.midway import NARROWEST_CYCLE
 from lrrange.advice.ranges import LRRange
 from lrrange.advice.verdict import Verdict
 from lrrange.errors import PlanError
+
+# An interval wider than this many decades makes an answer uncertain.
+_WIDE = 1.0
 
 
 def _positive_rate(_: object, field: "attrs.Attribute[float]", lr: float) -> None:
@@ -23,13 +27,25 @@ class Trial:
     Args:
         lr: the rate.
         steps: number of training steps.
-        loss: the held-out loss at the end, or without held-out data the mean training loss of the second half. It is
-            infinite if a loss was not finite.
+        loss: the mean of the losses that are compared: held-out losses, or without held-out data training losses, all
+            of the last part of the run. It is infinite if a loss was not finite.
+        difference: how far its losses are above those of the best trial, on the same batches; None if it is not known,
+            as for a loss that is not finite, or in a file of an earlier version.
+        error: half of the 95 % confidence interval of `difference`.
     """
 
     lr: float = attrs.field(validator=_positive_rate)
     steps: int
     loss: float
+    difference: float | None = None
+    error: float | None = None
+
+    @property
+    def is_told_apart(self) -> bool:
+        """Whether the loss is above the best trial's by more than the error of their difference."""
+        if self.difference is None or self.error is None:
+            return self.loss == math.inf
+        return self.difference > self.error
 
 
 @attrs.frozen(kw_only=True)
@@ -37,11 +53,12 @@ class Confirmation:
     """The rate that the trials confirm, and the trials.
 
     Args:
-        trials: in the order they ran. The finalists ran twice, the second time for more steps.
+        trials: in the order they ran.
         held_out: whether the trials were judged by their loss on held-out data.
-        lr: the confirmed rate.
-        low, high: the interval in which the best rate lies.
+        lr: the confirmed rate. It is the sweep's answer if the trials cannot be told apart.
+        low, high: the interval that probably holds the best rate.
         max_lr: the peak of a one-cycle.
+        falls: whether the loss of the best trial fell below the loss before training by more than the noise of a batch.
     """
 
     trials: tuple[Trial, ...] = attrs.field(validator=attrs.validators.min_len(1))
@@ -50,6 +67,7 @@ class Confirmation:
     low: float = attrs.field(validator=_positive_rate)
     high: float = attrs.field(validator=_positive_rate)
     max_lr: float = attrs.field(validator=_positive_rate)
+    falls: bool = True
 
     @property
     def steps(self) -> int:
@@ -58,17 +76,39 @@ class Confirmation:
 
     @property
     def best(self) -> Trial:
-        """The finalist with the lowest loss."""
+        """The trial with the lowest loss, of those that ran for the most steps."""
         return min(self.trials, key=lambda trial: (-trial.steps, trial.loss))
 
     @property
+    def told_apart(self) -> bool:
+        """Whether the best trial is better than another one by more than the error of their difference."""
+        return any(trial.is_told_apart or trial.difference is None for trial in self.trials)
+
+    @property
     def verdict(self) -> Verdict:
-        """Uncertain if the best trial is at the lowest or highest rate tried: a better rate may lie further out."""
+        """Uncertain, with each reason and what to do about it, unless the trials enclose the best rate."""
+        return Verdict(reasons=tuple(self._doubts()))
+
+    def _doubts(self) -> Iterator[str]:
+        longer = "give more confirm_steps" if self.held_out else "give more confirm_steps, or held-out data"
+        if not self.told_apart:
+            yield f"the losses of the trials differ by less than their errors: {longer}"
         rates = [trial.lr for trial in self.trials]
         edge = {min(rates): "lowest", max(rates): "highest"}.get(self.best.lr)
-        if edge is None:
-            return Verdict()
-        return Verdict(reasons=(f"the best trial is the {edge} rate tried, {self.best.lr:.2g}",))
+        if edge is not None and self.told_apart:
+            further = "below" if edge == "lowest" else "above"
+            yield (
+                f"the best trial is the {edge} rate tried, {self.best.lr:.2g}: a better one may lie {further}, so "
+                f"compare longer runs there"
+            )
+        if not self.falls:
+            yield (
+                f"no trial got below the loss at the start by more than the noise of a batch, as in a training that is "
+                f"nearly done: {longer}"
+            )
+        width = math.log10(self.high) - math.log10(self.low)
+        if width > _WIDE:
+            yield f"the interval {self.low:.2g} to {self.high:.2g} is {width:.1f} decades wide: {longer}"
 
     def range(self, base_lr: float) -> LRRange:
         """Return the confirmed range, from `base_lr` (lowered if it is too near the peak) to `max_lr`."""

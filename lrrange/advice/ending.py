@@ -7,6 +7,7 @@ import attrs
 
 from lrrange.advice.preconditions import LOWEST_USEFUL_LR, explain_rise
 from lrrange.errors import (
+    AtTheEdge,
     EndedEarly,
     FlatCurve,
     NoDescent,
@@ -21,9 +22,8 @@ from lrrange.sweep.curve import Curve
 from lrrange.sweep.plan import SweepPlan
 from lrrange.sweep.planned_steps import StopReason
 
-# Refusals because the sweep ended too soon or was too coarse. No other heuristic should answer from such a curve, so an
-# explained refusal keeps these classes.
-UNFIT_SWEEP = (StillFalls, RatesTooFarApart)
+# Refusals that say more than that the sweep ended early, so an explained refusal keeps these classes.
+_KEPT_KINDS = (StillFalls, RatesTooFarApart)
 
 # With fewer finite losses than this before the first gap, a fall or a rise looks like noise. A loss that has grown by
 # this factor by then has exploded.
@@ -135,7 +135,9 @@ class Ending:
                 addition, remedy = "", f"Raise num_steps={planned}."
             return _explained(error, TooFewPoints, f"{cause}: {_finding(error)}{addition}. {remedy}")
         if isinstance(error, FlatCurve):
-            remedy = "Raise num_steps, or give repeats=3, to see a fall that the noise hides."
+            remedy = "Raise num_steps."
+        elif isinstance(error, AtTheEdge) and error.numbers.get("edge_lr") == curve.lr[-1]:
+            remedy = "Raise num_steps, to see more of the rates before it."
         elif isinstance(error, (StillFalls, NoDescent)):
             remedy = "Give divergence=None or raise num_steps, to see where the fall ends."
             if not diverged:
@@ -164,7 +166,7 @@ class Ending:
             reason = self.stop_reason.value.replace("_", " ")
             cause = f"the sweep ended ({reason}) after {steps} of {planned} steps{reached}"
             remedy = "Remove what ended it, or lower end_lr"
-        kind = type(error) if isinstance(error, UNFIT_SWEEP) else EndedEarly
+        kind = type(error) if isinstance(error, _KEPT_KINDS) else EndedEarly
         cause += f", and {_finding(error)}" if isinstance(error, TooFewPoints) else f"; until then {_finding(error)}"
         return _explained(error, kind, f"{cause}. {remedy}.", steps_run=steps, num_steps=planned)
 

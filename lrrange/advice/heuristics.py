@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 import attrs
 
 from lrrange.advice.ending import Ending
+from lrrange.advice.facts import TrainingFacts
 from lrrange.advice.midway import find_fall_and_blow_up
-from lrrange.advice.preconditions import check_descent, too_close_error
+from lrrange.advice.preconditions import check_descent, check_inside, too_close_error
 from lrrange.advice.suggestion import Heuristic, Refusal, Suggestion
 from lrrange.errors import NoSuggestion, UnknownName
 from lrrange.sweep.curve import Curve
@@ -118,18 +119,20 @@ def slide(curve: Curve) -> Suggestion:
     return _suggest_point(curve, finite.lr[answer], "slide", slope=slopes[answer])
 
 
-def midway(curve: Curve) -> Suggestion:
-    """Return a sixth of the rate about midway between where the loss has fallen and where it blows up.
+def midway(curve: Curve, facts: TrainingFacts = TrainingFacts()) -> Suggestion:  # noqa: B008  a frozen value
+    """Return the rate a fixed distance below the middle between where the loss has fallen and where it blows up.
 
     Args:
         curve: n points in sweep order; about 25 per decade are best.
+        facts: what else is known of the training. The distance depends on the kind of the optimizer, and on how long
+            the training will be (`lrrange.advice.rule`).
     Returns: the rate for training at one constant rate, and the interval in which the best such rate probably lies. If
         noise hides the fall, the answer follows from the blow-up alone and the interval is wider. It is also wider if
         the loss does not blow up.
     Raises: TooFewPoints, RatesTooFarApart, FlatCurve, OnlyRises, StillFalls.
     Source: lrrange's own rule, and its default; `docs/quality.md` has the measurements.
     """
-    rates = find_fall_and_blow_up(curve)
+    rates = find_fall_and_blow_up(curve, facts)
     low, high = rates.interval
     return Suggestion(heuristic="midway", lr=rates.lr, low=low, high=high)
 
@@ -161,6 +164,8 @@ def ask_heuristic(
 ) -> Suggestion | Refusal:
     """Return the answer of one heuristic. Any error that it raises becomes a refusal, so other answers are not lost.
 
+    A rate at the edge of the sweep is a refusal too, whoever wrote the heuristic; see `check_inside`.
+
     Args:
         name: name for the answer.
         heuristic: the heuristic.
@@ -169,16 +174,15 @@ def ask_heuristic(
         ending: how the sweep ended, to explain a refusal; None for a curve without a sweep.
     """
     try:
-        answer = heuristic(curve)
-        if not isinstance(answer, Suggestion):
-            answer = Suggestion(heuristic=name, lr=answer)
+        answer = _ask_inside(name, heuristic, curve)
         others = list(sweeps)
         if answer.low is None or answer.high is None:
             others += curve.halves
-        rates = [answer.lr, *_rates(heuristic, others)]
+        rates = [answer.lr, *_rates(name, heuristic, others)]
         low = min(rates if answer.low is None else [answer.low, *rates])
         high = max(rates if answer.high is None else [answer.high, *rates])
-        return attrs.evolve(answer, heuristic=name, low=low, high=high)
+        widest = attrs.evolve(answer, heuristic=name, low=low, high=high)
+        return widest if widest.interval is not None else attrs.evolve(widest, low=None, high=None)
     except NoSuggestion as error:
         refused = error
     except Exception as error:
@@ -189,13 +193,21 @@ def ask_heuristic(
     return Refusal(heuristic=name, kind=type(refused).__name__, reason=str(refused), numbers=numbers)
 
 
-def _rates(heuristic: Heuristic, curves: Sequence[Curve]) -> list[float]:
+def _ask_inside(name: str, heuristic: Heuristic, curve: Curve) -> Suggestion:
+    """Return the suggestion of a heuristic for this curve. Raises: AtTheEdge, and what the heuristic raises."""
+    answer = heuristic(curve)
+    if not isinstance(answer, Suggestion):
+        answer = Suggestion(heuristic=name, lr=answer)
+    check_inside(curve, name, answer.lr, answer.index)
+    return answer
+
+
+def _rates(name: str, heuristic: Heuristic, curves: Sequence[Curve]) -> list[float]:
     """Return the rates that the heuristic suggests for these curves, without the curves that it refuses."""
     rates = []
     for curve in curves:
         with contextlib.suppress(NoSuggestion):  # half the points or one noisy sweep may not be enough
-            answer = heuristic(curve)
-            rates.append(answer.lr if isinstance(answer, Suggestion) else float(answer))
+            rates.append(_ask_inside(name, heuristic, curve).lr)
     return rates
 
 

@@ -1,9 +1,9 @@
-"""The default advice: midway between where the loss has fallen and where it blows up, and down from there.
+"""The default advice: what it reads from a curve, where the loss has fallen and where it blows up.
 
 One sweep shows two rates well. By the *fall* most of what the sweep could learn is learnt; at the *blow-up* the loss
-climbs back over its starting level. The best rate for a whole training lies most of a decade below the two, and which
-of them is nearer differs from task to task; a rate between them errs less than either. `docs/quality.md` has the
-measurements, and says how the constants below were chosen.
+climbs back over its starting level. The best rate for a whole training lies below the two, and which of them is nearer
+differs from task to task; a rate between them errs less than either. `lrrange.advice.rule` says which rate follows from
+them, and `docs/quality.md` has the measurements.
 """
 
 import functools
@@ -14,6 +14,8 @@ from itertools import pairwise
 
 import attrs
 
+from lrrange.advice.calibration import interval_around
+from lrrange.advice.facts import TrainingFacts
 from lrrange.advice.preconditions import (
     check_length,
     flat_curve_error,
@@ -22,25 +24,11 @@ from lrrange.advice.preconditions import (
     still_falls_error,
     too_close_error,
 )
+from lrrange.advice.rule import CONSTANT, ONE_CYCLE
 from lrrange.averages import mean
 from lrrange.sweep.curve import Curve
 from lrrange.sweep.noise import median_of_three, noise_level, rounding_of
 from lrrange.sweep.smoothing import smooth
-
-# Part of the way, in log rate, from the fall to the blow-up: a little nearer to the fall.
-_MIDWAY = 0.4
-
-# How far below that, in decades, the best rate lies: for training at one constant rate, and as the peak of a one-cycle.
-# A sweep trains only a few steps near each rate, and a training that survives those may not survive a thousand.
-_DOWN_CONSTANT = 0.75
-_DOWN_ONE_CYCLE = 0.45
-
-# The best constant rate lay within this many decades below and above the answer on three of four tasks, and within half
-# a decade more on nine of ten. Without a fall the interval reaches `_MISSING` further down, and without a blow-up as
-# much further up.
-_BELOW = 0.3
-_ABOVE = 0.5
-_MISSING = 0.7
 
 # The peak of a cycle is at least this many times its base.
 NARROWEST_CYCLE = 4.0
@@ -72,7 +60,11 @@ _FALL_NOISE = 4.0
 _LASTING = 0.25
 
 # Smoothing widths, in decades, at which a fall is looked for. The first at which it stands out of the noise is taken.
-_WIDTHS = (0.0625, 0.125, 0.25)
+_WIDTHS = (0.0625, 0.125, 0.25, 0.5)
+
+# Optimizers that train at no more than a rate of their own, however high the given one is: their sweeps end there, and
+# there is nothing to see beyond.
+_CAPPED = ("adafactor",)
 
 
 @attrs.frozen(kw_only=True)
@@ -86,34 +78,29 @@ class FallAndBlowUp:
         blow_up: where it climbs over its starting level. If it never does, where it has climbed a quarter of its drop
             again; if it does not do that either, the last rate.
         blown_up: whether the loss blows up, in one of these two ways.
+        facts: what else is known of the training.
     """
 
     begin: float
     fall: float | None
     blow_up: float
     blown_up: bool
-
-    @property
-    def _middle(self) -> float:
-        """log10 of the rate between the two; half a decade below the blow-up if there is no fall."""
-        return self.blow_up - 0.5 if self.fall is None else self.fall + _MIDWAY * (self.blow_up - self.fall)
+    facts: TrainingFacts = TrainingFacts()  # noqa: RUF009  a frozen value
 
     @property
     def lr(self) -> float:
         """The rate for training at one constant rate."""
-        return 10 ** (self._middle - _DOWN_CONSTANT)
+        return 10 ** CONSTANT.read(self.fall, self.blow_up, self.facts)
 
     @property
     def interval(self) -> tuple[float, float]:
         """The interval in which the best constant rate probably lies."""
-        below = _BELOW + (_MISSING if self.fall is None else 0.0)
-        above = _ABOVE + (0.0 if self.blown_up else _MISSING)
-        return self.lr / 10**below, self.lr * 10**above
+        return interval_around(self.lr, fall=self.fall is not None, blow_up=self.blown_up)
 
     @property
     def max_lr(self) -> float:
         """The peak rate of a one-cycle."""
-        return 10 ** (self._middle - _DOWN_ONE_CYCLE)
+        return 10 ** ONE_CYCLE.read(self.fall, self.blow_up, self.facts)
 
     @property
     def base_lr(self) -> float:
@@ -121,15 +108,23 @@ class FallAndBlowUp:
         return min(10**self.begin, self.max_lr / NARROWEST_CYCLE)
 
 
-@functools.lru_cache(maxsize=4)  # the heuristic and the range rule read the same curve
-def find_fall_and_blow_up(curve: Curve) -> FallAndBlowUp:
+def find_fall_and_blow_up(curve: Curve, facts: TrainingFacts = TrainingFacts()) -> FallAndBlowUp:  # noqa: B008  a frozen value
     """Find where the loss begins to fall, has fallen, and blows up.
+
+    On a paired curve the fall is looked for in the paired losses, and the blow-up in the losses as measured: the noise
+    of the batches that pairing takes away is the scale on which a loss has blown up.
 
     Args:
         curve: n points in sweep order.
+        facts: what else is known of the training.
     Raises: TooFewPoints; RatesTooFarApart; OnlyRises if the loss blows up within the first decade; FlatCurve if it
         neither falls nor blows up; StillFalls if it has not stopped falling at the last rate.
     """
+    return attrs.evolve(_find(curve, may_end_falling=facts.optimizer in _CAPPED), facts=facts)
+
+
+@functools.lru_cache(maxsize=8)  # the heuristic, the range rule and the verdict read the same curve
+def _find(curve: Curve, may_end_falling: bool) -> FallAndBlowUp:
     finite = check_length(curve, "midway", 12)
     x = [math.log10(lr) for lr in finite.lr]
     if x[-1] == x[0]:
@@ -138,36 +133,72 @@ def find_fall_and_blow_up(curve: Curve) -> FallAndBlowUp:
     if per_decade < _FEWEST_PER_DECADE:
         raise rates_too_far_apart_error(finite, per_decade, _FEWEST_PER_DECADE)
     head = max(5, round(0.1 * len(x)))
-    level = statistics.median(finite.loss[:head])
-    noise = _early_noise(finite.loss) + rounding_of(finite.loss)
-    medians = _medians_of_three(finite.loss)
     first = max(head, round(per_decade))  # no blow-up is looked for in the first decade
-    blown_up = [i for i in range(first, len(x)) if medians[i] > level + _BLOW_UP_NOISE * noise]
-    end = blown_up[0] if blown_up else len(x)
+    blown_up = _first_above_start(finite.unpaired.loss, head, first)
+    end = len(x) if blown_up is None else blown_up
     blow_up = x[min(end, len(x) - 1)]
     if not finite.falls and not finite.rises:
         raise flat_curve_error(finite)
-    if not finite.falls and (not blown_up or end <= first + 1):
+    if not finite.falls and (blown_up is None or end <= first + 1):
         raise only_rises_error(finite)
+    level = statistics.median(finite.loss[:head])
+    medians = _medians_of_three(finite.loss)[:end]
     for width in _WIDTHS:
-        smoothed = smooth(finite.lr[:end], medians[:end], "ema", width)
+        smoothed = smooth(finite.lr[:end], medians, "ema", width)
         lowest = min(range(end), key=smoothed.__getitem__)
         drop = level - smoothed[lowest]
-        error = 1.25 * noise * math.sqrt(1 / max(1.0, 4 * width * per_decade) + 1 / head)
-        if drop > _FALL_NOISE * error and _stays_down(medians[:end], smoothed, level, drop):
+        error = _error_of_drop(finite, lowest, end, head, 4 * width * per_decade)
+        until = end if finite.baseline is None else _return(smoothed, lowest, level)
+        if drop > _FALL_NOISE * error and _stays_down(medians[:until], smoothed, level, drop):
             fall = _crossing(x, smoothed, level - _FALLEN * drop)
-            rebound = None if blown_up else _rebound(finite.loss, smoothed, lowest, drop)
-            if not blown_up and rebound is None and x[-1] - fall < _UNFINISHED:
+            rebound = _rebound(finite.loss, smoothed, lowest, drop) if blown_up is None else None
+            ends_falling = blown_up is None and rebound is None and x[-1] - fall < _UNFINISHED
+            if ends_falling and not may_end_falling:
                 raise still_falls_error(finite, 10**fall)
             return FallAndBlowUp(
                 begin=_crossing(x, smoothed, level - max(0.1 * drop, _FALL_NOISE * error)),
                 fall=fall + math.log10(per_decade / _STEPS_PER_DECADE),
                 blow_up=blow_up if rebound is None else x[rebound],
-                blown_up=bool(blown_up) or rebound is not None,
+                blown_up=blown_up is not None or rebound is not None,
             )
-    if not blown_up:
+    if blown_up is None:
         raise flat_curve_error(finite)
     return FallAndBlowUp(begin=blow_up - 1, fall=None, blow_up=blow_up, blown_up=True)
+
+
+def _first_above_start(loss: Sequence[float], head: int, first: int) -> int | None:
+    """Return the first index from `first` on at which the loss has climbed over its start; None if it never does."""
+    noise = _early_noise(loss) + rounding_of(loss)
+    level = statistics.median(loss[:head]) + _BLOW_UP_NOISE * noise
+    medians = _medians_of_three(loss)
+    return next((i for i in range(first, len(loss)) if medians[i] > level), None)
+
+
+def _error_of_drop(finite: Curve, lowest: int, end: int, head: int, averaged: float) -> float:
+    """Return the standard error of the drop to the lowest smoothed loss, in the unit of the loss.
+
+    Args:
+        finite: n points without gaps.
+        lowest: index of the lowest smoothed loss.
+        end: number of losses before the blow-up.
+        head: number of losses whose median is the level before the drop.
+        averaged: number of losses that the smoothed loss averages.
+    """
+    # The median of three has 1.25 times the error of a mean.
+    if finite.baseline is None:
+        noise = _early_noise(finite.loss) + rounding_of(finite.loss)
+        return 1.25 * noise * math.sqrt(1 / max(1.0, averaged) + 1 / head)
+    # The level has hardly any noise left, and the lowest losses have theirs.
+    noise = noise_level(finite.loss[max(0, lowest - _NEAR) : min(lowest + _NEAR, end)]) + rounding_of(finite.loss)
+    return math.hypot(1.25 * noise / math.sqrt(max(1.0, averaged)), finite.level_error[lowest])
+
+
+def _return(smoothed: Sequence[float], lowest: int, level: float) -> int:
+    """Return the index at which the smoothed loss has climbed back to `level`; the number of losses if it never does.
+
+    On a paired curve a loss may come back slowly: its blow-up is measured by the noise of the batches, which is larger.
+    """
+    return next((i for i in range(lowest, len(smoothed)) if smoothed[i] > level), len(smoothed))
 
 
 def _stays_down(loss: Sequence[float], smoothed: Sequence[float], level: float, drop: float) -> bool:

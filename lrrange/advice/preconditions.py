@@ -2,7 +2,7 @@
 
 import math
 
-from lrrange.errors import FlatCurve, NoSuggestion, OnlyRises, RatesTooFarApart, StillFalls, TooFewPoints
+from lrrange.errors import AtTheEdge, FlatCurve, NoSuggestion, OnlyRises, RatesTooFarApart, StillFalls, TooFewPoints
 from lrrange.sweep.curve import Curve
 
 # Below the first of these rates no training moves, and above the second none goes on. A sweep that starts or ends there
@@ -11,6 +11,9 @@ LOWEST_USEFUL_LR, HIGHEST_USEFUL_LR = 1e-10, 1e3
 
 # If the loss is level over this many decades before it rises, the sweep does not start too high.
 _LEVEL = 2.0
+
+# A rate so few steps from an end of the sweep is no answer: the curve does not show what lies on the other side of it.
+_EDGE_STEPS = 2
 
 
 def check_descent(curve: Curve, reader: str, *, needed: int = 6) -> Curve:
@@ -49,11 +52,48 @@ def check_length(curve: Curve, reader: str, needed: int) -> Curve:
     return finite
 
 
+def check_inside(curve: Curve, reader: str, lr: float, index: int | None = None) -> None:
+    """Raise AtTheEdge for a rate that the sweep does not show from both sides.
+
+    Args:
+        curve: the swept rates, gaps counted.
+        reader: name of the heuristic or range rule, for the message.
+        lr: the rate that it suggests.
+        index: index in the curve of the point that the rate was read from; None if it was not read from one point.
+    Raises: AtTheEdge if the rate, or that point, lies within two steps of the first or the last rate of the curve, or
+        outside of them.
+    """
+    rates, last = curve.lr, len(curve) - 1
+    if not rates:
+        raise AtTheEdge(f'"{reader}" reads lr={lr:.2g}, and no rate was swept.', lr=lr)
+    read_at = lr if index is None else rates[min(max(index, 0), last)]
+    # The bounds leave room for the rounding of rates that were computed.
+    at_first = min(lr, read_at) <= rates[min(_EDGE_STEPS, last)] * (1 + 1e-9)
+    at_last = max(lr, read_at) >= rates[max(last - _EDGE_STEPS, 0)] * (1 - 1e-9)
+    if not at_first and not at_last:
+        return
+    place = f"lr={lr:.2g}" if read_at == lr else f"lr={lr:.2g} at the point lr={read_at:.2g}"
+    if at_first:
+        relation = "below" if lr < rates[0] else "within two steps of"
+        finding = f"{place}, {relation} the first rate of the sweep, {rates[0]:.2g}"
+        remedy = "No training moves at such a rate, so noise decides where it is read: raise num_steps."
+        if rates[0] > LOWEST_USEFUL_LR:
+            lower = f"lower start_lr, for example to {rates[0] / 100:.2g}"
+            remedy = f"If the loss falls there, {lower}; if it falls only at higher rates, raise num_steps."
+    else:
+        relation = "above" if lr > rates[-1] else "within two steps of"
+        finding = f"{place}, {relation} the last rate of the sweep, {rates[-1]:.2g}"
+        remedy = advise_higher_end(curve)
+    finding = f'"{reader}" reads {finding}: the curve does not show both sides of it'
+    raise AtTheEdge(f"{finding}. {remedy}", lr=lr, edge_lr=rates[0] if at_first else rates[-1], finding=finding)
+
+
 def only_rises_error(finite: Curve) -> OnlyRises:
     """Return the error for a loss that rises and never falls."""
     cause, remedy = explain_rise(finite)
     finding = f"the loss only rises {_span(finite)}, from {finite.start:.4g}{cause}"
-    return OnlyRises(f"{finding}. {remedy}", finding=finding, **_numbers(finite))
+    numbers = _numbers(finite) | ({"level_until": _level_until(finite)} if _is_level(finite) else {})
+    return OnlyRises(f"{finding}. {remedy}", finding=finding, **numbers)
 
 
 def explain_rise(finite: Curve) -> tuple[str, str]:
@@ -62,11 +102,10 @@ def explain_rise(finite: Curve) -> tuple[str, str]:
     Returns: an addition to a sentence, maybe empty; and a sentence. `start_lr` is to be lowered only if a rate near it
         can have raised the loss.
     """
-    level = _level_until(finite)
-    if math.log10(level) - math.log10(finite.lr[0]) >= _LEVEL:
+    if _is_level(finite):
         return (
-            f"; it is level up to lr={level:.2g}, so start_lr is low enough",
-            "The model may be trained already, or the noise hides a fall: raise num_steps, or give repeats=3.",
+            f"; it is level up to lr={_level_until(finite):.2g}, so start_lr is low enough",
+            "The model may be trained already, or the noise hides a fall: raise num_steps.",
         )
     if finite.lr[0] <= LOWEST_USEFUL_LR:
         return (
@@ -78,6 +117,11 @@ def explain_rise(finite: Curve) -> tuple[str, str]:
         "shuffle them."
     )
     return "", remedy
+
+
+def _is_level(finite: Curve) -> bool:
+    """Return whether the loss is level over decades before it rises."""
+    return math.log10(_level_until(finite)) - math.log10(finite.lr[0]) >= _LEVEL
 
 
 def _level_until(finite: Curve) -> float:

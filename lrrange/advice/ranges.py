@@ -1,12 +1,14 @@
 """Range rules: the bounds of a cyclical schedule, read from the same curve as the rate."""
 
+import functools
 import math
 from collections.abc import Callable
 
 import attrs
 
+from lrrange.advice.facts import TrainingFacts
 from lrrange.advice.midway import find_fall_and_blow_up
-from lrrange.advice.preconditions import advise_higher_end, check_descent
+from lrrange.advice.preconditions import advise_higher_end, check_descent, check_inside
 from lrrange.errors import CurveError, NoDescent, UnknownName
 from lrrange.sweep.curve import Curve
 
@@ -102,18 +104,22 @@ _SMITH_2018 = (
 )
 
 
-def midway(curve: Curve) -> LRRange:
+def midway(curve: Curve, facts: TrainingFacts = TrainingFacts()) -> LRRange:  # noqa: B008  a frozen value
     """Return the range from where the loss begins to fall to the best peak of a one-cycle.
 
     Args:
         curve: n points in sweep order; about 25 per decade are best.
+        facts: what else is known of the training.
     Returns: `base_lr`, where the smoothed loss has fallen below its starting level by more than its noise, but at most
-        a quarter of the peak; `max_lr`, a third of the rate about midway between where the loss has fallen and where it
-        blows up.
-    Raises: TooFewPoints, RatesTooFarApart, FlatCurve, OnlyRises, StillFalls.
+        a quarter of the peak; `max_lr`, the best peak of a one-cycle, as `lrrange.advice.rule` reads it from where the
+        loss has fallen and where it blows up.
+    Raises: TooFewPoints, RatesTooFarApart, FlatCurve, OnlyRises, StillFalls; AtTheEdge if the peak, or the rate that
+        the heuristic `midway` suggests, is no rate of the sweep's inside.
     Source: lrrange's own rule, and its default; `docs/quality.md` has the measurements.
     """
-    rates = find_fall_and_blow_up(curve)
+    rates = find_fall_and_blow_up(curve, facts)
+    for lr in (rates.lr, rates.max_lr):
+        check_inside(curve, "midway", lr)
     return LRRange(base_lr=rates.base_lr, max_lr=rates.max_lr, rule="midway", source="lrrange, docs/quality.md")
 
 
@@ -130,8 +136,12 @@ RANGE_RULES: dict[str, Callable[[Curve], LRRange]] = {
 DEFAULT_RANGE = "midway"
 
 
-def range_rule(name: str) -> Callable[[Curve], LRRange]:
-    """Return the range rule of this name. Raises: UnknownName."""
+def range_rule(
+    name: str,
+    facts: TrainingFacts = TrainingFacts(),  # noqa: B008  a frozen value
+) -> Callable[[Curve], LRRange]:
+    """Return the range rule of this name, which knows these facts of the training. Raises: UnknownName."""
     if name not in RANGE_RULES:
         raise UnknownName(f"range rule {name!r} is not one of {', '.join(RANGE_RULES)}.", name=name)
-    return RANGE_RULES[name]
+    rule = RANGE_RULES[name]
+    return functools.partial(midway, facts=facts) if rule is midway else rule

@@ -38,8 +38,9 @@ class Suggestion:
         lr: the rate.
         index: index in the curve, gaps counted, of the point it was read from; None if it was not read from one point.
         slope: slope of the smoothed loss there, in loss units per decade; None if the heuristic does not use it.
-        low, high: the interval in which the rate lies. For `midway` it probably holds the best rate, as measured on
-            tasks whose best rate is known. For the others it spans the answers to the curve and to its `halves`.
+        low, high: the interval in which the rate lies. For `midway` it held the best rate on four of five tasks whose
+            best rate is known. For the others it spans the answers to the curve and to its `halves`. None if there is
+            no such interval: one of no width says nothing.
     """
 
     heuristic: str
@@ -52,6 +53,13 @@ class Suggestion:
     high: float | None = attrs.field(
         default=None, converter=attrs.converters.optional(float), validator=_finite_and_positive_or_none
     )
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """`low` and `high`; None if one of them is missing or they are equal up to rounding."""
+        if self.low is None or self.high is None or self.high <= self.low * (1 + 1e-9):
+            return None
+        return self.low, self.high
 
 
 @attrs.frozen(kw_only=True)

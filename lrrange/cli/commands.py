@@ -15,7 +15,7 @@ from rich.table import Table
 
 from lrrange.advice.heuristics import known_name
 from lrrange.advice.ranges import RANGE_RULES
-from lrrange.advice.suggestion import Refusal, Suggestion
+from lrrange.advice.suggestion import Suggestion
 from lrrange.cli.compare import compare
 from lrrange.cli.factory import FactoryNotFound, UserCodeError, call_factory, errors_in_one_line
 from lrrange.cli.output import (
@@ -42,6 +42,8 @@ from lrrange.sweep.plan import Shape
 from lrrange.sweep.smoothing import SmoothingKind
 
 _DEMO = "lrrange_torch.demo:make"
+
+_TRAIN_STEPS = "Optimizer steps of the training that the rate is for."
 
 
 class _Commands(click.Group):
@@ -85,6 +87,7 @@ def _sweep_options(
         click.option("--end-lr", type=float, default=end_lr, metavar="LR", help=last),
         click.option("--steps", "num_steps", type=int, default=num_steps, metavar="N", help=steps),
         click.option("--heuristic", metavar="NAME", help="Heuristic for the answer.  [default: lrrange chooses]"),
+        click.option("--train-steps", type=int, metavar="N", help=_TRAIN_STEPS),
         click.option("--no-progress", is_flag=True, help="Show no progress bar."),
     )
 
@@ -167,6 +170,12 @@ def demo(data: str, root: str | None, out_dir: str | None, as_json: bool, seed: 
     type=click.Choice(get_args(Parallel)),
     help="Take repeats and confirming runs side by side; auto measures whether it is faster.  [default: off]",
 )
+@click.option(
+    "--paired",
+    type=click.Choice(["auto", "on", "off"]),
+    callback=lambda _context, _option, value: {"on": True, "off": False}.get(value, value),
+    help="Take the noise of the batches out of the curve; auto does so where it hides the fall.  [default: auto]",
+)
 @click.option("--save", type=click.Path(dir_okay=False, path_type=Path), help="Write the result to this file, as JSON.")
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Plot the curve to this file.")
 @traceback_option
@@ -235,6 +244,8 @@ def _merged(options: dict[str, Any], typed: dict[str, Any]) -> dict[str, Any]:
     overrides = {name: value for name, value in typed.items() if value is not None and name != "no_progress"}
     if typed["no_progress"]:
         overrides["progress"] = False
+    if "train_steps" in overrides:  # takes precedence over the factory's length in epochs, too
+        options = {name: value for name, value in options.items() if name != "train_epochs"}
     return {"progress": True, **options, **overrides}
 
 
@@ -274,9 +285,9 @@ def _show(result: RangeTestResult, as_json: bool) -> None:
 
 def _end(result: RangeTestResult, complete: bool = True) -> None:
     """Exit with code 1 if the result, which is shown by now, has no rate, or if a file could not be written."""
-    if isinstance(result.chosen, Refusal):
-        warn(result.chosen.reason)
-    if isinstance(result.chosen, Refusal) or not complete:
+    if (refusal := result.refusal) is not None:
+        warn(str(refusal))
+    if refusal is not None or not complete:
         click.get_current_context().exit(1)
 
 

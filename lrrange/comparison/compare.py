@@ -193,6 +193,8 @@ def _collect_run(future: "Future[Run]", job: Job) -> Run:
 def _run_range_test(make_run: Callable[..., Any], settings: Settings) -> RangeTestResult:
     target, options = split_made(make_run(seed=settings.seed), _name_of(make_run))
     options = {"watchers": settings.watchers, **options}
+    if "train_epochs" not in options:
+        options = {"train_steps": settings.steps, **options}  # the rate is for the runs that follow
     if make_training(target, options).seed is not None:
         options = {"seed": settings.seed, **options}
     return find_lr(target, **options)

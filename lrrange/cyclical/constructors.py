@@ -30,7 +30,8 @@ def bounds_for(mode: str, bounds: Advice | LRRange) -> LRRange:
     Returns: `result.range_by("smith")` for the three repeating cycles, because Smith's rule was written for them.
         `result.range` for every other mode, because its `max_lr` was measured as the peak of a single cycle
         (`docs/quality.md`).
-    Raises: the reason, a `NoSuggestion`, if the curve has no such range; OptionError for bounds of another kind.
+    Raises: the reason, a `NoSuggestion`, if the result has no rate or no such range; OptionError for bounds of another
+        kind.
     Source: Smith 2017, section 3.3: the bounds are where the accuracy starts to increase and where it slows, becomes
         ragged, or starts to fall. Smith 2018 (arXiv:1803.09820), section 4.1: the maximum of a single cycle may be the
         largest rate that does not yet raise the loss, and the minimum a tenth or a twentieth of it.
@@ -39,6 +40,8 @@ def bounds_for(mode: str, bounds: Advice | LRRange) -> LRRange:
         return bounds
     if not isinstance(bounds, Advice):
         raise OptionError(f"bounds={bounds!r} is neither a RangeTestResult nor an LRRange.", bounds=bounds)
+    if (refusal := bounds.refusal) is not None:
+        raise refusal  # a curve without an answer may still have ranges, which are read with less care
     return bounds.range_by("smith") if mode in get_args(CycleMode) else bounds.range
 
 

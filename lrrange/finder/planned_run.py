@@ -25,6 +25,7 @@ class PlannedRun:
         seed: for the backend; None for none.
         reset: makes other initial weights; None to leave them.
         hook: calls the watchers at its start and end; None for a run that is not announced.
+        updates: whether the steps may move the weights. If not, they are taken at rate zero or forward only.
     """
 
     training: Training
@@ -32,10 +33,17 @@ class PlannedRun:
     seed: int | None = None
     reset: Callable[[], object] | None = None
     hook: "pluggy.HookRelay | None" = None
+    updates: bool = True
 
     def run(self) -> None:
         """Take the steps of this run by itself."""
-        self.training.run(self.sweep, self.seed, self.reset)
+        run = self.training.run if self.updates else self.training.run_without_updates
+        run(self.sweep, self.seed, self.reset)
+
+    @property
+    def forward_only(self) -> bool:
+        """Whether the steps are forward passes, and no training steps."""
+        return not self.updates and self.training.forward_only is not None
 
     def announce_start(self) -> None:
         """Call the watchers because the run is about to take its first step."""

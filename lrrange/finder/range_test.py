@@ -7,12 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
+import attrs
+
 from lrrange.advice.advice import Provenance, chosen_answer, read_answers, read_ranges, resolve_heuristic
 from lrrange.advice.confirmation import Confirmation
 from lrrange.advice.ending import Ending
+from lrrange.advice.facts import TrainingFacts
 from lrrange.advice.suggestion import Heuristic, Refusal, Suggestion
+from lrrange.finder.baseline import Paired
 from lrrange.finder.main_process import is_main_process
+from lrrange.finder.paired_sweeps import describe_noise, leaves_doubt, paired_curves, warn_not_paired
 from lrrange.finder.plan_defaults import further_down, further_up, may_go_further_up
+from lrrange.finder.planned_run import PlannedRun
 from lrrange.finder.rate_probe import PROVED, probe_rate
 from lrrange.finder.restore_check import warn_of
 from lrrange.finder.runner import Runner
@@ -28,7 +34,7 @@ from lrrange.result import RangeTestResult
 from lrrange.sweep.curve import Curve
 from lrrange.sweep.divergence import Divergence
 from lrrange.sweep.plan import Shape, SweepPlan
-from lrrange.sweep.planned_steps import PlannedSteps, note_rate
+from lrrange.sweep.planned_steps import PlannedSteps, StopReason, note_rate
 from lrrange.sweep.repeats import common_reason, median_curve
 from lrrange.sweep.smoothing import SmoothingKind
 from lrrange.sweep.sweep import Sweep
@@ -55,6 +61,8 @@ def find_lr(
     watchers: Sequence[object] = (),
     verify_restore: bool = False,
     parallel: Parallel = "off",
+    train_steps: int | None = None,
+    paired: Paired = "auto",
     **options: Any,
 ) -> RangeTestResult:
     """Raise the learning rate step by step over a short mock training, put everything back, and read the answer.
@@ -89,14 +97,24 @@ def find_lr(
             `"vmap"` takes their steps side by side where the backend can. `"auto"` measures a few steps and takes the
             faster of the two, so the choice may differ from run to run. Side by side, losses are the same up to
             rounding. `docs/overhead.md` says when it pays; `provenance.details["parallel"]` says what was done and why.
+        train_steps: number of optimizer steps of the training that the rate is for. A backend may know it itself:
+            Lightning from its Trainer, PyTorch from `train_epochs=`. Where nobody knows, the result says what is
+            assumed.
+        paired: True measures the losses of the initial weights on the batches of the sweep as well, and takes the noise
+            of the batches out of the curve with them; see `lrrange.sweep.paired`. `"auto"` does so only where no fall
+            of the loss stands out of the noise, and the backend can compute losses without a step. On the tasks of
+            `docs/quality.md` that was one sweep in ten, and pairing every sweep was no better.
+            `provenance.details["paired"]` says what came of it. If the batches are not the same a second time, the
+            curve stays as it is, and with True there is a NotPairedWarning.
         options: of the backend, such as `optimizer=`, `loss_fn=` and `loader=` for PyTorch.
     Returns: the curve, the answer of every heuristic, the chosen one, and the range.
     Raises: before the first step, an `LRRangeError` that says what to change, for anything wrong with the arguments.
         What the training itself raises passes through. In every case the target is put back; RestoreFailed is raised
         if a digest shows that something differs.
         RateNotInForce is raised if the losses do not depend on the rate; `docs/hooks.md` says how that is known.
-    Cost: at most `num_steps` training steps for each sweep, `confirm_steps` more to confirm, about six to probe the
-        rate where the backend does not prove it, and one copy of what training changes.
+    Cost: at most `num_steps` training steps for each sweep, and as many forward passes (or steps at rate zero) to pair
+        it, `confirm_steps` more to confirm, about six to probe the rate where the backend does not prove it, and one
+        copy of what training changes.
     """
     settings = Settings(
         start_lr=start_lr,
@@ -117,6 +135,8 @@ def find_lr(
         watchers=watchers,
         verify_restore=verify_restore,
         parallel=parallel,
+        train_steps=train_steps,
+        paired=paired,
     )
     return between_steps(lambda: RangeTest(target, settings, options).run())
 
@@ -145,6 +165,7 @@ class RangeTest:
         manager = make_manager(watchers)
         self._settings = settings
         self._heuristic, self._heuristics = resolve_heuristic(settings.heuristic, offered_heuristics(manager))
+        settings.check_length(options)
         self._training = adapt(manager, target, settings.backend, options)
         self.runner = Runner(self._training, settings, manager.hook)
         self._training.check_seed(settings.seed, settings.repeats)
@@ -155,6 +176,7 @@ class RangeTest:
         self._first_sweep, self.first = self.runner.sweep(settings.plan(bounds), settings.seed, extend=extend)
         # Sweeps that were taken side by side are not probed: they equal the same steps alone only up to rounding.
         self._rate_in_force = PROVED if self._training.proves_rate else "not probed"
+        self._paired: str | None = None  # what came of pairing, in words
         self._began = time.perf_counter()
 
     def run(self) -> RangeTestResult:
@@ -178,33 +200,34 @@ class RangeTest:
         """Take the sweeps and trials that follow the first sweep, and read the answer."""
         settings = self._settings
         sweeps = self._all_sweeps()
-        plan = sweeps[0].plan  # maybe extended
-        singles = tuple(sweep.curve for sweep in sweeps) if settings.repeats > 1 else ()
-        curve = median_curve(sweeps, settings.smoothing) if settings.repeats > 1 else sweeps[0].curve
-        stop_reason = common_reason(sweeps)
-        answers = read_answers(curve, self._heuristics, singles, Ending(plan=plan, stop_reason=stop_reason))
-        chosen = chosen_answer(answers, self._heuristic)
+        plan = sweeps[0][0].plan  # maybe extended
+        facts = settings.facts(self._training)
+        reading = self._read(sweeps, [sweep.curve for sweep, _ in sweeps], facts)
+        if (curves := self._paired_curves(sweeps, reading)) is not None:
+            reading = self._read(sweeps, curves, facts)
+        curve, chosen = reading.curve, reading.chosen
         if isinstance(chosen, Refusal):
-            _raise_error_of(sweeps, chosen)
+            _raise_error_of([sweep for sweep, _ in sweeps], chosen)
         confirmation = None
         if settings.confirm and isinstance(chosen, Suggestion):
-            confirmation = self._confirm(chosen.lr, curve, plan)
+            confirmation = self._confirm(chosen.lr, curve.unpaired, plan, facts)
         self.runner.drop_frames()
         return RangeTestResult(
             plan=plan,
             curve=curve,
-            stop_reason=stop_reason,
-            answers=answers,
+            stop_reason=reading.stop_reason,
+            answers=reading.answers,
             heuristic=self._heuristic,
-            ranges=read_ranges(curve),
-            sweeps=singles,
+            ranges=read_ranges(curve, facts),
+            sweeps=reading.singles,
             confirmation=confirmation,
-            provenance=self._provenance(),
+            facts=facts,
+            provenance=self._provenance(settings.untried(self._training, confirmation, self._paired is None)),
         )
 
-    def _all_sweeps(self) -> list[Sweep]:
+    def _all_sweeps(self) -> list[tuple[Sweep, PlannedRun]]:
         """Run the other sweeps. Return the first, or in its place the one from lower rates, and then the repeats."""
-        settings, first = self._settings, self._first_sweep
+        settings, first, run = self._settings, self._first_sweep, self.first
         if settings.may_sweep_further and settings.start_lr is None and (lower := further_down(first)) is not None:
             first, run = self.runner.sweep(lower, settings.seed)
             self.runner.run_all([run])
@@ -212,10 +235,40 @@ class RangeTest:
             self.runner.sweep(first.plan, (settings.seed or 0) + number, reset=settings.reset)
             for number in range(1, settings.repeats)
         ]
-        self.runner.run_all([run for _, run in repeats])
-        return [first, *(sweep for sweep, _ in repeats)]
+        self.runner.run_all([repeated for _, repeated in repeats])
+        return [(first, run), *repeats]
 
-    def _confirm(self, lr: float, curve: Curve, plan: SweepPlan) -> Confirmation:
+    def _read(
+        self, sweeps: Sequence[tuple[Sweep, PlannedRun]], curves: Sequence[Curve], facts: TrainingFacts
+    ) -> "_Reading":
+        """Return what the heuristics read from these curves, which are those of the sweeps, paired or not."""
+        reasons = [sweep.stop_reason for sweep, _ in sweeps if sweep.stop_reason is not None]
+        singles = tuple(curves) if self._settings.repeats > 1 else ()
+        curve = median_curve(curves, reasons, self._settings.smoothing) if singles else curves[0]
+        stop_reason = common_reason(reasons)
+        ending = Ending(plan=sweeps[0][0].plan, stop_reason=stop_reason)
+        answers = read_answers(curve, self._heuristics, singles, ending, facts)
+        chosen = chosen_answer(answers, self._heuristic)
+        return _Reading(curve=curve, singles=singles, stop_reason=stop_reason, answers=answers, chosen=chosen)
+
+    def _paired_curves(self, sweeps: Sequence[tuple[Sweep, PlannedRun]], plain: "_Reading") -> list[Curve] | None:
+        """Return the paired curve of each sweep; None if they are not wanted or not possible."""
+        if self._settings.paired is False:
+            return None
+        if self._settings.paired == "auto" and not (
+            self._training.forward_only is not None and leaves_doubt(plain.chosen, plain.curve)
+        ):
+            return None
+        curves = paired_curves(sweeps, self.runner, self._settings.smoothing)
+        if isinstance(curves, str):
+            self._paired = f"no: {curves}"
+            if self._settings.paired is True:
+                warn_not_paired(curves)
+            return None
+        self._paired = describe_noise(curves)
+        return curves
+
+    def _confirm(self, lr: float, curve: Curve, plan: SweepPlan, facts: TrainingFacts) -> Confirmation:
         def run(trials: Sequence[PlannedSteps]) -> None:
             self.runner.run_all([self.runner.trial(steps, self._settings.seed) for steps in trials])
 
@@ -227,9 +280,11 @@ class RangeTest:
             end_lr=plan.end_lr,
             evaluate=self._training.evaluate,
             is_blow_up=self._training.is_blow_up,
+            resumed=None if facts.steps_taken is None else facts.steps_taken > 0,
+            train_steps=facts.train_steps,
         )
 
-    def _provenance(self) -> Provenance:
+    def _provenance(self, untried: tuple[str, ...]) -> Provenance:
         wall_time = time.perf_counter() - self._began
         details = dict(self._training.report()) if self._training.report is not None else {}
         not_kept = details.get("not_kept", {})
@@ -241,6 +296,8 @@ class RangeTest:
             details["set_aside"] = "; ".join(f"{name}: {type(why).__name__}: {why}" for name, why in problems)
         if raised := self.runner.raised:
             details["raised"] = raised
+        if self._paired is not None:
+            details |= {"paired": self._paired, "forward_passes": self.runner.forward_passes}
         if self.runner.group_notes:
             details["parallel"] = self.runner.group_notes
         return Provenance(
@@ -250,7 +307,19 @@ class RangeTest:
             steps_run=self.runner.steps_run,
             wall_time=wall_time,
             details=details,
+            untried=untried,
         )
+
+
+@attrs.frozen(kw_only=True)
+class _Reading:
+    """What the heuristics read from the curves of a test. The fields are those of `RangeTestResult`."""
+
+    curve: Curve
+    singles: tuple[Curve, ...]
+    stop_reason: StopReason
+    answers: tuple[Suggestion | Refusal, ...]
+    chosen: Suggestion | Refusal
 
 
 def _raise_error_of(sweeps: Sequence[Sweep], refusal: Refusal) -> None:

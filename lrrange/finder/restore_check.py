@@ -91,11 +91,11 @@ def warn_of(not_kept: Mapping[str, str]) -> None:
             f"name it in restore=, as an object with state_dict() and load_state_dict(). Give a loader that starts "
             f"again in place of an iterator.",
             NotKeptWarning,
-            stacklevel=_levels_to_the_user(),
+            stacklevel=levels_to_the_user(),
         )
 
 
-def _levels_to_the_user() -> int:
+def levels_to_the_user() -> int:
     """Return the `stacklevel` at which a warning of this module shows the user's own line."""
     level, frame = 1, inspect.currentframe()
     frame = None if frame is None else frame.f_back

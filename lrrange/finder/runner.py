@@ -4,6 +4,8 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from lrrange.finder.planned_run import PlannedRun, announced
 from lrrange.finder.restore_check import RestoreCheck
 from lrrange.finder.settings import Settings
@@ -47,8 +49,13 @@ class Runner:
 
     @property
     def steps_run(self) -> int:
-        """Steps that all runs so far took."""
-        return sum(len(run.sweep.points) for run in self._runs)
+        """Training steps that all runs so far took."""
+        return sum(len(run.sweep.points) for run in self._runs if not run.forward_only)
+
+    @property
+    def forward_passes(self) -> int:
+        """Steps of all runs so far that were forward passes only."""
+        return sum(len(run.sweep.points) for run in self._runs if run.forward_only)
 
     @property
     def raised(self) -> list[dict[str, Any]]:
@@ -61,7 +68,7 @@ class Runner:
                 "step": run.sweep.step_of_error + 1,
             }
             for run in self._runs
-            if (error := run.sweep.error) is not None
+            if run.updates and (error := run.sweep.error) is not None
         ]
 
     def drop_frames(self) -> None:
@@ -105,6 +112,12 @@ class Runner:
     def trial(self, steps: PlannedSteps, seed: int | None) -> PlannedRun:
         """Return the run of a trial, which is not announced."""
         run = PlannedRun(training=self.training, sweep=steps, seed=seed)
+        self._runs.append(run)
+        return run
+
+    def baseline(self, steps: PlannedSteps, of: PlannedRun) -> PlannedRun:
+        """Return the run of these steps from the same start as another run, without updates. It is not announced."""
+        run = attrs.evolve(of, sweep=steps, hook=None, updates=False)
         self._runs.append(run)
         return run
 

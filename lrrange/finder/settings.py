@@ -5,8 +5,11 @@ from typing import Any
 
 import attrs
 
+from lrrange.advice.confirmation import Confirmation
+from lrrange.advice.facts import TrainingFacts
 from lrrange.advice.suggestion import Heuristic
-from lrrange.errors import OptionError
+from lrrange.errors import OptionError, PlanError, TargetError
+from lrrange.finder.baseline import Paired, check_paired
 from lrrange.finder.plan_defaults import plan_for
 from lrrange.finder.together import Parallel, check_parallel
 from lrrange.finder.training import Training
@@ -43,6 +46,8 @@ class Settings:
     watchers: Sequence[object] = ()
     verify_restore: bool = False
     parallel: Parallel = "off"
+    train_steps: int | None = None
+    paired: Paired = "auto"
 
     def __attrs_post_init__(self) -> None:
         self.plan({})
@@ -50,9 +55,12 @@ class Settings:
         check_divergence(self.divergence)
         whole_number("non_finite_limit", self.non_finite_limit)
         whole_number("repeats", self.repeats)
+        if self.train_steps is not None:
+            whole_number("train_steps", self.train_steps)
         if self.confirm:
             check_budget(self.confirm_steps)
         check_parallel(self.parallel)
+        check_paired(self.paired)
         if self.verify_restore not in (True, False):
             raise OptionError(f"verify_restore={self.verify_restore!r} is neither True nor False.")
 
@@ -68,6 +76,49 @@ class Settings:
     def may_sweep_further(self) -> bool:
         """Whether lrrange may go beyond its default rates: not if the user gives num_steps or a linear shape."""
         return self.num_steps is None and self.shape == "exponential"
+
+    def facts(self, training: Training) -> TrainingFacts:
+        """Return what the backend knows of this training, and how long the user will train.
+
+        It is called after the last run, because some backends set the training up for a run only.
+        Raises: TargetError if the backend gives a fact of another type.
+        """
+        found = training.facts() if training.facts is not None else {}
+        try:
+            return TrainingFacts.known(found, self.train_steps)
+        except (PlanError, TypeError, ValueError) as error:
+            raise TargetError(
+                f"facts() of a {training.kind} returned a fact that cannot be one: {error}. See "
+                f"lrrange.protocol.KnowsFacts.",
+                target_type=training.kind,
+            ) from error
+
+    def untried(self, training: Training, confirmation: Confirmation | None, unpaired: bool) -> tuple[str, ...]:
+        """Return the options that could make an answer surer: this training can take them, and they were not used.
+
+        Args:
+            training: that was run.
+            confirmation: what the trials confirmed; None if there were none.
+            unpaired: whether the sweep might still be paired.
+        """
+        could = {
+            "paired": unpaired,
+            "repeats": self.repeats == 1 and training.seed is not None,
+            "confirm": confirmation is None,
+            "val_loader": confirmation is not None and not confirmation.held_out and training.evaluate is not None,
+        }
+        return tuple(option for option, open_ in could.items() if open_)
+
+    def check_length(self, options: Mapping[str, Any]) -> None:
+        """Raise OptionError if the length of the training is given twice, in steps and in epochs of the backend's."""
+        epochs = options.get("train_epochs")
+        if self.train_steps is not None and epochs is not None:
+            raise OptionError(
+                f"train_steps={self.train_steps} and train_epochs={epochs!r} both say how long you will train. Give "
+                f"one of them.",
+                train_steps=self.train_steps,
+                train_epochs=epochs,
+            )
 
     def check_reset(self, training: Training) -> None:
         """Raise OptionError if `reset` was given and this training, or the number of repeats, has no use for it."""

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
+import attrs
+
 from lrrange.errors import OptionError, TargetError
 from lrrange.finder.recognition import has_run, is_driver, is_training_step, why_neither
 from lrrange.plugins import first_answer, list_plugins
@@ -12,6 +14,7 @@ from lrrange.protocol.loop_driver import LoopDriver, run_loop
 from lrrange.protocol.optional import (
     Digestible,
     Evaluates,
+    KnowsFacts,
     RecognisesBlowUps,
     Replicates,
     Reports,
@@ -25,6 +28,25 @@ from lrrange.sweep.planned_steps import PlannedSteps
 
 if TYPE_CHECKING:
     import pluggy
+
+
+@attrs.frozen
+class _ForwardOnly:
+    """A training step that computes the loss of each batch and does not train on it."""
+
+    target: Any
+
+    def step(self, _: float) -> Any:
+        return self.target.forward()
+
+    def snapshot(self) -> Any:
+        return self.target.snapshot()
+
+    def restore(self, state: Any) -> None:
+        self.target.restore(state)
+
+    def seed(self, value: int) -> None:
+        self.target.seed(value)
 
 
 class Training:
@@ -77,9 +99,19 @@ class Training:
         return self._checked("bounds", cast(SuggestsBounds, self.target).bounds) if self._has("bounds") else None
 
     @cached_property
+    def facts(self) -> Callable[[], Mapping[str, Any]] | None:
+        """The method of `KnowsFacts`."""
+        return self._checked("facts", cast(KnowsFacts, self.target).facts) if self._has("facts") else None
+
+    @cached_property
     def evaluate(self) -> Callable[[], float | None] | None:
         """The method of `Evaluates`."""
         return cast(Evaluates, self.target).evaluate if self._has("evaluate") else None
+
+    @cached_property
+    def forward_only(self) -> TrainingStep | None:
+        """The target as a step that trains nothing, if it is an `EvaluatesBatches`."""
+        return _ForwardOnly(self.target) if self.training_step is not None and self._has("forward") else None
 
     @cached_property
     def set_momentum(self) -> Callable[[float], bool] | None:
@@ -154,6 +186,20 @@ class Training:
             if seed is not None and self.seed is not None:
                 self.seed(seed)
             cast(Driver, self.target).run(sweep)
+
+    def run_without_updates(
+        self, steps: PlannedSteps, seed: int | None = None, reset: Callable[[], object] | None = None
+    ) -> None:
+        """Take steps that move no weight, at rate zero or forward only, and put everything back.
+
+        Args:
+            steps: to take, at rate zero by their plan.
+            seed, reset: see `run`.
+        """
+        if self.forward_only is None:
+            self.run(steps, seed, reset)
+        else:
+            StepDriver(self.forward_only, seed, reset, self.is_blow_up).run(steps)
 
     @property
     def can_reset(self) -> bool:

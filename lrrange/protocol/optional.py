@@ -71,11 +71,38 @@ class SuggestsBounds(Protocol):
 
 
 @runtime_checkable
+class KnowsFacts(Protocol):
+    """A backend that knows its optimizer, on which the best rate and the trust in it depend."""
+
+    def facts(self) -> Mapping[str, Any]:
+        """Return what is known of the training beside its losses. It is called after the last run.
+
+        The keys are those of `lrrange.TrainingFacts`: `"optimizer"`, `"momentum"`, `"weight_decay"`, `"steps_taken"`
+        and `"train_steps"`. Leave out what is not known. `train_steps` of `find_lr` overrides the last one.
+        """
+
+
+@runtime_checkable
 class Evaluates(Protocol):
     """A backend with held-out data, by which `confirm=True` and `compare` then judge."""
 
     def evaluate(self) -> float | None:
         """Return the held-out loss of the training as it is now, or None if it was given no held-out data."""
+
+
+@runtime_checkable
+class EvaluatesBatches(Protocol):
+    """A `TrainingStep` that can compute the loss of a batch without training on it, which makes `paired=` cheaper.
+
+    Without it, the steps of a paired sweep are taken again at rate zero.
+    """
+
+    def forward(self) -> Any:
+        """Return the loss of the next batch at the present weights, as `step` returns it, and move no weight.
+
+        It takes the same batch and draws the same random numbers as `step` would, in training mode.
+        Raises: StopIteration when the data has run out.
+        """
 
 
 @runtime_checkable
@@ -113,8 +140,9 @@ class Replica(Protocol):
     def together(self, others: Sequence[Any], measure: bool, begin: Callable[[], object]) -> str | None:
         """Take the steps of this run and the others side by side, and put everything back.
 
-        Each sweep gets the losses that it would get alone, up to rounding. When a sweep gets the last loss of its plan,
-        the training is as that run left it, so that `Evaluates.evaluate` can be called.
+        Each sweep gets the losses that it would get alone, up to rounding. When a sweep gets the loss of a step for
+        which its `is_evaluated_after` is true, as for the last of its plan, the training is as that step of that run
+        left it, so that `Evaluates.evaluate` can be called.
 
         Args:
             others: further replicas, of this training or of one like it.

@@ -11,7 +11,8 @@ class TrainingStep(Protocol):
 
     If the target cannot be trained, raise the error when the adapter is made, before any step. A backend can have
     further abilities. Each is a small protocol in `lrrange.protocol`: `Seedable`, `Reports`, `SuggestsBounds`,
-    `Evaluates`, `SetsMomentum`, `Digestible`, `ProvesRate`, `RecognisesBlowUps`, `Replicates`.
+    `KnowsFacts`, `Evaluates`, `EvaluatesBatches`, `SetsMomentum`, `Digestible`, `ProvesRate`, `RecognisesBlowUps`,
+    `Replicates`.
     """
 
     def step(self, lr: float) -> Any:
@@ -32,8 +33,9 @@ class TrainingStep(Protocol):
 class Driver(Protocol):
     """A loop that a framework owns. It puts everything back itself, in `finally`; `LoopDriver` does that for you.
 
-    It can have the further abilities of a `TrainingStep`, except `Replicates`. An object that no plug-in adapts counts
-    as a driver if the one required argument of its `run` is called `sweep`, or annotated as a `Sweep`.
+    It can have the further abilities of a `TrainingStep`, except `EvaluatesBatches` and `Replicates`. An object that no
+    plug-in adapts counts as a driver if the one required argument of its `run` is called `sweep`, or annotated as a
+    `Sweep`.
     """
 
     def run(self, sweep: PlannedSteps) -> object:

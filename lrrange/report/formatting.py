@@ -3,9 +3,15 @@
 import math
 
 from lrrange.advice.advice import Advice
+from lrrange.advice.confirmation import Trial
+from lrrange.advice.rule import ASSUMED_TRAIN_STEPS
 from lrrange.advice.suggestion import Refusal, Suggestion
+from lrrange.advice.verdict import Verdict
 from lrrange.printable import printable
 from lrrange.sweep.planned_steps import StopReason
+
+# Shown where an answer is a rate without an interval.
+NO_INTERVAL = "-"
 
 # These texts are ASCII and never rich markup, because a refusal's reason may hold brackets, and a log file may have any
 # encoding.
@@ -42,10 +48,38 @@ def _format_error(result: Advice) -> str:
 
 
 def format_interval(answer: Suggestion | Refusal) -> str:
-    """Return the interval in which the suggested rate may lie; empty if there is none, or it is a single rate."""
-    if isinstance(answer, Refusal) or answer.low is None or answer.high is None or answer.low == answer.high:
+    """Return the interval in which the suggested rate may lie; a dash if there is none, and nothing for a refusal."""
+    if isinstance(answer, Refusal):
         return ""
-    return f"{format_rate(answer.low)} to {format_rate(answer.high)}"
+    return NO_INTERVAL if answer.interval is None else " to ".join(map(format_rate, answer.interval))
+
+
+def format_verdict(verdict: Verdict) -> str:
+    """Return the verdict in one line, with the chance of a bad answer where that is known."""
+    if verdict.chance_of_bad is None:
+        return str(verdict)
+    return f"{verdict} ({verdict.chance_of_bad:.0%} of such answers are bad)"
+
+
+def format_length(result: Advice) -> str:
+    """Return how long the training is that the rate is for."""
+    if result.facts.train_steps is None:
+        return f"training length not given: assumed {ASSUMED_TRAIN_STEPS:,} steps"
+    return f"{result.facts.train_steps:,} steps"
+
+
+def name_refusing(result: Advice) -> str:
+    """Return who refused to answer: the heuristic that counts, or every one of them."""
+    all_refuse = result.heuristic is None and all(isinstance(answer, Refusal) for answer in result.answers)
+    return "every heuristic" if all_refuse else f'"{result.chosen.heuristic}"'
+
+
+def format_difference(trial: Trial) -> str:
+    """Return how far a trial's loss is above the best one's, with its error; empty if that is not known."""
+    if trial.difference is None or trial.error is None:
+        return ""
+    text = f"{trial.difference:.3g} +/- {trial.error:.2g}"
+    return text if trial.is_told_apart else f"{text}: as good"
 
 
 def count_gaps(result: Advice) -> int:

@@ -27,7 +27,7 @@ from lrrange.report.figures import (
     style_axes,
     write_title,
 )
-from lrrange.report.formatting import count_gaps, format_rate, format_stop
+from lrrange.report.formatting import count_gaps, format_rate, format_stop, name_refusing
 from lrrange.sweep.repeats import band
 
 if TYPE_CHECKING:
@@ -134,7 +134,11 @@ def _draw(result: Advice, ax: "Axes") -> "Axes":
     if result.sweeps:
         _draw_band(result, ax)
     lr = drawable_rates(curve.lr)
-    ax.plot(lr, curve.loss, ".", color=GREY, markersize=6, alpha=0.55, markeredgewidth=0, label="loss")
+    label = "loss"
+    if curve.measured is not None:
+        label = "paired loss"
+        ax.plot(lr, curve.measured, ".", color=GREY, markersize=5, alpha=0.3, markeredgewidth=0, label="loss measured")
+    ax.plot(lr, curve.loss, ".", color=GREY, markersize=6, alpha=0.55, markeredgewidth=0, label=label)
     ax.plot(lr, drawable(curve.smoothed), "-", color=BLUE, linewidth=2, label="smoothed loss")
     _mark_off_scale(result, ax)
     _mark_gaps(result, ax)
@@ -168,11 +172,11 @@ def _mark_suggestions(result: Advice, ax: "Axes") -> None:
         _mark_suggestion(result, ax, other, zorder=5 + i, markeredgewidth=1.6, **look)
     if isinstance(result.chosen, Suggestion):
         ax.axvline(*drawable_rates([result.lr]), color=VERMILION, linewidth=1.2, linestyle=(0, (4, 3)), zorder=3)
-        if result.low < result.high:
+        if (interval := result.interval) is not None:
             heights = [_interpolate_loss(result, result.lr)] * 2
-            text = f"interval  {format_rate(result.low)} to {format_rate(result.high)}"
+            text = f"interval  {' to '.join(map(format_rate, interval))}"
             look = {"color": VERMILION, "linewidth": 2, "markersize": 11, "label": text}
-            ax.plot(drawable_rates((result.low, result.high)), heights, "|-", zorder=19, **look)
+            ax.plot(drawable_rates(interval), heights, "|-", zorder=19, **look)
         # On top of the others, but small enough to show them, because heuristics often agree.
         look = {"color": VERMILION, "markeredgecolor": "white"}
         _mark_suggestion(result, ax, result.chosen, zorder=20, marker="o", markersize=8, **look)
@@ -185,6 +189,8 @@ def _mark_suggestion(result: Advice, ax: "Axes", suggestion: Suggestion, **look:
     label = f"{suggestion.heuristic}  {format_rate(suggestion.lr)}"
     if suggestion is result.chosen:
         label += "  (chosen)"
+    elif isinstance(result.chosen, Refusal):
+        label += "  (not chosen)"
     _mark_rate(result, ax, suggestion.lr, label, **look)
 
 
@@ -264,7 +270,7 @@ def _find_x_limits(result: Advice) -> tuple[float, float]:
     suggestions = [answer for answer in result.answers if isinstance(answer, Suggestion)]
     marked = [answer.lr for answer in suggestions]
     if isinstance(result.chosen, Suggestion):
-        marked += [result.low, result.lr, result.high]
+        marked += [result.lr, *(result.interval or ())]
     if (bounds := _find_range(result)) is not None:
         marked += [bounds.base_lr, bounds.max_lr]
     rates = drawable_rates([*(result.curve.lr or (result.plan.start_lr, result.plan.end_lr)), *marked])
@@ -286,14 +292,18 @@ def _find_y_limits(result: Advice) -> tuple[float, float] | None:
     span = max(top - bottom, 4 * noise if math.isfinite(noise) else 0.0, 1e-6 * abs(top))
     low = max(min(loss), bottom - _HEADROOM * span)
     high = min(max(loss), top + _HEADROOM * span)
+    if finite.measured is not None:  # whose noise is larger
+        measured = drawable(finite.unpaired.finite.loss)
+        (noise,) = drawable([finite.unpaired.noise])
+        low = min(low, max(min(measured), bottom - 2 * noise))
+        high = max(high, min(max(measured), top + 2 * noise))
     return limits_around(min(low, high), max(low, high), 0.06)
 
 
 def _draw_title(result: Advice, ax: "Axes") -> None:
     chosen = result.chosen
     if isinstance(chosen, Refusal):
-        refusing = chosen.heuristic if result.heuristic is not None else "every heuristic"
-        headline = f"no learning rate: {refusing} refused ({chosen.kind})"
+        headline = f"no learning rate: {name_refusing(result)} refused ({chosen.kind})"
     else:
         source = chosen.heuristic if result.confirmation is None else f"{chosen.heuristic}, confirmed"
         headline = f"lr = {format_rate(result.lr)}  ({source})"

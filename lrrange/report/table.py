@@ -14,7 +14,17 @@ from lrrange.advice.confirmation import Confirmation
 from lrrange.advice.suggestion import Refusal, Suggestion
 from lrrange.errors import LRRangeError
 from lrrange.printable import printable
-from lrrange.report.formatting import count_gaps, format_interval, format_rate, format_stop
+from lrrange.report.formatting import (
+    NO_INTERVAL,
+    count_gaps,
+    format_difference,
+    format_interval,
+    format_length,
+    format_rate,
+    format_stop,
+    format_verdict,
+    name_refusing,
+)
 from lrrange.sweep.planned_steps import StopReason
 
 
@@ -91,7 +101,6 @@ def _draw_answers(result: Advice) -> Table:
     table.add_column("read from the curve", overflow="fold")
     first_with: dict[str, str] = {}
     for answer in result.answers:
-        # If the user chose no heuristic, `chosen` may be a refusal too, and then no row is marked.
         marked = answer is result.chosen and (isinstance(answer, Suggestion) or result.heuristic is not None)
         style = "dim" if isinstance(answer, Refusal) else "bold green" if marked else ""
         lr = format_rate(answer.lr) if isinstance(answer, Suggestion) else "refused"
@@ -102,19 +111,19 @@ def _draw_answers(result: Advice) -> Table:
 
 
 def _draw_trials(confirmation: Confirmation) -> Table:
-    """Return a table with a row for each rate that was tried, and a column for each number of steps."""
-    lengths = sorted({trial.steps for trial in confirmation.trials})
-    loss = "held-out loss" if confirmation.held_out else "training loss"
+    """Return a table with a row for each trial, lowest rate first, and its difference from the best one."""
     table = new_table()
     table.add_column("", width=1)
     table.add_column("trial at lr", no_wrap=True, justify="right")
-    for steps in lengths:
-        table.add_column(f"{loss} by {steps} steps", justify="right")
-    for lr in sorted({trial.lr for trial in confirmation.trials}):
-        losses = {trial.steps: f"{trial.loss:.4g}" for trial in confirmation.trials if trial.lr == lr}
-        best = lr == confirmation.best.lr
-        cells = ["*" if best else "", format_rate(lr), *(losses.get(steps, "") for steps in lengths)]
-        table.add_row(*map(plain_text, cells), style="bold green" if best else "")
+    table.add_column("steps", justify="right")
+    table.add_column("held-out loss" if confirmation.held_out else "training loss", no_wrap=True, justify="right")
+    table.add_column("above the best, on the same batches", overflow="fold")
+    for trial in sorted(confirmation.trials, key=lambda trial: (trial.lr, trial.steps)):
+        best = trial is confirmation.best
+        cells = ["*" if best else "", format_rate(trial.lr), str(trial.steps), f"{trial.loss:.4g}"]
+        table.add_row(
+            *map(plain_text, [*cells, "" if best else format_difference(trial)]), style="bold green" if best else ""
+        )
     return table
 
 
@@ -141,19 +150,24 @@ def _list_facts(result: Advice) -> list[tuple[str, Text]]:
         chooser = "as asked" if result.heuristic is not None else "lrrange's choice"
         source = f"{chosen.heuristic}, {chooser}"
         if result.confirmation is not None:
-            source += f", moved from {format_rate(chosen.lr)} by {result.confirmation.steps} steps of trials"
+            moved = "kept" if result.lr == chosen.lr else f"moved from {format_rate(chosen.lr)}"
+            source += f", {moved} by {result.confirmation.steps} steps of trials"
         facts.append(("lr", Text.assemble((format_rate(result.lr), "bold"), printable(f"  {source}"))))
-        facts.append(("best in", plain_text(f"{format_rate(result.low)} to {format_rate(result.high)}")))
+        bounds = result.interval
+        best_in = NO_INTERVAL if bounds is None else " to ".join(map(format_rate, bounds))
+        facts.append(("best in", plain_text(best_in)))
         verdict = result.verdict
-        facts.append(("verdict", plain_text(str(verdict), style="" if verdict.confident else "yellow")))
+        facts.append(("verdict", plain_text(format_verdict(verdict), style="" if verdict.confident else "yellow")))
     else:
-        refusal = f'"{chosen.heuristic}" refused' if result.heuristic is not None else "every heuristic refused"
-        facts.append(("lr", Text.assemble(("none", "bold red"), printable(f"  {refusal}"))))
+        facts.append(("lr", Text.assemble(("none", "bold red"), printable(f"  {name_refusing(result)} refused"))))
+    facts.append(("for", plain_text(format_length(result))))
     facts += _list_range_facts(result)
     sound = result.stop_reason in (StopReason.COMPLETED, StopReason.DIVERGED)
     facts.append(("stopped", plain_text(format_stop(result), style="" if sound else "yellow")))
     if gaps := count_gaps(result):
         facts.append(("gaps", plain_text(f"{gaps} of {len(result.curve)} losses were not finite and are left out")))
+    if (paired := result.provenance.details.get("paired")) is not None:
+        facts.append(("paired", plain_text(str(paired))))
     return [*facts, ("from", plain_text(_format_provenance(result.provenance)))]
 
 
@@ -168,8 +182,10 @@ def _list_range_facts(result: Advice) -> list[tuple[str, Text]]:
     bounds, *others = result.ranges
     if result.confirmation is not None:
         bounds, others = result.range, list(result.ranges)
-    rates = (f"{format_rate(bounds.base_lr)} to {format_rate(bounds.max_lr)}", "bold")
-    facts = [("range", Text.assemble(rates, printable(f"  {bounds.rule}: {bounds.source}")))]
+    refused = result.refusal is not None
+    rates = (f"{format_rate(bounds.base_lr)} to {format_rate(bounds.max_lr)}", "" if refused else "bold")
+    source = f"{bounds.rule}{', though there is no rate' if refused else ''}: {bounds.source}"
+    facts = [("range", Text.assemble(rates, printable(f"  {source}")))]
     alternatives = "; ".join(
         f"{other.rule} from {format_rate(other.base_lr)}"
         + ("" if other.max_lr == bounds.max_lr else f" to {format_rate(other.max_lr)}")
@@ -184,5 +200,7 @@ def _format_provenance(provenance: Provenance) -> str:
         parts.append(f"seed {provenance.seed}")
     parts += [f"{name} {version}" for name, version in provenance.versions.items()]
     # Lists are for the saved file only. A count of 0, or another empty value, says nothing.
-    parts += [f"{name}={value}" for name, value in provenance.details.items() if value and not isinstance(value, list)]
+    # What came of pairing has a line of its own.
+    shown = {name: value for name, value in provenance.details.items() if name != "paired"}
+    parts += [f"{name}={value}" for name, value in shown.items() if value and not isinstance(value, list)]
     return ", ".join(parts)

@@ -14,7 +14,10 @@ from cattrs.gen import make_dict_structure_fn
 
 from lrrange.errors import LoadError
 
-SCHEMA = 1
+SCHEMA = 2
+
+# Documents of these schemas can be read: what is new since has a default.
+_READABLE = (1, 2)
 
 # A message quotes no more than this of a file, and values of no fixed type are nested no deeper.
 _LONGEST_QUOTE = 300
@@ -55,12 +58,12 @@ def from_document(text: bytes, path: object, *, kind: str, of: type[Value]) -> V
     if not isinstance(document, dict) or document.get("format") != f"lrrange {kind}":
         raise LoadError(f"{path} is JSON, but not a {kind} that lrrange saved.", path=str(path))
     schema = document.get("schema")
-    if type(schema) is not int or schema != SCHEMA:
+    if type(schema) is not int or schema not in _READABLE:
         writer = document.get("lrrange")
         raise LoadError(
             f"{path} has schema {reprlib.repr(schema)}, written by lrrange "
             f"{writer if isinstance(writer, str) and len(writer) < 30 else reprlib.repr(writer)}, and this is lrrange "
-            f"{version('lrrange')}, which reads schema {SCHEMA}. Install that version.",
+            f"{version('lrrange')}, which reads schema {_READABLE[0]} to {SCHEMA}. Install that version.",
             path=str(path),
             schema=schema,
         )

@@ -1,6 +1,6 @@
 """The range test without a training: rates out, losses in."""
 
-from lrrange.sweep.curve import Curve
+from lrrange.sweep.curve import Curve, paired_curve
 from lrrange.sweep.divergence import Divergence
 from lrrange.sweep.plan import Shape, SweepPlan
 from lrrange.sweep.planned_steps import PlannedSteps, Point, StopReason
@@ -17,4 +17,5 @@ __all__ = [
     "StopReason",
     "Sweep",
     "SweepPlan",
+    "paired_curve",
 ]

@@ -1,15 +1,22 @@
 """The curve of a sweep: a loss for each learning rate."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
 import attrs
 
 from lrrange.errors import CurveError
-from lrrange.sweep.noise import noise_level, significant_changes, start_level
-from lrrange.sweep.smoothing import smooth
+from lrrange.sweep.noise import (
+    growing_noise,
+    noise_level,
+    significant_changes,
+    significant_changes_in_growing_noise,
+    start_level,
+)
+from lrrange.sweep.paired import level_errors, paired_losses
+from lrrange.sweep.smoothing import SmoothingKind, smooth
 
 _NO_FINITE_LOSS = "this curve has no finite loss. Check the data and the loss for NaN."
 
@@ -17,6 +24,10 @@ _NO_FINITE_LOSS = "this curve has no finite loss. Check the data and the loss fo
 def _numbers(values: Iterable[Any]) -> tuple[float, ...]:
     # One NaN object for all: tuples compare identity first, so curves with the same gaps compare equal.
     return tuple(math.nan if math.isnan(number) else number for number in map(float, values))
+
+
+def _numbers_or_none(values: Iterable[Any] | None) -> tuple[float, ...] | None:
+    return None if values is None else _numbers(values)
 
 
 def _check(lr: tuple[float, ...], loss: tuple[float, ...], smoothed: tuple[float, ...]) -> None:
@@ -46,13 +57,19 @@ class Curve:
         loss: n raw losses in the user's own unit; shape (n,). A loss that is not finite is a gap.
         smoothed: n losses without noise and without lag; shape (n,), NaN in the gaps. By default,
             `lrrange.sweep.smoothing.smooth` computes them from `lr` and `loss`.
+        baseline: of a paired sweep, n losses of the initial weights on the batch of each step; shape (n,). `loss` then
+            has no noise of the batches; see `lrrange.sweep.paired`.
+        measured: of a paired sweep, n losses as measured; shape (n,).
 
-    Raises: CurveError if the rates are not positive, finite and rising, or if the lengths differ.
+    Raises: CurveError if the rates are not positive, finite and rising, if the lengths differ, or if only one of
+        `baseline` and `measured` is given.
     """
 
     lr: tuple[float, ...] = attrs.field(converter=_numbers)
     loss: tuple[float, ...] = attrs.field(converter=_numbers)
     smoothed: tuple[float, ...] = attrs.field(converter=_numbers)
+    baseline: tuple[float, ...] | None = attrs.field(default=None, converter=_numbers_or_none)
+    measured: tuple[float, ...] | None = attrs.field(default=None, converter=_numbers_or_none)
 
     @smoothed.default
     def _smooth(self) -> tuple[float, ...]:
@@ -61,6 +78,14 @@ class Curve:
 
     def __attrs_post_init__(self) -> None:
         _check(self.lr, self.loss, self.smoothed)
+        lengths = [None if losses is None else len(losses) for losses in (self.baseline, self.measured)]
+        if lengths not in ([None, None], [len(self), len(self)]):
+            raise CurveError(
+                f"{len(self)} rates, {lengths[0]} baseline losses and {lengths[1]} measured losses do not make a "
+                f"paired curve. Give one of both for each rate; lrrange.sweep.paired_curve does.",
+                rates=len(self),
+                losses=lengths[0],
+            )
 
     def __len__(self) -> int:
         return len(self.lr)
@@ -75,7 +100,14 @@ class Curve:
             lr=[self.lr[i] for i in kept],
             loss=[self.loss[i] for i in kept],
             smoothed=[self.smoothed[i] for i in kept],
+            baseline=None if self.baseline is None else [self.baseline[i] for i in kept],
+            measured=None if self.measured is None else [self.measured[i] for i in kept],
         )
+
+    @cached_property
+    def unpaired(self) -> "Curve":
+        """The curve of the losses as measured; the curve itself if it is not paired."""
+        return self if self.measured is None else Curve(lr=self.lr, loss=self.measured)
 
     @cached_property
     def halves(self) -> tuple["Curve", "Curve"]:
@@ -83,12 +115,40 @@ class Curve:
 
         Each is what a sweep of half as many steps would have measured, smoothed on its own.
         """
-        return Curve(lr=self.lr[::2], loss=self.loss[::2]), Curve(lr=self.lr[1::2], loss=self.loss[1::2])
+        return self._every_other(0), self._every_other(1)
+
+    def _every_other(self, first: int) -> "Curve":
+        return Curve(
+            lr=self.lr[first::2],
+            loss=self.loss[first::2],
+            baseline=None if self.baseline is None else self.baseline[first::2],
+            measured=None if self.measured is None else self.measured[first::2],
+        )
 
     @cached_property
     def noise(self) -> float:
         """Standard deviation of a single loss about the curve, in the unit of the loss."""
         return noise_level(self.finite.loss)
+
+    @cached_property
+    def noise_at(self) -> tuple[float, ...]:
+        """Standard deviation of a single loss at each point of `finite`, in the unit of the loss.
+
+        It is `noise` everywhere, except on a paired curve, whose noise grows from nearly none.
+        """
+        loss = self.finite.loss
+        return (self.noise,) * len(loss) if self.baseline is None else tuple(growing_noise(loss))
+
+    @cached_property
+    def level_error(self) -> tuple[float, ...]:
+        """Standard error of the level at each point of `finite`, compared with the first, in the unit of the loss.
+
+        It is 0, except on a paired curve, where the baseline that is subtracted has a mean that is not known exactly.
+        """
+        finite = self.finite
+        if finite.baseline is None or finite.measured is None:
+            return (0.0,) * len(finite)
+        return tuple(level_errors(finite.measured, finite.baseline))
 
     @cached_property
     def falls(self) -> bool:
@@ -102,7 +162,11 @@ class Curve:
 
     @cached_property
     def _changes(self) -> tuple[bool, bool]:
-        return significant_changes(self.finite.loss)
+        if self.baseline is None:
+            return significant_changes(self.finite.loss)
+        paired = significant_changes_in_growing_noise(self.finite.loss, self.level_error)
+        falls, rises = self.unpaired._changes
+        return falls or paired[0], rises or paired[1]  # pairing hides nothing that is seen without it
 
     @cached_property
     def start(self) -> float:
@@ -132,3 +196,16 @@ class Curve:
     def drop(self) -> float:
         """How far the smoothed loss falls below `start`, in the unit of the loss; 0 if it does not fall."""
         return max(self.start - self.finite.smoothed[self.lowest], 0.0)
+
+
+def paired_curve(curve: Curve, baseline: Sequence[float], smoothing: SmoothingKind = "ema") -> Curve:
+    """Return the curve of the paired losses, which keeps the baseline and the losses as measured.
+
+    Args:
+        curve: n points as measured.
+        baseline: n losses of the initial weights, one for the batch of each step.
+        smoothing: of the curve.
+    """
+    loss = paired_losses(curve.loss, baseline)
+    smoothed = smooth(curve.lr, loss, smoothing)
+    return Curve(lr=curve.lr, loss=loss, smoothed=smoothed, baseline=baseline, measured=curve.loss)

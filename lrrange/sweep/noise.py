@@ -8,6 +8,7 @@ import math
 import statistics
 import sys
 from collections.abc import Sequence
+from itertools import accumulate
 
 # A second difference of independent losses has sqrt(1 + 4 + 1) times their standard deviation, and the median of |x|
 # of a normal variable is its standard deviation over 1.4826.
@@ -26,6 +27,9 @@ _SIGNIFICANT = 4.2
 _SHORT_CURVE = 8.0
 
 _EPSILON = 2.0**-50
+
+# Where noise grows, it is measured over this many losses on either side.
+_NEAR = 8
 
 
 def second_difference(before: float, here: float, after: float) -> float:
@@ -51,6 +55,26 @@ def noise_level(loss: Sequence[float]) -> float:
     Returns: 0 if n is under 3.
     """
     return noise_from(_second_differences(loss))
+
+
+def growing_noise(loss: Sequence[float]) -> list[float]:
+    """Return the standard deviation of a single loss at each step of a curve whose noise grows along it.
+
+    It follows from the nearest second differences, as `noise_level` and the 90th percentile for heavy tails do from
+    all, and never falls: it is meant for paired losses, which have hardly any noise where the weights have not moved.
+
+    Args:
+        loss: n finite losses in sweep order, shape (n,).
+    Returns: n numbers; all 0 if n is under 3.
+    """
+    differences = list(map(abs, map(second_difference, loss, loss[1:], loss[2:])))
+    if not differences:
+        return [0.0] * len(loss)
+    levels = []
+    for i in range(len(differences)):
+        near = sorted(differences[max(0, i - _NEAR) : i + _NEAR + 1])
+        levels.append(max(noise_from(near), near[int(0.9 * len(near))] / _NINE_OF_TEN / math.sqrt(6)))
+    return list(accumulate([levels[0], *levels, levels[-1]], max))
 
 
 def _second_differences(loss: Sequence[float]) -> list[float]:
@@ -116,11 +140,43 @@ def significant_changes(loss: Sequence[float]) -> tuple[bool, bool]:
     noise, level = noise_level(loss), start_level(loss)
     despiked = despike(loss, noise)
     noise = _with_heavy_tails(despiked, noise) + rounding_of(loss)
+    return _changes_beyond(despiked, level, [noise] * len(loss), [0.0] * len(loss))
+
+
+def significant_changes_in_growing_noise(loss: Sequence[float], level_error: Sequence[float]) -> tuple[bool, bool]:
+    """Return whether losses fall and rise, as `significant_changes` does, if their noise grows along the curve.
+
+    Pure noise that grows from nothing, of a normal variable or of Student's t(3), stays below the threshold in 96 % of
+    curves (tests/core/test_paired.py measures both).
+
+    Args:
+        loss: n finite losses in sweep order, shape (n,).
+        level_error: standard error of the level of each, compared with the first; shape (n,). It never falls.
+    """
+    if not loss:
+        return False, False
+    rounding = rounding_of(loss)
+    noise = [noise + rounding for noise in growing_noise(loss)]
+    return _changes_beyond(loss, start_level(loss), noise, level_error)
+
+
+def _changes_beyond(
+    loss: Sequence[float], level: float, noise: Sequence[float], level_error: Sequence[float]
+) -> tuple[bool, bool]:
+    """Return whether the losses fall below `level`, and whether they rise above it, by more than their noise.
+
+    Args:
+        loss: n losses without single spikes.
+        level: the loss at the start.
+        noise: standard deviation of each, which never falls from one to the next.
+        level_error: standard error of the level of each, compared with the first; it never falls either.
+    """
     threshold = _SIGNIFICANT + _SHORT_CURVE / len(loss)
     # Losses are clipped at the start, so that the way back from a valley is no rise, and from an explosion no fall.
-    below = [-min(value, level) for value in despiked]
-    above = [max(value, level) for value in despiked]
-    return _largest_change(below, noise) > threshold, _largest_change(above, noise) > threshold
+    below = [-min(value, level) for value in loss]
+    above = [max(value, level) for value in loss]
+    falls, rises = (_largest_change(losses, noise, level_error) > threshold for losses in (below, above))
+    return falls, rises
 
 
 def _with_heavy_tails(loss: Sequence[float], noise: float) -> float:
@@ -135,27 +191,28 @@ def _with_heavy_tails(loss: Sequence[float], noise: float) -> float:
     return max(noise, differences[int(0.9 * len(differences))] / _NINE_OF_TEN / math.sqrt(6))
 
 
-def _largest_change(loss: Sequence[float], noise: float) -> float:
-    """Return the largest rise of the block mean, from one block of losses to a later one.
+def _largest_change(loss: Sequence[float], noise: Sequence[float], level_error: Sequence[float]) -> float:
+    """Return the largest rise of the block mean, from one block of losses to a later one, in units of its noise.
 
     Blocks of 3, 6, 12, ... losses are compared, so that both a short deep valley and a long shallow slope show.
 
     Returns: the rise, in standard deviations of the difference of two block means; infinite if there is no noise.
     """
-    divisible = noise >= sys.float_info.min  # a division by less could overflow
     sums = [0.0]
     for value in loss:
         sums.append(sums[-1] + (value - loss[0]))
     largest, block = 0.0, 3
     while 2 * block <= len(loss):
         means = [(after - before) / block for before, after in zip(sums, sums[block:], strict=False)]
-        lowest, rise = math.inf, 0.0
-        for earlier, later in zip(means, means[block:], strict=False):
+        lowest, part = math.inf, math.sqrt(2 / block)
+        # The errors of the last loss of the later block are the largest in both blocks.
+        last = zip(noise[2 * block - 1 :], level_error[2 * block - 1 :], strict=True)
+        for earlier, later, (spread, shift) in zip(means, means[block:], last, strict=False):
             if earlier < lowest:
                 lowest = earlier
-            if later - lowest > rise:
-                rise = later - lowest
-        if rise > 0:
-            largest = max(largest, rise / (noise * math.sqrt(2 / block)) if divisible else math.inf)
+            if (rise := later - lowest) > 0.0:
+                error = math.hypot(spread * part, shift)
+                # A division by less than the smallest normal number could overflow.
+                largest = max(largest, rise / error if error >= sys.float_info.min else math.inf)
         block *= 2
     return largest

@@ -142,6 +142,13 @@ class PlannedSteps:
             self._on_advance(self._points[-1])
         return self._stop_reason is None
 
+    def is_evaluated_after(self, step: int) -> bool:
+        """Return whether the held-out loss may be measured when the loss of this step, counted from 1, is told.
+
+        The training must then be as that step left it, and not further.
+        """
+        return step == self.plan.num_steps
+
     def close(self, reason: StopReason) -> None:
         """End the steps from outside, because the data ran out or the user interrupted the training.
 

@@ -7,43 +7,59 @@ from collections.abc import Sequence
 from lrrange.sweep.curve import Curve
 from lrrange.sweep.planned_steps import StopReason
 from lrrange.sweep.smoothing import SmoothingKind, smooth
-from lrrange.sweep.sweep import Sweep
 
 _BLEW_UP = (StopReason.DIVERGED, StopReason.NON_FINITE, StopReason.RAISED)
 
 
-def median_curve(sweeps: Sequence[Sweep], smoothing: SmoothingKind) -> Curve:
+def median_curve(curves: Sequence[Curve], stop_reasons: Sequence[StopReason], smoothing: SmoothingKind) -> Curve:
     """Return the curve of the median loss at each rate.
 
     Args:
-        sweeps: sweeps that have ended, all of the same plan. At the rates that a sweep did not reach, its loss counts
-            as infinite if it blew up. If its data ran out, it is left out there.
+        curves: of sweeps that have ended, all of the same plan, and all paired or none.
+        stop_reasons: why each ended. At the rates that a sweep did not reach, its loss counts as infinite if it blew
+            up. If its data ran out, it is left out there.
         smoothing: how the median is smoothed.
-    Returns: the curve up to the last rate at which the median is not infinite.
+    Returns: the curve up to the last rate at which the median is not infinite. Of paired curves, it has the medians of
+        the paired losses, of those measured and of the baselines.
     """
-    lr: list[float] = []
-    loss: list[float] = []
-    for step in range(max(len(sweep.points) for sweep in sweeps)):
-        losses = [value for value in (_loss_at(sweep, step) for sweep in sweeps) if not math.isnan(value)]
-        median = statistics.median_high(losses) if losses else math.nan
+    blew_up = [reason in _BLEW_UP for reason in stop_reasons]
+    loss = _medians([curve.loss for curve in curves], blew_up)
+    lr = max(curves, key=len).lr[: len(loss)]
+    measured = baseline = None
+    if all(curve.baseline is not None for curve in curves):
+        measured = _medians([curve.measured or () for curve in curves], blew_up)[: len(loss)]
+        baseline = _medians([curve.baseline or () for curve in curves], [False] * len(curves))[: len(loss)]
+    return Curve(lr=lr, loss=loss, smoothed=smooth(lr, loss, smoothing), baseline=baseline, measured=measured)
+
+
+def _medians(losses: Sequence[Sequence[float]], blew_up: Sequence[bool]) -> list[float]:
+    """Return the median of the finite losses at each step, up to the first step at which it is infinite.
+
+    Args:
+        losses: of each sweep, as far as it got.
+        blew_up: whether the losses of a sweep count as infinite after its last step. Otherwise it is left out there.
+    """
+    medians = []
+    for step in range(max(map(len, losses))):
+        here = [_loss_at(step, *sweep) for sweep in zip(losses, blew_up, strict=True)]
+        known = [loss for loss in here if not math.isnan(loss)]
+        median = statistics.median_high(known) if known else math.nan
         if median == math.inf:
             break
-        lr.append(sweeps[0].plan.lr_at(step))
-        loss.append(median)
-    return Curve(lr=lr, loss=loss, smoothed=smooth(lr, loss, smoothing))
+        medians.append(median)
+    return medians
 
 
-def _loss_at(sweep: Sweep, step: int) -> float:
+def _loss_at(step: int, losses: Sequence[float], blew_up: bool) -> float:
     """Return the finite loss of this step, infinity after a blow-up, or NaN for a gap and after the data ran out."""
-    if step < len(sweep.points):
-        loss = sweep.points[step].loss
-        return loss if math.isfinite(loss) else math.nan  # one infinite loss is a gap and no blow-up
-    return math.inf if sweep.stop_reason in _BLEW_UP else math.nan
+    if step < len(losses):
+        return losses[step] if math.isfinite(losses[step]) else math.nan  # one infinite loss is a gap and no blow-up
+    return math.inf if blew_up else math.nan
 
 
-def common_reason(sweeps: Sequence[Sweep]) -> StopReason:
-    """Return the most common stop reason of the sweeps; of several that are equally common, the first."""
-    return statistics.mode(sweep.stop_reason for sweep in sweeps if sweep.stop_reason is not None)
+def common_reason(stop_reasons: Sequence[StopReason]) -> StopReason:
+    """Return the most common stop reason; of several that are equally common, the first."""
+    return statistics.mode(stop_reasons)
 
 
 def band(sweeps: Sequence[Curve]) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -18,15 +18,17 @@ def rate_to_apply(result: RangeTestResult, trainer: Any, swept: Sequence[Optimiz
 
     It is the suggested rate, unless a cyclical schedule climbs from the base rate. Then the peak of the cycle becomes
     the top of the suggested range, and the base rate follows from the peak.
+    Raises: the reason, a `NoSuggestion`, if there is no rate.
     """
+    suggested = result.lr
     ratios = [_peak_over_base(trainer, optimizer) for optimizer in swept]
     peak_over_base = next((ratio for ratio in ratios if ratio is not None), None)
     if peak_over_base is None:
-        return result.lr
+        return suggested
     try:
         return result.range.max_lr / peak_over_base
     except NoSuggestion:
-        return result.lr / peak_over_base
+        return suggested / peak_over_base
 
 
 def _peak_over_base(trainer: Any, optimizer: Optimizer) -> float | None:

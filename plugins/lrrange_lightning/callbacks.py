@@ -9,7 +9,7 @@ import attrs
 
 from lrrange import Curve, Divergence, RangeTestResult
 from lrrange.errors import OptionError
-from lrrange.finder import Parallel, RangeTest, Settings
+from lrrange.finder import Paired, Parallel, RangeTest, Settings
 from lrrange.protocol import between_steps
 from lrrange.sweep import Shape, SmoothingKind
 from lrrange_lightning.apply_rate import apply_to_fit, rate_to_apply
@@ -93,6 +93,8 @@ class LRRangeTest(_VerifyingCallback):
         non_finite_limit: int = 3,
         watchers: Sequence[Any] = (),
         parallel: Parallel = "off",
+        train_steps: int | None = None,
+        paired: Paired = "auto",
         optimizer: int | None = None,
         monitor: str | None = None,
         val_monitor: str | None = None,
@@ -126,6 +128,8 @@ class LRRangeTest(_VerifyingCallback):
             non_finite_limit=non_finite_limit,
             watchers=watchers,
             parallel=parallel,
+            train_steps=train_steps,
+            paired=paired,
         )
 
     @property

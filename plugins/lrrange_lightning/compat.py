@@ -5,6 +5,7 @@ that depends on which of the two the user's Trainer comes from takes that packag
 """
 
 import functools
+import math
 import sys
 from importlib import import_module
 from importlib.util import find_spec
@@ -101,6 +102,21 @@ def leave_fit(package: Any) -> Exception:
 def combined_loader(trainer: Any) -> Any:
     """Return the training loaders of a running fit, with its samplers and limits."""
     return trainer.fit_loop._combined_loader
+
+
+def steps_taken(trainer: Any) -> int:
+    """Return the steps that each optimizer of a fit has taken. Lightning's count is of all of them together."""
+    return int(trainer.global_step) // max(1, len(trainer.optimizers))
+
+
+def remaining_steps(trainer: Any, package: Any) -> int | None:
+    """Return the optimizer steps that a fit has left by the limits of its Trainer; None if they set no end."""
+    try:
+        total = trainer.estimated_stepping_batches
+    except import_from(package, "utilities.exceptions", "MisconfigurationException"):
+        return None  # the number of batches over which gradients are accumulated changes from epoch to epoch
+    remaining = total - steps_taken(trainer)
+    return int(remaining) if 0 < remaining < math.inf else None
 
 
 def to_device(trainer: Any, batch: Any, dataloader_idx: int = 0) -> Any:

@@ -88,6 +88,7 @@ class TrainerDriver:
         self._restore = restore
         self._seed: int | None = None
         self._report: dict[str, Any] = {}
+        self._facts: dict[str, Any] = {}
         self._step: FitStep | None = None
 
     def seed(self, value: int) -> None:
@@ -97,6 +98,10 @@ class TrainerDriver:
     def report(self) -> dict[str, Any]:
         """Return the report of the last sweep's `FitStep`; an empty mapping before the first sweep."""
         return self._report
+
+    def facts(self) -> dict[str, Any]:
+        """Return the facts that the `FitStep` of the last sweep found; an empty mapping before the first sweep."""
+        return self._facts
 
     def digest(self) -> Iterator[tuple[str, Any]]:
         """Yield values and checksums of everything that a sweep changes, except the objects of Lightning itself."""
@@ -135,6 +140,7 @@ class TrainerDriver:
             )
             StepDriver(self._step, seed, is_blow_up=self._is_blow_up).run(sweep)
             self._report = self._step.report()
+            self._facts = self._step.facts()
             swept = True
 
         with deferred_interrupts() as interrupts:

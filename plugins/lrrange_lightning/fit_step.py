@@ -8,14 +8,14 @@ of the strategy, which include precision, clipping and gradient synchronisation.
 from typing import Any
 
 import torch
-from lrrange_torch.optimizer import GroupRates
+from lrrange_torch.optimizer import GroupRates, facts_of
 from lrrange_torch.snapshot import seed_everything
 from lrrange_torch.stop_iteration import error_instead
 from torch.optim import Optimizer
 
 from lrrange.errors import OptionError, TargetError
 from lrrange_lightning.batches import Batches, LoadersExhausted
-from lrrange_lightning.compat import combined_loader, import_from, package_of
+from lrrange_lightning.compat import combined_loader, import_from, package_of, remaining_steps, steps_taken
 from lrrange_lightning.fit_state import FitState
 from lrrange_lightning.loss import held_out_loss
 from lrrange_lightning.optimizer_step import AutomaticStep, ManualStep
@@ -155,6 +155,15 @@ class FitStep:
     def bounds(self) -> dict[str, float]:
         """Return the bounds of a sweep that fit the first optimizer, where the usual ones do not."""
         return self.rates.bounds()
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the optimizers tell about the training, and how far the Trainer has come and will go."""
+        facts = facts_of(self.optimizers)
+        taken = max(facts.get("steps_taken", 0), steps_taken(self._trainer))
+        if "steps_taken" in facts or taken:
+            facts["steps_taken"] = taken
+        remaining = remaining_steps(self._trainer, self._package)
+        return facts | ({} if remaining is None else {"train_steps": remaining})
 
     def report(self) -> dict[str, Any]:
         """Return versions, how the fit trains, and what was skipped and copied."""

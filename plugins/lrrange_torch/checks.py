@@ -1,6 +1,8 @@
 """Checks of a training and its options before the first step."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from torch import nn
 from torch.optim import Optimizer
@@ -49,3 +51,23 @@ def check_options(accumulate: object, clip_norm: object, read_on: object, val_lo
             f"val_loader is a {type(val_loader).__name__}, which gives its batches once or not at all. Give one that "
             f"starts again, such as a DataLoader or a list.",
         )
+
+
+def steps_of_epochs(loader: Iterable[Any], epochs: float | None, accumulate: int) -> int | None:
+    """Return the optimizer steps of so many passes over a loader; None if no number of them was given.
+
+    Raises: OptionError for a number that is not positive, and for a loader without a length.
+    """
+    if epochs is None:
+        return None
+    if isinstance(epochs, bool) or not isinstance(epochs, (int, float)) or not 0 < epochs < math.inf:
+        raise OptionError(f"train_epochs={epochs!r} is not a positive number of epochs.", train_epochs=epochs)
+    try:
+        batches = len(loader)  # type: ignore[arg-type]  # a loader without a length raises the TypeError
+    except (TypeError, NotImplementedError):
+        raise OptionError(
+            f"train_epochs={epochs:g} needs the number of batches in an epoch, and this {type(loader).__name__} has no "
+            f"length. Give train_steps= instead, the number of optimizer steps.",
+            train_epochs=epochs,
+        ) from None
+    return max(1, round(batches * epochs / accumulate))

@@ -62,6 +62,7 @@ class GradientStep:
         self.read = processes.reader(objective.device)
         self.deferred = self.read is PendingLoss
         self.skipped = 0
+        self._has_updated = False
         self._accumulate = accumulate
         self._rates = rates
         self._processes = processes
@@ -77,7 +78,15 @@ class GradientStep:
         """Take one step on the micro-batches that `next_batch` returns. Return the mean of their recorded values."""
         if self.takes_closure:
             return self._closure_step([next_batch() for _ in range(self._accumulate)])
-        losses, recorded = self._backward(next_batch)
+        first: list[Any] = []  # the batch of the first update, which may have to be taken again with a closure
+
+        def remembered() -> Any:
+            first.append(next_batch())
+            return first[-1]
+
+        # Of several micro-batches, no more than one may be alive.
+        remembers = not self._has_updated and self._accumulate == 1
+        losses, recorded = self._backward(remembered if remembers else next_batch)
         if not self._may_move(losses, recorded):
             self.skipped += 1
             return recorded
@@ -85,12 +94,18 @@ class GradientStep:
             self._update()
         except Exception as error:
             # The signature of its step may have `closure=None` all the same. Nothing says so before the first step.
-            if not _asks_for_closure(error):
+            if self._has_updated or not _asks_for_closure(error):
                 raise
             self._closure_use = "after gradients"
             self._check_closure_possible(error)
-            return self.take(next_batch)
+            return self._closure_step(first) if remembers else self.take(next_batch)
+        self._has_updated = True
         return recorded
+
+    def evaluate(self, next_batch: Callable[[], Any]) -> SupportsFloat:
+        """Return the mean recorded value of the micro-batches of a step, without taking the step."""
+        recorded = [self.objective(next_batch(), training=False)[1] for _ in range(self._accumulate)]
+        return self.read(recorded, self.objective.sign / len(recorded))
 
     def _check_closure_possible(self, error: Exception | None = None) -> None:
         kind = next((type(o).__name__ for o in self.optimizers if closure_use_of(o)), self._rates.names)

@@ -10,12 +10,13 @@ from torch.optim import Optimizer
 from lrrange import Sweep
 from lrrange_torch.accelerate import accelerate_state, unwrap
 from lrrange_torch.batches import Batches, collates
-from lrrange_torch.checks import check_options, check_trains
+from lrrange_torch.checks import check_options, check_trains, steps_of_epochs
 from lrrange_torch.deferred_loss import read_now
 from lrrange_torch.distributed import processes_of
 from lrrange_torch.gradient_step import GradientStep
 from lrrange_torch.objective import BatchForm, MetricMode, Objective
 from lrrange_torch.optimizer.argument import optimizers_of
+from lrrange_torch.optimizer.facts import facts_of
 from lrrange_torch.optimizer.rate_control import RateControl
 from lrrange_torch.random_state import seed_everything
 from lrrange_torch.snapshot.copy_on_write import why_not_lazy
@@ -58,6 +59,8 @@ class LoaderStep:
             `"disk"`, a temporary file, for a model that fills its device.
         restore: anything else that training changes and that cannot be reached from the above; one object, or a list
             or tuple of some.
+        train_epochs: passes over the loader of the training that the rate is for. `find_lr(train_steps=)` says the same
+            in optimizer steps.
 
     Except on CUDA, a loss is read in its own step, and a loss that is not finite does not move the weights: that would
     only destroy them for the following steps. On CUDA, losses are read some steps late, so that no step waits for the
@@ -94,11 +97,13 @@ class LoaderStep:
         metric_mode: MetricMode = "max",
         snapshot: CopyLocation = "device",
         restore: Any = (),
+        train_epochs: float | None = None,
     ) -> None:
         self._rates = RateControl(optimizers_of(optimizer, grad_scaler))
         check_trains(model, self._rates.optimizers)
         self._snapshots = SnapshotMaker(self._rates.hooked, why_not_lazy(model), snapshot)
         check_options(accumulate, clip_norm, read_on, val_loader)
+        self._train_steps = steps_of_epochs(loader, train_epochs, accumulate)
         scaler = grad_scaler if grad_scaler is not None and grad_scaler.is_enabled() else None
         autocast = autocast or (None if scaler is None else torch.float16)
         self._batches = Batches(loader)
@@ -156,14 +161,35 @@ class LoaderStep:
     def step(self, lr: float) -> SupportsFloat:
         """Take one optimizer step at `lr`. Return the mean loss of its micro-batches, on CUDA as a `DeferredLoss`."""
         self._rates.set(lr)
+        return self._with_gradients(self._train)
+
+    def forward(self) -> SupportsFloat:
+        """Return the mean loss of the next micro-batches at the present weights, on CUDA as a `DeferredLoss`.
+
+        It computes what a step computes before its backward pass, with the graph, because a loss may contain
+        derivatives. A step at rate zero takes its place where the forward pass alone would draw other random numbers
+        (an optimizer that takes a closure), or leave several processes in the middle of a step, and where losses are
+        read on held-out data after it.
+        """
+        if self._gradients.takes_closure or self._processes.size > 1 or self._read_on == "validation":
+            return self.step(0.0)
+        self._timer.cancel()
+        return self._with_gradients(self._evaluate_batches)
+
+    def _train(self) -> SupportsFloat:
+        loss = self._gradients.take(self._next_batch)
+        return loss if self._read_on == "training" else self._validation_loss()
+
+    def _evaluate_batches(self) -> SupportsFloat:
+        return self._gradients.evaluate(self._next_batch)
+
+    def _with_gradients(self, take: Callable[[], SupportsFloat]) -> SupportsFloat:
         self._is_drawing = False
         try:
             if torch.is_grad_enabled():
-                loss = self._gradients.take(self._next_batch)
-            else:
-                with torch.enable_grad():
-                    loss = self._gradients.take(self._next_batch)
-            return loss if self._read_on == "training" else self._validation_loss()
+                return take()
+            with torch.enable_grad():
+                return take()
         except StopIteration as error:
             if self._is_drawing:
                 raise  # the end of the data
@@ -188,6 +214,11 @@ class LoaderStep:
     def bounds(self) -> dict[str, float]:
         """Return the bounds of a sweep if an optimizer needs others than most."""
         return self._rates.bounds()
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the optimizers tell about the training, and its length if it was given in epochs."""
+        length = {} if self._train_steps is None else {"train_steps": self._train_steps}
+        return facts_of(self._rates.optimizers) | length
 
     def digest(self) -> Iterator[tuple[str, Any]]:
         """Yield names with values or checksums of everything that a step changes."""

@@ -14,6 +14,7 @@ from lrrange_torch.deferred_loss import read_now
 from lrrange_torch.distributed import processes_of
 from lrrange_torch.loss_values import is_one_number, not_one_loss
 from lrrange_torch.optimizer.argument import optimizers_of
+from lrrange_torch.optimizer.facts import facts_of
 from lrrange_torch.optimizer.rate_control import RateControl
 from lrrange_torch.random_state import seed_everything
 from lrrange_torch.snapshot.copy_on_write import why_not_lazy
@@ -165,6 +166,10 @@ class OwnStep:
     def bounds(self) -> dict[str, float]:
         """Return the bounds of a sweep if an optimizer needs others than most."""
         return self._rates.bounds()
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the optimizers tell about the training."""
+        return facts_of(self._rates.optimizers)
 
     def digest(self) -> Iterator[tuple[str, Any]]:
         """Yield names with values or checksums of everything that a step is known to change."""

@@ -16,6 +16,7 @@ Make = Callable[[], tuple[nn.Module, dict[str, Any]]]
 
 # Options of every test here, at rates where rounding errors do not grow: a first sweep, and two more.
 SWEEP: dict[str, Any] = {
+    "paired": False,
     "start_lr": 1e-4,
     "end_lr": 0.1,
     "num_steps": 30,

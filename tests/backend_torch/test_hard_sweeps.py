@@ -96,10 +96,16 @@ def test_a_flat_curve_is_refused_with_its_noise() -> None:
     """The loss depends on the batch and not on what is trained."""
     model, free = network(), nn.Parameter(torch.zeros(1))
     model.register_parameter("free", free)
-    result = find(model, lambda output, target: F.mse_loss(output.detach(), target) + 0 * free.sum())
+
+    def loss_fn(output: Any, target: Any) -> Any:
+        return F.mse_loss(output.detach(), target) + 0 * free.sum()
+
     with pytest.raises(FlatCurve) as refusal:
-        _ = result.lr
+        _ = find(model, loss_fn, paired=False).lr
     assert refusal.value.noise > 0
+    result = find(model, loss_fn)
+    with pytest.raises(FlatCurve, match="it is exactly .* at every rate"):  # but for the noise of the batches
+        _ = result.lr
     assert all(isinstance(answer, lrrange.Refusal) for answer in result.answers)
     with pytest.raises(FlatCurve):
         _ = result.range

@@ -195,8 +195,9 @@ def test_a_loss_without_a_gradient_is_named_and_an_own_step_may_return_it(traini
         optimizer.step()
         return NUMBERS[kind](loss)
 
-    first = lambda curve: lrrange.Suggestion(lr=curve.lr[0], index=0, heuristic="first")  # noqa: E731  shorter
-    assert lrrange.find_lr(step, optimizer=optimizer, restore=model, num_steps=10, heuristic=first).lr == 1e-7
+    fifth = lambda curve: lrrange.Suggestion(lr=curve.lr[4], index=4, heuristic="fifth")  # noqa: E731  shorter
+    result = lrrange.find_lr(step, optimizer=optimizer, restore=model, num_steps=10, heuristic=fifth)
+    assert result.lr == result.curve.lr[4]
 
 
 def no_optimizers(model: nn.Module) -> dict[str, tuple[Any, str]]:

@@ -313,6 +313,12 @@ CLOSURES = (sam_alone, sam_in_lookahead, closure_by_assertion, closure_that_is_c
 def test_an_optimizer_that_wants_a_closure_keeps_the_contract(
     check: Callable[[testing.MakeRig], None], make_rig: testing.MakeRig
 ) -> None:
+    finds_out = make_rig in (closure_by_assertion, closure_that_is_called)
+    if finds_out and check is testing.check_a_paired_sweep_sees_its_batches_again:
+        # That it wants a closure is found out by its first step, which has drawn random numbers by then.
+        with pytest.raises(AssertionError, match="cannot be paired: the first step gave the loss"):
+            check(make_rig)
+        return
     check(make_rig)
 
 
@@ -323,7 +329,13 @@ def test_sam_is_swept_with_the_losses_of_its_training_at_the_same_rate() -> None
     losses = trained.train(12)
     swept = sam_alone()
     result = lrrange.find_lr(
-        swept.target, **swept.options, start_lr=0.02, end_lr=0.02 * (1 + 1e-6), num_steps=12, shape="linear"
+        swept.target,
+        **swept.options,
+        start_lr=0.02,
+        end_lr=0.02 * (1 + 1e-6),
+        num_steps=12,
+        shape="linear",
+        paired=False,
     )
     assert result.curve.loss == pytest.approx(losses, rel=1e-5)
     assert result.provenance.details["batches_taken"] == 12

@@ -84,9 +84,8 @@ def test_how_long_a_step_takes_is_known_from_the_run_before(monkeypatch: pytest.
     step = LoaderStep.step
     monkeypatch.setattr(LoaderStep, "step", lambda self, lr: steps.append(lr) or step(self, lr))
     find(training(), "auto", repeats=1, confirm=True, confirm_steps=90, **LONG)
-    assert (
-        len(steps[40:]) % 10 == 0
-    )  # trials of 10 and 20 steps are too short to measure, and no step is taken to time one
+    # Trials of 22 steps are too short to measure, and no step is taken to time one.
+    assert len(steps[40:]) % 22 == 0
     assert set(steps[:40]) == set(lrrange.SweepPlan(start_lr=1e-4, end_lr=0.1, num_steps=40).rates)
 
 
@@ -267,6 +266,6 @@ def test_on_cuda_trials_are_taken_together_and_no_step_synchronises(
         found: Any = {**SWEEP, **options, "repeats": 1, "confirm": True, "confirm_steps": 90}
         results.append(lrrange.find_lr(model, parallel=parallel, verify_restore=True, **found))
         assert all(torch.equal(one, was) for one, was in zip(model.parameters(), before, strict=True))
-    assert ways(results[1]) == ["5 runs together", "2 runs together"]
+    assert ways(results[1]) == ["3 runs together"]
     assert len(checked) == 8 + 18
     assert_same_losses(*results, 1e-2)

@@ -17,6 +17,7 @@ from lrrange_torch.optimizer import (
     RateGuard,
     apply_rate,
     base_rate,
+    facts_of,
     groups_of,
     momentum_of,
     same_rate,
@@ -94,6 +95,12 @@ def test_base_rate_is_the_rate_from_which_a_scheduler_starts(optimizer: torch.op
     assert base_rate(optimizer.param_groups[0]) == 0.1
     torch.optim.lr_scheduler.LambdaLR(optimizer, lambda _: 0.5)
     assert (rates(optimizer)[0], base_rate(optimizer.param_groups[0])) == (0.05, 0.1)
+
+
+def test_facts_of_tells_the_kind_of_an_optimizer_and_the_steps_it_has_taken(optimizer: torch.optim.SGD) -> None:
+    assert facts_of([optimizer]) == {"optimizer": "sgd", "momentum": 0.9, "weight_decay": 0.0, "steps_taken": 0}
+    step(optimizer)
+    assert facts_of([optimizer])["steps_taken"] == 1
 
 
 def test_set_rate_sets_a_number_and_fills_a_tensor(optimizer: torch.optim.SGD) -> None:

@@ -53,7 +53,7 @@ def sweep(model: nn.Module, loader: Any, optimizer: torch.optim.Optimizer | None
     """Sweep, check that nothing shows it, and give the provenance's details."""
     optimizer = optimizer or torch.optim.SGD(list(model.parameters()), 0.1)
     before = of_module(model), of_optimizer(optimizer)
-    options = {"start_lr": 1e-4, "end_lr": 0.1, "num_steps": 12, "divergence": None, **options}
+    options = {"start_lr": 1e-4, "end_lr": 0.1, "num_steps": 12, "divergence": None, "paired": False, **options}
     result = lrrange.find_lr(model, optimizer=optimizer, loss_fn=nn.MSELoss(), loader=loader, **options)
     assert (of_module(model), of_optimizer(optimizer)) == before
     assert len(set(result.curve.loss)) > 4, "the sweep trained nothing"

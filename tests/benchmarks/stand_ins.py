@@ -5,19 +5,11 @@ import struct
 
 import torch
 
-from benchmarks.quality.asking import SEEDS
+from benchmarks.quality.bank.generator import BANK, ORIGINS
+from benchmarks.quality.bank.store import BankStore
 from benchmarks.quality.store import Store
 
 RATES = [0.001, 0.01, 0.1, 1.0]
-
-
-# The losses of a sweep of 200 steps over eight decades: flat, falling from 1e-4 to 1e-2, and rising from 1e-1.
-SWEEP = (
-    [10.0 + 0.01 * (i % 3) for i in range(75)]
-    + [10 - 0.16 * i for i in range(50)]
-    + [2.0] * 25
-    + [2.5**i for i in range(50)]
-)
 
 
 def store_with_ground_truth(root, task, constant, onecycle, initial=10.0, constant_answer=8.0):
@@ -32,11 +24,60 @@ def store_with_ground_truth(root, task, constant, onecycle, initial=10.0, consta
     }
     (folder / "ground_truth" / f"{task}.json").write_text(json.dumps(ground_truth))
     store = Store(root)
-    store.save_sweeps(
-        task, {"start_lr": 1e-7, "end_lr": 10.0, "sweeps": {"200": {str(seed): [SWEEP] for seed in SEEDS}}}
-    )
     store.save_constant_answers("original", {task: constant_answer})
     return store
+
+
+def add_to_bank(root, task, constant, onecycle=None, *, initial=10.0, constant_answer=None, earlier=None, spread=0.0):
+    """Measure a task of the bank by decree, and return the store.
+
+    Args:
+        root: the folder of all measurements.
+        task: name of the task.
+        constant: the validation loss for each of four rates at the task's budget.
+        onecycle: the same for the one-cycle. Default: as at a constant rate.
+        initial, constant_answer: losses without any learning.
+        earlier: losses at a constant rate at other budgets.
+        spread: by how much the second seed is worse than the first.
+    """
+    store = BankStore(root)
+    store.folder.mkdir(parents=True, exist_ok=True)
+    budgets = {**(earlier or {}), BANK[task].steps: constant}
+    rows = {str(budget): [[loss, loss + spread] for loss in losses] for budget, losses in budgets.items()}
+    measured = {
+        "task": task,
+        "families": ORIGINS[task].families,
+        "steps": BANK[task].steps,
+        "initial": [initial, initial],
+        "lr": RATES,
+        "constant": rows,
+        "onecycle": [[loss, loss + spread] for loss in onecycle or constant],
+        "constant_answer": constant_answer,
+    }
+    (store.folder / f"{task}.json").write_text(json.dumps(measured))
+    return store
+
+
+def suggestion(task, lr, seed=10, **more):
+    """Return a row of a finder that suggests one rate."""
+    empty = dict.fromkeys(("low", "high", "confident", "error", "version")) | {"evaluations": 0}
+    return {
+        "task": task,
+        "seed": seed,
+        "lr": lr,
+        "max_lr": lr,
+        "forwards": 100,
+        "optimizer_steps": 100,
+        **empty,
+        **more,
+    }
+
+
+def held_out(task, lr, axis, chance, form="default", seed=10):
+    """Return a row of an answer with constants fitted without the task's family. Its interval is a decade wide."""
+    low, high = (None, None) if lr is None else (lr / 10**0.5, lr * 10**0.5)
+    answer = {"lr": lr, "max_lr": lr, "low": low, "high": high, "chance_of_bad": chance}
+    return {"task": task, "seed": seed, "axis": axis, "form": form, "steps": 200, **answer}
 
 
 def write_images(root):

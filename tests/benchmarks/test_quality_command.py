@@ -5,19 +5,13 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks.pages import fill
-from benchmarks.quality.asking import SEEDS
+from benchmarks.quality import command
+from benchmarks.quality.bank.generator import BANK
 from benchmarks.quality.command import main
-from benchmarks.quality.report.cross_validation import (
-    Distances,
-    compare_choices,
-    leave_one_out,
-    log_rate_between,
-    read_recorded_sweeps,
-)
 from benchmarks.quality.report.measurements import Measurements
-from benchmarks.quality.report.page import PAGE, summary
+from benchmarks.quality.report.page import FRONT_PAGE, PAGE, summary
 from benchmarks.quality.report.plots import draw
-from benchmarks.quality.report.tables import sections
+from benchmarks.quality.report.tables import front_sections, sections
 from benchmarks.quality.store import RESULTS, Store
 from benchmarks.quality.tasks.registry import TASKS
 from tests.benchmarks.stand_ins import store_with_ground_truth
@@ -71,14 +65,15 @@ def test_tables_have_every_finder_that_ran_on_every_task(tmp_path):
     store.save_suggestions("default", [row | {"lr": 0.1}])
     store.save_suggestions("lrrange", [row | {"lr": 0.01, "max_lr": 0.1, "forwards": 200}])
     outcome = run("--tables", "--results", tmp_path)
-    assert "| default | 0.000 (0.00 to 0.00) |" in outcome.output
+    assert "| usual rate of the optimizer | 0.000 (0.00 to 0.00) |" in outcome.output
     assert "| **lrrange** | 0.167 (0.17 to 0.17) |" in outcome.output
 
 
 def test_the_committed_page_and_figures_are_what_the_stored_measurements_give():
-    measured = Measurements.read(Store())
-    page = PAGE.read_text()
-    assert fill(page, sections(measured)) == page
+    measured = Measurements.read(RESULTS)
+    for path, parts in ((PAGE, sections(measured)), (FRONT_PAGE, front_sections(measured))):
+        page = path.read_text()
+        assert fill(page, parts) == page
     assert json.loads((RESULTS / "report.json").read_text()) == json.loads(json.dumps(summary(measured)))
 
 
@@ -88,43 +83,22 @@ def test_a_page_without_the_markers_is_not_written():
 
 
 def test_the_plots_are_drawn_from_what_is_stored(tmp_path):
-    draw(Measurements.read(Store()), tmp_path)
-    names = {path.name for path in tmp_path.iterdir() if path.stat().st_size > 10_000}
-    assert names == {f"quality-{name}.png" for name in ("regret", "suggestions", "calibration", "cost")}
+    draw(Measurements.read(RESULTS), tmp_path)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {f"quality-{name}.png" for name in ("regret", "families", "reliability", "budgets")}
+    assert names <= {path.name for path in (PAGE.parent / "images").iterdir()}
 
 
-def test_a_task_does_not_influence_the_constants_that_are_judged_on_it():
-    losses = {"a": {1: 0.0, 2: 1.0}, "b": {1: 1.0, 2: 0.0}, "c": {1: 0.6, 2: 0.4}}
-    choices = leave_one_out([1, 2], lambda constants, task: losses[task][constants], list(losses))
-    assert [(choice.task, choice.constants, choice.regret) for choice in choices] == [
-        ("a", 2, 1.0),
-        ("b", 1, 1.0),
-        ("c", 1, 0.6),
-    ]
+def test_the_bank_runs_from_the_command_and_a_set_of_finders_has_a_name(tmp_path, monkeypatch):
+    monkeypatch.setitem(command._SETS, "peers", ["default", "always_1e-3"])
+    task = next(name for name in BANK if name.startswith("logistic"))
+    outcome = run("--bank", "--finder", "peers", "--task", task, "--results", tmp_path)
+    assert outcome.output == f"1 of 1: {task}: 2 finders, 0 without an answer\n"
+    assert run("--bank", "--finder", "peers", "--task", task, "--results", tmp_path).output == ""
+    assert "1 of 1" in run("--bank", "--finder", "default", "--again", "--task", task, "--results", tmp_path).output
 
 
-def test_the_released_distances_give_the_rates_of_the_default():
-    released = Distances.released()
-    for reading in read_recorded_sweeps(Store(), ["logistic"])["logistic"]:
-        middle = log_rate_between(reading, released.part)
-        assert 10 ** (middle - released.down) == pytest.approx(reading.lr, rel=1e-4)
-        assert 10 ** (middle - released.down_one_cycle) == pytest.approx(reading.max_lr, rel=1e-4)
-
-
-def test_the_recorded_sweeps_give_the_suggestions_that_were_stored():
-    # Not to the last bit, because recorded losses have six digits. A sweep that was extended is recorded to 10 only.
-    store = Store()
-    rows = [row for row in store.suggestions("lrrange") if row["forwards"] <= 200]
-    readings = read_recorded_sweeps(store, {row["task"] for row in rows})
-    assert len(rows) > 100
-    for row in rows:
-        reading = readings[row["task"]][SEEDS.index(row["seed"])]
-        suggested = (reading.lr, reading.max_lr, *reading.interval)
-        assert suggested == pytest.approx((row["lr"], row["max_lr"], row["low"], row["high"]), rel=2e-5), row["task"]
-
-
-def test_constants_have_no_more_regret_in_sample_than_left_out():
-    measured = Measurements.read(Store())
-    released, in_sample, left_out = compare_choices(measured.readings, measured.task_regrets, {})
-    assert in_sample["regret"] <= released["regret"]
-    assert in_sample["regret"] <= left_out["regret"]
+def test_a_name_that_no_task_has_is_reported_with_those_that_are_close():
+    outcome = CliRunner().invoke(main, ["--task", "logistics"])
+    assert outcome.exit_code == 2
+    assert "no task is called 'logistics'; did you mean one of logistic" in outcome.output

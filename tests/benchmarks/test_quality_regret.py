@@ -3,7 +3,8 @@ import math
 import pytest
 
 from benchmarks.quality.regret import TaskRegret
-from benchmarks.quality.report.statistics import calibration, finder_regret, movement, steps
+from benchmarks.quality.report.reliability import coverage
+from benchmarks.quality.report.statistics import difference, finder_regret, movement, steps
 from tests.benchmarks.stand_ins import store_with_ground_truth
 
 TASK = "logistic"
@@ -71,16 +72,25 @@ def test_a_finder_that_did_not_run_on_a_task_has_no_regret(regret):
     assert finder_regret([row(0.1)], {TASK: regret, "another": regret}) is None
 
 
-def test_calibration_is_the_distance_of_the_best_rate_from_the_interval(regret):
+def test_coverage_is_the_share_of_intervals_that_hold_the_best_rate(regret):
     rows = [
         row(0.1, low=0.05, high=0.5),
         row(1.0, low=0.1 * 10**0.4, high=10.0),
         row(0.001, low=0.0001, high=0.01),
         row(None),
     ]
-    intervals = calibration(rows, {TASK: regret})
-    assert [intervals.share(within) for within in (0.0, 0.5, 1.0, 5.0)] == [0.25, 0.5, 0.75, 0.75]
-    assert intervals.width == pytest.approx(1.6)
+    found = [coverage(rows, {TASK: regret}, within) for within in (0.0, 0.5, 1.0)]
+    assert [one.near for one in found] == pytest.approx([1 / 3, 2 / 3, 1])
+    assert found[0].inside == pytest.approx(1 / 3)
+    assert found[0].answers == 3
+    assert found[0].width == pytest.approx(1.6)
+    assert coverage([row(None)], {TASK: regret}, 0) is None
+
+
+def test_a_difference_is_taken_task_by_task(regret):
+    found = difference([row(0.01)], [row(0.1)], {TASK: regret})
+    assert (found.mean, found.low, found.high) == pytest.approx([(2 / 6 + 4 / 6) / 2] * 3)
+    assert difference([row(0.1)], [], {TASK: regret}) is None
 
 
 def test_movement_is_the_median_distance_for_the_same_task_and_seed():

@@ -1,5 +1,6 @@
 import json
 import sys
+import warnings
 
 import pytest
 
@@ -123,7 +124,8 @@ def test_confirm_shows_each_rate_that_was_tried_with_the_loss_it_reached(project
     result = library.load("run.json")
     assert run.exit_code == 0
     assert result.confirmation.steps <= 180
-    assert "training loss by 20 steps" in run.stdout
+    assert "training loss" in run.stdout
+    assert "+/-" in run.stdout  # the error of a difference
     for trial in result.confirmation.trials:
         assert f"{trial.lr:.2e}" in run.stdout
         assert f"{trial.loss:.4g}" in run.stdout
@@ -149,6 +151,7 @@ def test_the_json_holds_the_answer_in_one_place(project, lrrange):
         "low": result.low,
         "high": result.high,
         "verdict": str(result.verdict),
+        "chance_of_bad": result.verdict.chance_of_bad,
         "base_lr": result.range.base_lr,
         "max_lr": result.range.max_lr,
     }
@@ -158,3 +161,17 @@ def test_the_json_of_a_refused_result_says_why(project, lrrange):
     answer = json.loads(lrrange("find", "train:make_frozen", "--json").stdout)["answer"]
     assert list(answer) == ["refused"]
     assert "does not fall" in answer["refused"]
+
+
+@pytest.mark.parametrize(("typed", "shown"), [("on", "no: a step"), ("auto", None), ("off", None)])
+def test_pairing_is_passed_on(project, lrrange, typed, shown):
+    """The loss of this training has a logarithm of the rate in it, which rate zero has not."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        run = lrrange("find", "train:make", "--paired", typed, "--json")
+    said = json.loads(run.stdout)["result"]["provenance"]["details"].get("paired")
+    assert said == shown or said.startswith(shown)
+
+
+def test_another_way_of_pairing_is_a_mistake_in_the_command(project, lrrange):
+    assert lrrange("find", "train:make", "--paired", "always").exit_code == 2

@@ -12,6 +12,8 @@ from lrrange.advice.advice import read_answers, read_ranges
 from lrrange.advice.heuristics import HEURISTICS
 from lrrange.report.html import as_html
 from lrrange.report.table import as_rich
+from tests.core.strategies import Landscape
+from tests.core.training import Loop
 
 
 def result_of(loss, lr=None, stop_reason=lrrange.StopReason.COMPLETED, **fields):
@@ -55,10 +57,16 @@ def rows(text):
     return [line.split() for line in text.splitlines()]
 
 
+def suggestions_of(result):
+    return [answer for answer in result.answers if isinstance(answer, lrrange.Suggestion)]
+
+
 def test_every_suggestion_is_shown_and_the_chosen_one_marked():
     result = result_of(descending(), heuristic="steepest")
     text = text_of(result)
-    for answer in result.answers:
+    suggestions = suggestions_of(result)
+    assert [answer.heuristic for answer in suggestions] == ["midway", "steepest", "valley", "slide"]
+    for answer in suggestions:
         mark = ["*"] if answer.heuristic == "steepest" else []
         assert [*mark, answer.heuristic, f"{answer.lr:.2e}"] in [row[: 2 + len(mark)] for row in rows(text)]
     assert sum(row[:1] == ["*"] for row in rows(text)) == 1
@@ -78,8 +86,38 @@ def test_the_interval_of_a_suggestion_is_shown_beside_it():
     )
     shown = rows(text_of(attrs.evolve(result_of(descending()), answers=answers)))
     assert ["*", "wide", "1.00e-03", "2.00e-04", "to", "5.00e-03"] in shown
-    assert ["sharp", "1.00e-03"] in shown
-    assert ["bare", "1.00e-03"] in shown
+    assert ["sharp", "1.00e-03", "-"] in shown
+    assert ["bare", "1.00e-03", "-"] in shown
+    assert ["best", "in", "2.00e-04", "to", "5.00e-03"] in shown
+
+
+@pytest.mark.parametrize("bounds", [{}, {"low": 1e-3, "high": 1e-3}, {"low": 1e-4}])
+def test_a_rate_without_an_interval_has_a_dash_where_the_interval_would_be(bounds):
+    bare = (lrrange.Suggestion(heuristic="mine", lr=1e-3, **bounds),)
+    text = text_of(attrs.evolve(result_of(descending()), answers=bare))
+    assert ["best", "in", "-"] in rows(text)
+    assert "there is no interval around the rate" in text
+
+
+def test_when_the_default_refuses_the_other_answers_stand_beside_it_unmarked():
+    result = result_of(descending()[:28])
+    assert result.chosen.kind == "StillFalls"
+    text = text_of(result)
+    assert ["lr", "none", '"midway"', "refused"] in rows(text)
+    assert suggestions_of(result)
+    for answer in suggestions_of(result):
+        assert [answer.heuristic, f"{answer.lr:.2e}"] in [row[:2] for row in rows(text)]
+    assert not any(row[:1] == ["*"] for row in rows(text))
+    assert "smith, though there is no rate: Smith 2017" in text
+
+
+@pytest.mark.parametrize(
+    ("steps", "shown"),
+    [(5000, "5,000 steps"), (1, "1 steps"), (None, "training length not given: assumed 500 steps")],
+)
+def test_the_length_of_the_training_that_the_rate_is_for_is_shown(steps, shown):
+    facts = lrrange.TrainingFacts(train_steps=steps)
+    assert ["for", *shown.split()] in rows(text_of(result_of(descending(), facts=facts)))
 
 
 def test_the_range_its_rule_and_its_alternatives_are_shown():
@@ -187,7 +225,7 @@ def test_the_table_fits_a_narrow_terminal_without_losing_a_rate():
     result = result_of(descending())
     text = text_of(result, width=50)
     assert max(map(len, text.splitlines())) <= 50
-    for answer in result.answers:
+    for answer in suggestions_of(result):
         assert f"{answer.lr:.2e}" in text
 
 
@@ -197,20 +235,31 @@ def test_rendering_needs_no_matplotlib(monkeypatch):
 
 
 def confirmed(**fields):
-    trials = tuple(lrrange.Trial(lr=lr, steps=75, loss=loss) for lr, loss in ((1e-3, 0.9), (3e-3, 0.4), (1e-2, 0.5)))
-    trials += (lrrange.Trial(lr=3e-3, steps=150, loss=0.2), lrrange.Trial(lr=1e-2, steps=150, loss=0.3))
+    shown = ((1e-3, 0.9, 0.7, 0.1), (3e-3, 0.2, 0.0, 0.0), (1e-2, 0.3, 0.05, 0.12))
+    trials = tuple(
+        lrrange.Trial(lr=lr, steps=175, loss=loss, difference=difference, error=error)
+        for lr, loss, difference, error in shown
+    )
     values = {"trials": trials, "held_out": False, "lr": 2.5e-3, "low": 1e-3, "high": 5e-3, "max_lr": 6e-3, **fields}
     return attrs.evolve(result_of(descending()), confirmation=lrrange.Confirmation(**values))
 
 
-def test_trials_are_shown_by_rate_with_what_they_reached_and_the_best_marked():
+def test_trials_are_shown_by_rate_with_their_difference_from_the_best_and_its_error():
     text = text_of(confirmed())
     shown = rows(text)
-    assert "training loss by 75 steps" in text
-    assert ["1.00e-03", "0.9"] in shown
-    assert ["*", "3.00e-03", "0.4", "0.2"] in shown
-    assert ["1.00e-02", "0.5", "0.3"] in shown
-    assert "held-out loss by 75 steps" in text_of(confirmed(held_out=True))
+    assert "training loss" in text
+    assert ["1.00e-03", "175", "0.9", "0.7", "+/-", "0.1"] in shown
+    assert ["*", "3.00e-03", "175", "0.2"] in shown
+    assert ["1.00e-02", "175", "0.3", "0.05", "+/-", "0.12:", "as", "good"] in shown
+    assert "held-out loss" in text_of(confirmed(held_out=True))
+
+
+def test_trials_of_an_earlier_version_are_shown_without_a_difference():
+    trials = tuple(lrrange.Trial(lr=lr, steps=75, loss=loss) for lr, loss in ((1e-3, 0.9), (3e-3, 0.4), (1e-2, 0.5)))
+    trials += (lrrange.Trial(lr=3e-3, steps=150, loss=0.2), lrrange.Trial(lr=1e-2, steps=150, loss=0.3))
+    shown = rows(text_of(confirmed(trials=trials)))
+    assert ["3.00e-03", "75", "0.4"] in shown
+    assert ["*", "3.00e-03", "150", "0.2"] in shown
 
 
 def test_a_confirmed_rate_goes_before_the_one_the_sweep_chose():
@@ -231,8 +280,24 @@ def test_a_best_trial_at_the_edge_of_what_was_tried_is_uncertain():
 
 
 def test_the_verdict_is_shown_with_its_reasons():
-    climbing = [*descending(50), *(2.3 + 0.4 * i for i in range(10))]
-    assert ["verdict", "confident"] in rows(text_of(result_of(climbing)))
-    wide = (lrrange.Suggestion(heuristic="midway", lr=1e-3, low=1e-5, high=1e-2),)
+    calm = Landscape(noise=0.01, decades=0.5, blow_up=-2.0, steepness=1.0)
+    known = lrrange.TrainingFacts(optimizer="adam", steps_taken=0, train_steps=2000)
+    result = attrs.evolve(lrrange.find_lr(Loop(calm)), facts=known)
+    shown = [row for row in rows(text_of(result)) if row[:1] == ["verdict"]]
+    assert shown == [f"verdict confident ({result.verdict.chance_of_bad:.0%} of such answers are bad)".split()]
+    shown = [
+        row for row in rows(text_of(attrs.evolve(result, facts=lrrange.TrainingFacts()))) if row[:1] == ["verdict"]
+    ]
+    assert shown[0][1] == "uncertain:"
+    wide = (lrrange.Suggestion(heuristic="mine", lr=1e-3, low=1e-5, high=1e-2),)
     text = text_of(attrs.evolve(result_of(descending()), answers=wide))
-    assert "uncertain: the interval 1e-05 to 0.01 is 3.0 decades wide" in text
+    assert "uncertain: the loss still falls at end_lr=1: raise it; " in text
+    assert "the interval 1e-05 to 0.01 is 3.0 decades wide: give a higher num_steps; " in text
+
+
+def test_what_came_of_pairing_has_a_line_of_its_own():
+    result = result_of(descending())
+    origin = attrs.evolve(result.provenance, details={"paired": "noise 0.2 of a loss before, 0.01 after"})
+    lines = [row for row in rows(text_of(attrs.evolve(result, provenance=origin))) if "paired" in " ".join(row)]
+    assert lines == [["paired", "noise", "0.2", "of", "a", "loss", "before,", "0.01", "after"]]
+    assert "paired" not in text_of(result)

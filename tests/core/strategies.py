@@ -7,7 +7,18 @@ from collections.abc import Sequence
 import attrs
 from hypothesis import strategies as st
 
-from lrrange import Curve, LRRange, Provenance, RangeTestResult, Refusal, StopReason, Suggestion, Sweep, SweepPlan
+from lrrange import (
+    Curve,
+    LRRange,
+    Provenance,
+    RangeTestResult,
+    Refusal,
+    StopReason,
+    Suggestion,
+    Sweep,
+    SweepPlan,
+    TrainingFacts,
+)
 from lrrange.advice.confirmation import Confirmation, Trial
 
 # 25 rates a decade over 8 decades: what `find_lr` takes by default.
@@ -199,7 +210,14 @@ ranges = st.builds(
 confirmations = st.builds(
     Confirmation,
     trials=st.lists(
-        st.builds(Trial, lr=positive, steps=st.integers(1, 1000), loss=st.floats(allow_nan=False)),
+        st.builds(
+            Trial,
+            lr=positive,
+            steps=st.integers(1, 1000),
+            loss=st.floats(allow_nan=False),
+            difference=st.none() | st.floats(allow_nan=False),
+            error=st.none() | st.floats(min_value=0),
+        ),
         min_size=1,
         max_size=7,
     ).map(tuple),
@@ -208,6 +226,17 @@ confirmations = st.builds(
     low=positive,
     high=positive,
     max_lr=positive,
+    falls=st.booleans(),
+)
+
+
+facts = st.builds(
+    TrainingFacts,
+    optimizer=st.none() | st.sampled_from(["sgd", "adam", "sign"]) | text,
+    momentum=st.none() | st.floats(0, 1),
+    weight_decay=st.none() | st.floats(0, 1),
+    steps_taken=st.none() | st.integers(0, 10**9),
+    train_steps=st.none() | st.integers(1, 10**9),
 )
 
 
@@ -232,6 +261,7 @@ def results(draw: st.DrawFn) -> RangeTestResult:
         ranges=tuple(draw(st.lists(ranges, max_size=3))),
         sweeps=tuple(draw(st.lists(curves(plan), max_size=2))),
         confirmation=draw(st.none() | confirmations),
+        facts=draw(facts),
         provenance=draw(
             st.builds(
                 Provenance,
@@ -241,6 +271,7 @@ def results(draw: st.DrawFn) -> RangeTestResult:
                 steps_run=st.integers(0, 10**6),
                 wall_time=st.floats(0, 1e6),
                 details=st.dictionaries(text, json_values, max_size=3),
+                untried=st.lists(st.sampled_from(["paired", "repeats", "confirm", "val_loader"])).map(tuple),
             )
         ),
     )

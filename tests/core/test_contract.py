@@ -102,6 +102,32 @@ class ShowsNothing(Loop):
         return self.weights, self.random.getstate()
 
 
+class LooksAhead(Loop):
+    """Computes the loss of a batch with a random number more than its step draws."""
+
+    def forward(self):
+        loss = self.loss(1e-30)
+        self.random.gauss(0.0, 1.0)
+        return loss
+
+
+class LooksElsewhere(Loop):
+    """Computes the loss of another batch."""
+
+    def forward(self):
+        self.random.random()
+        return self.loss(1e-30)
+
+
+class RefusesZero(Loop):
+    """Takes no step at rate zero, as some optimizers do."""
+
+    def step(self, lr):
+        if lr == 0:
+            raise ValueError("lr must be positive")
+        return super().step(lr)
+
+
 class TakesAnything(Loop):
     """Stands for a backend that ignores its options."""
 
@@ -132,6 +158,12 @@ BREAKS = {
     "Ctrl-C": (ForgetsAfterAnError, testing.check_state_is_back_after_ctrl_c, "changed state"),
     "no reason": (NoReason, testing.check_state_is_back_after_ctrl_c, "stop reason is None, not INTERRUPTED"),
     "a second sweep": (LeavesATrace, testing.check_a_second_sweep_gives_the_same_curve, r"curve\.loss\[0\]"),
+    "a forward pass with more": (LooksAhead, testing.check_a_paired_sweep_sees_its_batches_again, "step 2 at lr="),
+    "another batch": (
+        LooksElsewhere,
+        testing.check_a_paired_sweep_sees_its_batches_again,
+        "cannot be paired: the first",
+    ),
     "training": (
         LeavesATrace,
         testing.check_training_after_a_sweep_equals_training_without_one,
@@ -152,6 +184,10 @@ def test_a_training_that_forgets_its_random_state_is_found_out():
 
     with pytest.raises(AssertionError, match=r"changed state\[1\]"):
         testing.check_state_is_back_after_a_sweep(rig_of(ForgetsRandom))
+
+
+def test_a_rate_of_zero_may_be_refused():
+    testing.check_backend(rig_of(RefusesZero))
 
 
 def test_a_swallowed_ctrl_c_is_found_out():

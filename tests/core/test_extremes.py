@@ -98,7 +98,7 @@ def test_a_training_without_a_drop_is_confirmed_by_parts_of_its_noise(noise):
             return 0.5 + 4 * max(0.0, math.log10(lr) + 2) ** 2 + self.random.gauss(0.0, noise)
 
     def mine(curve):
-        return 0.1
+        return 1e-3
 
     for heuristic in (None, mine):
         result = find_lr(Trained(), heuristic=heuristic, confirm=True)
@@ -122,7 +122,7 @@ def test_a_curve_of_gaps_can_be_confirmed_if_a_heuristic_of_the_user_s_own_answe
             loss = super().step(lr)
             return loss if lr > 1e-6 else math.nan
 
-    result = find_lr(Late(), heuristic=lambda curve: 1e-3, confirm=True)
+    result = find_lr(Late(), heuristic=lambda curve: 5e-7, confirm=True, non_finite_limit=24)
     assert result.curve.finite.lr == ()
     assert result.lr > 0
 

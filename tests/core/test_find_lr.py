@@ -8,6 +8,7 @@ import pytest
 
 from lrrange import Divergence, LRRangeError, StopReason, Suggestion, find_lr
 from lrrange.errors import TargetError
+from lrrange.storage.documents import SCHEMA
 from tests.core.strategies import Landscape
 from tests.core.training import Loop, OwnLoop, SeededLoop, SeededOwnLoop
 
@@ -100,12 +101,12 @@ def test_a_heuristic_may_be_a_function_of_the_user_s_own():
 
 
 def test_a_heuristic_may_be_a_callable_object():
-    class Last:
+    class Late:
         def __call__(self, curve):
-            return curve.lr[-1]
+            return curve.lr[-4]
 
-    result = find_lr(Loop(), heuristic=Last())
-    assert (result.heuristic, result.lr) == ("Last", result.curve.lr[-1])
+    result = find_lr(Loop(), heuristic=Late())
+    assert (result.heuristic, result.lr) == ("Late", result.curve.lr[-4])
 
 
 def test_options_of_the_sweep_reach_it():
@@ -167,7 +168,7 @@ def test_a_backend_requested_by_name_is_the_only_one_called(adapter):
 def test_the_result_of_a_sweep_can_be_saved(tmp_path):
     path = tmp_path / "result.json"
     find_lr(Loop()).save(path)
-    assert json.loads(path.read_text())["schema"] == 1
+    assert json.loads(path.read_text())["schema"] == SCHEMA
 
 
 @pytest.mark.parametrize("training", TRAININGS)

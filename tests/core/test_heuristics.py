@@ -178,7 +178,8 @@ def test_whatever_the_losses_every_heuristic_answers_with_a_rate_or_refuses_with
     for name, heuristic in HEURISTICS.items():
         answer = ask_heuristic(name, heuristic, measured)
         if isinstance(answer, Suggestion):
-            assert 0 < answer.low <= answer.lr <= answer.high < math.inf
+            low, high = answer.interval or (answer.lr, answer.lr)
+            assert 0 < low <= answer.lr <= high < math.inf
         else:
             assert " failed with " not in answer.reason
 
@@ -215,7 +216,13 @@ GOOD = Landscape().curve()
 
 def test_a_heuristic_may_return_just_a_rate():
     answer = ask_heuristic("mine", lambda _: 0.01, GOOD)
-    assert (answer.heuristic, answer.lr, answer.low, answer.high) == ("mine", 0.01, 0.01, 0.01)
+    assert (answer.heuristic, answer.lr) == ("mine", 0.01)
+
+
+def test_an_interval_of_no_width_is_no_interval():
+    for heuristic in (lambda _: 0.01, lambda _: Suggestion(heuristic="mine", lr=0.01, low=0.01, high=0.01)):
+        answer = ask_heuristic("mine", heuristic, GOOD)
+        assert (answer.lr, answer.low, answer.high, answer.interval) == (0.01, None, None, None)
 
 
 def test_an_answer_has_the_name_given_to_ask_heuristic():
@@ -223,8 +230,8 @@ def test_an_answer_has_the_name_given_to_ask_heuristic():
 
 
 def test_the_interval_spans_the_answers_to_every_other_point():
-    answer = ask_heuristic("last", lambda measured: measured.lr[-1], GOOD)
-    assert (answer.low, answer.lr, answer.high) == (PLAN.rates[-2], PLAN.rates[-1], PLAN.rates[-1])
+    answer = ask_heuristic("late", lambda measured: measured.lr[-7], GOOD)
+    assert (answer.low, answer.lr, answer.high) == (PLAN.rates[-14], PLAN.rates[-7], PLAN.rates[-7])
 
 
 def test_an_interval_of_the_heuristic_s_own_is_kept():
@@ -233,9 +240,16 @@ def test_an_interval_of_the_heuristic_s_own_is_kept():
 
 
 def test_the_interval_spans_the_answers_to_single_sweeps():
-    sweeps = [Curve(lr=[lr], loss=[1.0]) for lr in (0.002, 0.5)]
-    answer = ask_heuristic("last", lambda measured: measured.lr[-1] if len(measured) == 1 else 0.1, GOOD, sweeps)
+    sweeps = [Curve(lr=[k * lr for k in range(1, 8)], loss=[1.0] * 7) for lr in (0.0005, 0.125)]
+    answer = ask_heuristic("mid", lambda measured: measured.lr[3] if len(measured) == 7 else 0.1, GOOD, sweeps)
     assert (answer.low, answer.lr, answer.high) == (0.002, 0.1, 0.5)
+
+
+def test_a_single_sweep_with_an_answer_at_its_edge_does_not_widen_the_interval():
+    sweeps = [Curve(lr=[k * 0.001 for k in range(1, 8)], loss=[1.0] * 7)]
+    for edge in (0, 2, 4, 6):
+        answer = ask_heuristic("mid", lambda m, i=edge: m.lr[i] if len(m) == 7 else 0.1, GOOD, sweeps)
+        assert answer.interval is None
 
 
 def test_a_heuristic_that_refuses_says_why_with_its_numbers():

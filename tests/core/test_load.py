@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from lrrange import find_lr, load
 from lrrange.errors import LoadError
 from lrrange.result import dumps
+from lrrange.storage.documents import SCHEMA
 from tests.core.strategies import Landscape, json_values, results
 from tests.core.training import Loop, SeededLoop
 
@@ -84,10 +85,10 @@ def test_json_of_something_else_is_refused(loaded, document):
         loaded(document)
 
 
-@pytest.mark.parametrize("schema", [0, 2, 99, None, "1", [1], {}])
+@pytest.mark.parametrize("schema", [0, 3, 99, None, "1", [1], {}])
 def test_a_schema_that_this_version_does_not_know_is_refused_with_the_version_that_wrote_it(loaded, schema):
     document = changed("schema", to=schema) | {"lrrange": "9.9"}
-    with pytest.raises(LoadError, match="written by lrrange 9.9.*reads schema 1.*Install that version") as caught:
+    with pytest.raises(LoadError, match="written by lrrange 9.9.*reads schema 1 to 2.*Install that version") as caught:
         loaded(document)
     assert caught.value.schema == schema
 
@@ -141,7 +142,7 @@ BROKEN = {
 def test_a_value_that_no_result_has_is_refused(loaded, path, value):
     with pytest.raises(LoadError, match="damaged result") as caught:
         loaded(changed(*path, to=value))
-    assert caught.value.schema == 1
+    assert caught.value.schema == SCHEMA
 
 
 def test_nan_and_infinity_are_read_from_their_text_alone(loaded):
@@ -150,7 +151,7 @@ def test_nan_and_infinity_are_read_from_their_text_alone(loaded):
     with pytest.raises(LoadError, match="damaged result"):
         loaded(changed("result", "curve", "loss", 0, to="Infinity"))
     with pytest.raises(LoadError, match="NaN is not a JSON number"):
-        loaded(WHOLE.replace('"schema": 1', '"schema": NaN').encode())
+        loaded(WHOLE.replace(f'"schema": {SCHEMA}', '"schema": NaN').encode())
 
 
 def is_read_or_refused(loaded, content):

@@ -143,10 +143,10 @@ def test_one_plug_in_alone_is_asked_or_all(registered):
 
 
 def test_a_heuristic_that_a_plug_in_offers_is_asked_with_the_others_and_chosen_by_name(registered):
-    registered(Offers(last=lambda curve: curve.lr[-1]), "offers")
-    result = find_lr(Loop(), heuristic="last")
-    assert [answer.heuristic for answer in result.answers] == [*HEURISTICS, "last"]
-    assert result.lr == result.curve.lr[-1]
+    registered(Offers(late=lambda curve: curve.lr[-4]), "offers")
+    result = find_lr(Loop(), heuristic="late")
+    assert [answer.heuristic for answer in result.answers] == [*HEURISTICS, "late"]
+    assert result.lr == result.curve.lr[-4]
 
 
 def test_a_plug_in_cannot_replace_lrrange_s_own_heuristics(registered):

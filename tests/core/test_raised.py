@@ -254,7 +254,7 @@ def test_nothing_that_the_training_used_is_kept_alive_by_the_error(confirm):
     batches = []
     gc.disable()
     try:
-        result = find_lr(Holds(0.02 if confirm else 0.2), confirm=confirm)
+        result = find_lr(Holds(0.002 if confirm else 0.2), confirm=confirm)
         alive = [batch for batch in batches if batch() is not None]
     finally:
         gc.enable()
@@ -334,7 +334,7 @@ def test_if_every_trial_raises_the_error_passes_with_a_note():
     with pytest.raises(ValueError, match="Expected parameter loc") as caught:
         find_lr(RefusesToStay(1e-9), confirm=True)
     (note,) = caught.value.__notes__
-    assert "in step 5 of 72" in note
+    assert "in step 5 of 161" in note
     assert "So did every other trial" in note
 
 

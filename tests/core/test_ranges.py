@@ -121,7 +121,8 @@ def test_bounds_that_are_not_a_rising_pair_of_positive_rates_are_refused_with_bo
 
 
 def test_a_rule_that_does_not_exist_is_refused_and_the_others_are_named():
-    assert range_rule(DEFAULT_RANGE) is RANGE_RULES[DEFAULT_RANGE]
+    assert range_rule("smith") is RANGE_RULES["smith"]
+    assert range_rule(DEFAULT_RANGE)(Landscape().curve()) == RANGE_RULES[DEFAULT_RANGE](Landscape().curve())
     with pytest.raises(UnknownName, match="midway, smith, max/3, max/4, max/10, max/20") as caught:
         range_rule("max/5")
     assert caught.value.name == "max/5"

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrrange import StopReason, Suggestion, Sweep, SweepPlan, find_lr
+from lrrange.advice.heuristics import steepest
 from lrrange.sweep.repeats import band, common_reason, median_curve
 from tests.core.strategies import PLAN, Landscape, finite_losses, replay
 from tests.core.training import Loop, SeededLoop, SeededOwnLoop
@@ -23,9 +24,14 @@ def swept(readings, plan=SHORT, closed=StopReason.DATA_EXHAUSTED):
     return sweep
 
 
+def median_of(sweeps):
+    """Return the curve of the median of these sweeps."""
+    return median_curve([sweep.curve for sweep in sweeps], [sweep.stop_reason for sweep in sweeps], "none")
+
+
 @given(st.lists(st.lists(finite_losses, min_size=6, max_size=6), min_size=1, max_size=5))
 def test_the_loss_at_each_rate_is_the_median_of_the_sweeps(readings):
-    curve = median_curve([swept(losses) for losses in readings], "none")
+    curve = median_of([swept(losses) for losses in readings])
     assert curve.lr == SHORT.rates
     assert curve.loss == tuple(map(statistics.median_high, zip(*readings, strict=True)))
 
@@ -34,25 +40,25 @@ def test_a_sweep_that_blew_up_counts_as_infinitely_high_at_the_rates_it_did_not_
     blown_up = swept([1.0, 1.0, *[math.nan] * 3])
     calm = swept([2.0] * 6)
     assert blown_up.stop_reason is StopReason.NON_FINITE
-    assert len(median_curve([calm, calm, blown_up], "none")) == 6
-    assert len(median_curve([calm, blown_up, blown_up], "none")) == 5
+    assert len(median_of([calm, calm, blown_up])) == 6
+    assert len(median_of([calm, blown_up, blown_up])) == 5
 
 
 def test_a_sweep_whose_data_ran_out_does_not_count_at_the_rates_it_did_not_reach():
-    assert median_curve([swept([1.0] * 6), swept([3.0] * 2), swept([3.0] * 2)], "none").loss == (3.0, 3.0, 1, 1, 1, 1)
+    assert median_of([swept([1.0] * 6), swept([3.0] * 2), swept([3.0] * 2)]).loss == (3.0, 3.0, 1, 1, 1, 1)
 
 
 @pytest.mark.parametrize("reading", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("sweeps", [2, 3])
 def test_a_loss_that_is_not_finite_is_a_gap_in_its_sweep_but_not_in_the_median(reading, sweeps):
     with_gap = swept([1.0, 1.0, reading, 1.0, 1.0, 1.0])
-    curve = median_curve([with_gap, *[swept([1.0] * 6)] * (sweeps - 1)], "none")
+    curve = median_of([with_gap, *[swept([1.0] * 6)] * (sweeps - 1)])
     assert curve.loss == (1.0,) * 6
 
 
 def test_where_no_sweep_has_a_finite_loss_the_median_has_a_gap():
     with_gap = swept([1.0, 1.0, math.nan, 1.0, 1.0, 1.0])
-    curve = median_curve([with_gap, with_gap], "none")
+    curve = median_of([with_gap, with_gap])
     assert math.isnan(curve.loss[2])
     assert len(curve) == 6
 
@@ -60,8 +66,8 @@ def test_where_no_sweep_has_a_finite_loss_the_median_has_a_gap():
 def test_the_common_reason_is_the_one_of_most_sweeps():
     ended = {reason: swept([1.0], closed=reason) for reason in (StopReason.DATA_EXHAUSTED, StopReason.INTERRUPTED)}
     few, many = ended.values()
-    assert common_reason([few, many, many]) is many.stop_reason
-    assert common_reason([few, many]) is few.stop_reason
+    assert common_reason([each.stop_reason for each in (few, many, many)]) is many.stop_reason
+    assert common_reason([few.stop_reason, many.stop_reason]) is few.stop_reason
 
 
 def test_the_band_is_the_lowest_and_highest_smoothed_loss_that_any_sweep_reached():
@@ -98,11 +104,12 @@ def test_one_sweep_alone_is_not_listed_again():
     assert find_lr(Loop()).sweeps == ()
 
 
-def test_the_interval_spans_the_answers_to_each_sweep():
-    result = find_lr(SeededLoop(Landscape(noise=0.2)), repeats=5, seed=0, heuristic="steepest")
-    single = [find_lr(SeededLoop(Landscape(noise=0.2)), seed=seed, heuristic="steepest").lr for seed in range(5)]
-    assert result.low == min([result.lr, *single])
-    assert result.high == max([result.lr, *single])
+def test_the_interval_spans_the_answers_to_each_sweep_and_to_halves_of_their_median():
+    result = find_lr(SeededLoop(Landscape(noise=0.03)), repeats=5, seed=0, heuristic="steepest")
+    single = [find_lr(SeededLoop(Landscape(noise=0.03)), seed=seed, heuristic="steepest").lr for seed in range(5)]
+    halves = [steepest(half).lr for half in result.curve.halves]
+    assert result.low == min([result.lr, *single, *halves])
+    assert result.high == max([result.lr, *single, *halves])
 
 
 def test_repeats_find_a_fall_that_noise_hides_from_one_sweep():

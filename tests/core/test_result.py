@@ -7,7 +7,7 @@ import pytest
 from lrrange import LRRangeError, Refusal, StopReason, Suggestion, find_lr, hookimpl
 from lrrange.advice.heuristics import HEURISTICS
 from lrrange.advice.ranges import RANGE_RULES
-from lrrange.errors import FlatCurve, MissingExtra, OnlyRises, TargetError, UnknownName
+from lrrange.errors import FlatCurve, MissingExtra, NoInterval, OnlyRises, TargetError, UnknownName
 from tests.core.strategies import Landscape
 from tests.core.training import Loop
 
@@ -41,11 +41,31 @@ def test_a_chosen_heuristic_that_refuses_is_not_replaced():
         _ = RISES.lr
 
 
-def test_without_a_choice_the_first_heuristic_that_answers_is_chosen():
-    refusals = [Refusal(heuristic=name, kind="FlatCurve", reason="flat") for name in ("midway", "valley")]
-    answered = Suggestion(heuristic="slide", lr=0.1)
-    result = attrs.evolve(GOOD, answers=(*refusals, answered))
-    assert (result.lr, result.low, result.high) == (0.1, 0.1, 0.1)
+def test_no_other_heuristic_answers_in_the_place_of_the_default_when_it_refuses():
+    refusals = [Refusal(heuristic=name, kind="FlatCurve", reason="flat.") for name in ("midway", "min/10")]
+    answered = [Suggestion(heuristic=name, lr=0.1) for name in ("slide", "valley")]
+    for answers in ((*refusals, *answered), (*answered, *refusals)):
+        result = attrs.evolve(GOOD, answers=answers)
+        assert result.chosen is refusals[0]
+        with pytest.raises(FlatCurve, match=r"^flat\. .*\(slide 0.1, valley 0.1\).* as heuristic=.valley.\."):
+            _ = result.lr
+        assert attrs.evolve(result, heuristic="valley").lr == 0.1
+
+
+def test_without_any_answer_of_the_default_the_first_one_counts():
+    answered = [Suggestion(heuristic=name, lr=lr) for name, lr in (("mine", 0.1), ("yours", 0.2))]
+    assert attrs.evolve(GOOD, answers=answered).lr == 0.1
+
+
+@pytest.mark.parametrize("bounds", [{}, {"low": 0.1, "high": 0.1}, {"low": 0.05}, {"high": 0.5}])
+def test_a_rate_without_an_interval_has_neither_bound_and_no_confident_verdict(bounds):
+    bare = attrs.evolve(GOOD, answers=(Suggestion(heuristic="midway", lr=0.1, **bounds),))
+    assert (bare.lr, bare.interval) == (0.1, None)
+    for name in ("low", "high"):
+        with pytest.raises(NoInterval, match='"midway" suggests lr=0.1, and no interval around it'):
+            getattr(bare, name)
+    assert not bare.verdict.confident
+    assert "there is no interval around the rate" in bare.verdict.reasons
 
 
 def test_a_curve_without_a_range_raises_why():

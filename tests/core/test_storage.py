@@ -71,7 +71,7 @@ def test_what_most_readers_look_for_is_at_the_top(path):
         find_lr(Loop(Landscape(noise=0.02)), confirm=True),
         find_lr(SeededLoop(Landscape(noise=0.02)), repeats=2, seed=3),
         find_lr(Loop(Landscape(fall=math.inf, blow_up=math.inf, noise=0.02))),
-        find_lr(Loop(), heuristic=lambda curve: curve.lr[-1]),
+        find_lr(Loop(), heuristic=lambda curve: curve.lr[-5]),
         find_lr(Loop(batches=0)),
     ],
     ids=["confirmed", "repeated", "refused", "own heuristic", "empty"],

@@ -21,7 +21,7 @@ from lrrange.errors import ProcessFailed
 from tests.backend_torch.observing import bits_of_values, of_random_states
 
 RANK = int(os.environ.get("RANK", "0"))
-SWEEP = {"start_lr": 1e-5, "end_lr": 1e4, "num_steps": 40}
+SWEEP = {"start_lr": 1e-5, "end_lr": 1e4, "num_steps": 40, "paired": False}
 
 
 class Training:
@@ -79,11 +79,11 @@ class Training:
         return lrrange.find_lr(self.model, **options)
 
     def own_step(self, **changes: Any) -> lrrange.RangeTestResult:
-        return lrrange.find_lr(self.step, optimizer=self.optimizer, restore=self.model, **SWEEP, **changes)
+        return lrrange.find_lr(self.step, optimizer=self.optimizer, restore=self.model, **{**SWEEP, **changes})
 
     def own_step_with_numbers(self, **changes: Any) -> lrrange.RangeTestResult:
         return lrrange.find_lr(
-            lambda: self.step().item(), optimizer=self.optimizer, restore=self.model, **SWEEP, **changes
+            lambda: self.step().item(), optimizer=self.optimizer, restore=self.model, **{**SWEEP, **changes}
         )
 
     def train(self, steps: int = 6) -> list[float]:
@@ -185,6 +185,20 @@ def held_out() -> dict[str, Any]:
     return {"lr": result.lr, "verdict": str(result.verdict)}
 
 
+def paired() -> dict[str, Any]:
+    """A sweep, and its steps once more at rate zero."""
+    training = Training(ddp)
+    before = training.state()
+    result = training.loader_step(paired=True, seed=1)
+    curve = result.curve
+    return {
+        "loss": curve.loss,
+        "noise": [curve.noise, curve.unpaired.noise],
+        "first": [curve.baseline[0], curve.unpaired.loss[0]],
+        "same": before == training.state(),
+    }
+
+
 def progress() -> dict[str, Any]:
     """Whether a bar is made at all; where there is no terminal it draws nothing."""
     Training(ddp).loader_step(progress=True)
@@ -212,6 +226,7 @@ CASES: dict[str, Callable[[], dict[str, Any]]] = {
     "fsdp-loss": lambda: failing(fsdp, "loader_step", "loss", 9),
     "uneven": uneven,
     "held-out": held_out,
+    "paired": paired,
     "alone": alone,
     "progress": progress,
 }

@@ -122,3 +122,12 @@ def test_an_error_that_nobody_catches_ends_both_processes(tmp_path: Path) -> Non
     done = torchrun("fail", "own_step", folder=tmp_path)
     assert done.returncode != 0
     assert "ValueError: raised on purpose in the loss of one process" in done.stderr
+
+
+def test_both_processes_read_the_same_paired_losses(found: Found) -> None:
+    zero, one = found("paired")
+    assert zero["loss"] == one["loss"]
+    assert zero["first"][0] == zero["first"][1]
+    assert zero["noise"][0] < zero["noise"][1]
+    assert zero["same"]
+    assert one["same"]

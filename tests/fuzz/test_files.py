@@ -28,6 +28,7 @@ from lrrange.comparison.comparison import dumps as comparison_text
 from lrrange.comparison.journal import Journal
 from lrrange.errors import LoadError, LRRangeError
 from lrrange.result import dumps as result_text
+from lrrange.storage.documents import SCHEMA
 from tests.compare.training import compare
 from tests.core.strategies import Landscape
 from tests.core.training import Loop, SeededLoop
@@ -46,6 +47,9 @@ WHOLE: dict[str, Callable[[], str]] = {
 }
 
 
+SCHEMA_TEXT = f'"schema": {SCHEMA}'.encode()
+
+
 def files(text: str, every: int = 1) -> Iterator[tuple[str, bytes]]:
     """Yield a description of each damage, and the content of the damaged file."""
     document = json.loads(text)
@@ -61,8 +65,8 @@ def files(text: str, every: int = 1) -> Iterator[tuple[str, bytes]]:
     yield "byte order mark", b"\xef\xbb\xbf" + whole
     yield "UTF-16", text.encode("utf-16")
     yield "each key twice", whole.replace(b'{"', b'{"schema": 1, "schema": [], "', 1)
-    yield "a huge number", whole.replace(b'"schema": 1', b'"schema": ' + b"9" * 100_000)
-    yield "an infinite number", whole.replace(b'"schema": 1', b'"schema": 1e400')
+    yield "a huge number", whole.replace(SCHEMA_TEXT, b'"schema": ' + b"9" * 100_000)
+    yield "an infinite number", whole.replace(SCHEMA_TEXT, b'"schema": 1e400')
 
 
 def attempt(use: Callable[[], object]) -> None:

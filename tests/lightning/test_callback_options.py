@@ -66,6 +66,8 @@ def test_every_option_of_a_sweep_reaches_find_lr() -> None:
         "non_finite_limit": 5,
         "watchers": (loader,),
         "parallel": "vmap",
+        "train_steps": 300,
+        "paired": True,
     }
     assert given.keys() == parameters(find_lr).keys() - NOT_TAKEN.keys()
     assert all(parameters(find_lr)[name].default != value for name, value in given.items())

@@ -86,7 +86,14 @@ def test_confirmation_by_the_validation_of_the_fit(package: Any) -> None:
     val = {"val_dataloaders": loader(64, shuffle=False)}
     before = of_training(fitting := trainer(package), model)
     result = find(
-        package, model, trainer=fitting, confirm=True, confirm_steps=90, val_monitor="val_loss", end_lr=1.0, **val
+        package,
+        model,
+        trainer=fitting,
+        heuristic=lambda _: 0.01,
+        confirm=True,
+        confirm_steps=90,
+        val_monitor="val_loss",
+        **val,
     )
     assert result.confirmation.held_out
     assert of_training(fitting, model) == before
@@ -96,7 +103,7 @@ def test_without_val_monitor_a_confirmation_goes_by_the_training_loss(pl: Any) -
     model = validated(pl)
     val = {"val_dataloaders": loader(64, shuffle=False)}
     before = of_training(fitting := trainer(pl), model)
-    result = find(pl, model, trainer=fitting, confirm=True, confirm_steps=90, end_lr=1.0, **val)
+    result = find(pl, model, trainer=fitting, heuristic=lambda _: 0.01, confirm=True, confirm_steps=90, **val)
     assert not result.confirmation.held_out
     assert math.isfinite(result.confirmation.best.loss)
     assert of_training(fitting, model) == before

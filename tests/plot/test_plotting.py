@@ -1,4 +1,5 @@
 import math
+import random
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ from matplotlib import pyplot
 import lrrange
 from lrrange.errors import OptionError, SaveError
 from lrrange.report.plot import plot, save_plot
+from lrrange.sweep import paired_curve
 
 
 def drawn(artist):
@@ -22,10 +24,16 @@ def test_the_points_are_the_raw_losses_and_the_line_the_smoothed_ones(result, ax
     assert drawn(labelled(axes, "smoothed loss")) == (result.curve.lr, result.curve.smoothed)
 
 
+def suggestions_of(result):
+    suggestions = [answer for answer in result.answers if isinstance(answer, lrrange.Suggestion)]
+    assert len(suggestions) >= 4
+    return suggestions
+
+
 def test_every_suggestion_is_marked_at_its_rate_on_the_smoothed_line(result, axes, labelled):
     plot(result, axes)
     x, y = np.log(result.curve.lr), result.curve.smoothed
-    for answer in result.answers:
+    for answer in suggestions_of(result):
         (lr,), (height,) = drawn(labelled(axes, answer.heuristic))
         assert lr == answer.lr
         assert height == pytest.approx(np.interp(math.log(lr), x, y))
@@ -58,7 +66,10 @@ def test_the_range_is_shaded_from_base_lr_to_max_lr(result, axes, labelled):
 
 
 def test_a_suggestion_below_the_first_rate_is_within_the_picture(result_of, axes, labelled):
-    result = result_of([2.0 - 0.1 * i for i in range(10)] + [1.1 + 0.1 * i for i in range(50)], heuristic="min/10")
+    """No heuristic suggests one, but a file may hold one."""
+    valley = [2.0 - 0.1 * i for i in range(10)] + [1.1 + 0.1 * i for i in range(50)]
+    below = lrrange.Suggestion(heuristic="min/10", lr=1e-6)
+    result = attrs.evolve(result_of(valley, heuristic="min/10"), answers=(below,))
     plot(result, axes)
     assert result.lr < result.curve.lr[0]
     assert axes.get_xlim()[0] < result.lr
@@ -137,8 +148,10 @@ def test_a_result_without_a_suggestion_is_drawn_and_says_so(result_of, losses, a
 def test_a_refused_choice_is_named_in_the_title_while_others_are_marked(result_of, losses, axes):
     result = result_of([losses[i] for i in range(25, 35)], heuristic="valley")
     plot(result, axes)
-    assert axes.get_title(loc="left") == "no learning rate: valley refused (TooFewPoints)"
-    assert any(str(line.get_label()).startswith("steepest  ") for line in axes.lines)
+    assert axes.get_title(loc="left") == 'no learning rate: "valley" refused (TooFewPoints)'
+    labels = [str(line.get_label()) for line in axes.lines]
+    assert any(label.startswith("steepest  ") and label.endswith("  (not chosen)") for label in labels)
+    assert not any("(chosen)" in label for label in labels)
 
 
 @pytest.mark.parametrize("shifts", [(0, -10), (-10, 0)])
@@ -165,7 +178,8 @@ def test_without_axes_a_new_figure_is_opened_with_its_legend_below(result):
         ax.figure.canvas.draw()
         assert legend.get_window_extent().y1 < ax.get_window_extent().y0
         labels = [text.get_text().split("  ")[0] for text in legend.get_texts()]
-        assert {"range", "loss", "smoothed loss", *(answer.heuristic for answer in result.answers)} <= set(labels)
+        heuristics = [answer.heuristic for answer in suggestions_of(result)]
+        assert {"range", "loss", "smoothed loss", *heuristics} <= set(labels)
     finally:
         pyplot.close(ax.figure)
 
@@ -252,3 +266,19 @@ def test_a_grid_is_one_panel_for_each_setting_on_common_axes(result, result_of, 
     bottom, top = panels[0].get_ylim()
     assert bottom < min(losses) < max(losses) < top
     assert [len(panel.patches) for panel in panels] == [1, 1, 0, 1]  # the shaded range, where there is one
+
+
+def test_a_paired_curve_shows_the_losses_as_measured_faintly_behind_the_paired_ones(result, losses, axes, labelled):
+    noise = [random.Random(1).gauss(0, 0.5) * (-1) ** i for i in range(60)]
+    noise = [value * (1 + i % 3) for i, value in enumerate(noise)]
+    measured = [loss + value for loss, value in zip(losses, noise, strict=True)]
+    plain = lrrange.Curve(lr=result.curve.lr, loss=measured)
+    curve = paired_curve(plain, [2.3 + value for value in noise])
+    attrs.evolve(result, curve=curve).plot(axes)
+    faint, paired = labelled(axes, "loss measured"), labelled(axes, "paired loss")
+    assert tuple(faint.get_ydata()) == plain.loss
+    assert tuple(paired.get_ydata()) == curve.loss
+    assert faint.get_alpha() < paired.get_alpha()
+    assert faint.zorder <= paired.zorder
+    low, high = axes.get_ylim()
+    assert sum(low <= loss <= high for loss in measured) > 45

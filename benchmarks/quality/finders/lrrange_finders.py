@@ -4,7 +4,7 @@ from typing import Any
 
 from benchmarks.quality.finders.registry import Answer, MeteredTask, finder, shared
 from benchmarks.quality.tasks.task import Batch, Problem
-from lrrange import NoSuggestion, RangeTestResult, find_lr
+from lrrange import LRRangeError, NoSuggestion, RangeTestResult, find_lr
 from lrrange.advice.heuristics import HEURISTICS
 
 
@@ -25,18 +25,38 @@ def _sweep(task: MeteredTask, seed: int) -> RangeTestResult:
 
 
 def _advice(result: RangeTestResult) -> Answer:
-    """Return the rate for constant training, the upper end of the range for one-cycle, and the interval."""
+    """Return the rate for constant training, the upper end of the range for one-cycle, the interval and the verdict."""
     try:
         max_lr = result.range.max_lr
     except NoSuggestion:
         max_lr = None
-    return Answer(lr=result.lr, max_lr=max_lr, low=result.low, high=result.high)
+    low, high = _interval(result)
+    return Answer(lr=result.lr, max_lr=max_lr, low=low, high=high, confident=result.verdict.confident)
+
+
+def _interval(result: RangeTestResult) -> tuple[float | None, float | None]:
+    try:
+        return result.low, result.high
+    except LRRangeError:  # a rate without an interval
+        return None, None
 
 
 @finder("lrrange", "lrrange")
 def default_advice(task: MeteredTask, seed: int) -> Answer:
     """Run `find_lr` with its defaults: one sweep."""
     return _advice(_sweep(task, seed))
+
+
+@finder("lrrange_train_steps", "lrrange")
+def knowing_the_budget(task: MeteredTask, seed: int) -> Answer:
+    """Run `find_lr(train_steps=...)`, which is told how long the training will be."""
+    return _advice(_find(task, task.build(seed), train_steps=task.steps))
+
+
+@finder("lrrange_paired", "lrrange")
+def paired(task: MeteredTask, seed: int) -> Answer:
+    """Run `find_lr(paired=True)`, which measures the initial weights on the same batches as well."""
+    return _advice(_find(task, task.build(seed), paired=True))
 
 
 def _register_length(num_steps: int) -> None:
@@ -55,6 +75,12 @@ def confirmed(task: MeteredTask, seed: int) -> Answer:
     return _advice(_find(task, task.build(seed), confirm=True, parallel="off"))
 
 
+@finder("lrrange_confirm_train_steps", "lrrange")
+def confirmed_knowing_the_budget(task: MeteredTask, seed: int) -> Answer:
+    """Run `find_lr(confirm=True, train_steps=...)`."""
+    return _advice(_find(task, task.build(seed), confirm=True, train_steps=task.steps, parallel="off"))
+
+
 @finder("lrrange_confirm_held_out", "lrrange")
 def confirmed_on_held_out_data(task: MeteredTask, seed: int) -> Answer:
     """Run `find_lr(confirm=True, val_loader=...)` with a part of the training set held out as `val_loader`.
@@ -70,7 +96,8 @@ def _register_heuristic(heuristic: str) -> None:
     @finder("lrrange_" + heuristic.replace("/", "_"), "lrrange")
     def suggest(task: MeteredTask, seed: int) -> Answer:
         chosen = _sweep(task, seed).with_heuristic(heuristic)
-        return Answer(lr=chosen.lr, max_lr=chosen.lr, low=chosen.low, high=chosen.high)
+        low, high = _interval(chosen)
+        return Answer(lr=chosen.lr, max_lr=chosen.lr, low=low, high=high)
 
 
 for _name in HEURISTICS:

@@ -67,8 +67,7 @@ def _fastai_finder(function: str, num_it: int = 100) -> None:
 
 for _name in ("valley", "slide", "steep", "minimum"):
     _fastai_finder(_name)
-for _name in ("valley", "minimum"):  # as many steps as lrrange takes, which is not fastai's default
-    _fastai_finder(_name, 200)
+    _fastai_finder(_name, 200)  # as many steps as lrrange takes, which is not fastai's default
 
 
 @finder("lightning", "pytorch-lightning")

@@ -21,12 +21,14 @@ class Answer:
         lr: the rate for training at a constant rate; None if the finder has no answer.
         max_lr: the peak rate for a one-cycle; None if the finder has no answer.
         low, high: the interval in which the best constant rate lies; None if the finder gives no interval.
+        confident: whether the finder says that its answer can be trusted; None if it says nothing about that.
     """
 
     lr: float | None
     max_lr: float | None
     low: float | None = None
     high: float | None = None
+    confident: bool | None = None
 
     @classmethod
     def one_rate(cls, lr: float | None) -> "Answer":

@@ -1,73 +1,168 @@
-"""Everything that the report is made from, read from a store once."""
+"""Everything that the report is made from, read once."""
 
 import functools
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import attrs
 
+from benchmarks.quality.bank.generator import ORIGINS
+from benchmarks.quality.bank.learnable import learnable
+from benchmarks.quality.bank.measuring import SEEDS
+from benchmarks.quality.bank.store import BankStore
+from benchmarks.quality.finders import PACKAGES
 from benchmarks.quality.regret import TaskRegret
-from benchmarks.quality.report.cross_validation import SweepReadings, compare_choices, read_recorded_sweeps
+from benchmarks.quality.report.budgets import Ladder, ladders, slopes
 from benchmarks.quality.report.statistics import FinderRegret, TaskRegrets, finder_regret
-from benchmarks.quality.store import Row, Store
-from benchmarks.quality.tasks.registry import GROUPS, group_of
+from benchmarks.quality.store import RESULTS, Row, Store
 
 DEFAULT = "lrrange"
 
-# The finders that are shown task by task.
-SHOWN = (DEFAULT, "lrrange_confirm", "lrrange_confirm_held_out", "fastai_valley", "fastai_minimum", "ignite", "default")
+# The finders of other packages.
+PEERS = [name for name, package in PACKAGES.items() if package != "lrrange"]
+
+# What a family can be held out by.
+AXES = ("architecture", "optimizer", "data", "budget")
+
+# The forms of lrrange that are judged on held-out families, and the names that they are shown by. The first is what
+# the others are compared with.
+OURS, UNTOLD = "default", "no train_steps"
+FORMS = {
+    OURS: "lrrange (train_steps=)",
+    UNTOLD: "lrrange",
+    "paired": "lrrange (train_steps=, paired=True)",
+    "never paired": "lrrange (train_steps=, paired=False)",
+    "no facts": "lrrange (kind of optimizer unknown)",
+}
 
 # The finders that are the default one with a sweep of another length, by the number of its steps.
 LENGTHS = {100: "lrrange_100_steps", 400: "lrrange_400_steps"}
 
 
 @attrs.frozen(slots=False)
-class Measurements:
-    """All measurements of the tasks that have a ground truth.
+class TaskMeasurements:
+    """The measurements of some tasks.
 
     Args:
         task_regrets: by task.
         rows: suggestions by finder.
-        readings: what the default heuristic reads from the recorded sweeps, by task.
     """
 
     task_regrets: TaskRegrets
     rows: dict[str, list[Row]]
-    readings: SweepReadings
+
+    @functools.cached_property
+    def finder_regrets(self) -> dict[str, FinderRegret]:
+        """The regret of each finder that ran on all tasks, lowest mean first."""
+        by_finder = {
+            name: regret for name, rows in self.rows.items() if (regret := finder_regret(rows, self.task_regrets))
+        }
+        return dict(sorted(by_finder.items(), key=lambda item: (item[1].mean, item[0])))
+
+    def complete(self, names: Iterable[str] | None = None) -> list[str]:
+        """Return those of these finders, or of all, that ran on every task, lowest mean regret first."""
+        wanted = None if names is None else set(names)
+        return [name for name in self.finder_regrets if wanted is None or name in wanted]
+
+
+@attrs.frozen(slots=False, kw_only=True)
+class BankMeasurements(TaskMeasurements):
+    """The measurements of the tasks of the bank that are judged.
+
+    Args:
+        left_out: the tasks that are not judged, because next to nothing can be learnt on them.
+        held_out: answers of lrrange with constants fitted without the task's family. They have the columns `axis`,
+            `form`, `chance_of_bad` and `steps` beside those of a suggestion.
+        ladders, slopes: how the best rate moves with the budget.
+    """
+
+    left_out: list[str]
+    held_out: list[Row]
+    ladders: list[Ladder]
+    slopes: dict[str, list[float]]
 
     @classmethod
-    def read(cls, store: Store) -> "Measurements":
+    def read(cls, store: BankStore) -> "BankMeasurements":
         """Read all measurements of a store."""
-        task_regrets = {task: TaskRegret(task, store) for task in store.measured()}
-        rows = {name: store.suggestions(name) for name in store.finders()}
-        return cls(task_regrets, rows, read_recorded_sweeps(store, task_regrets))
+        measured = store.measured()
+        kept = [task for task in measured if learnable(store.ground_truth(task))]
+        return cls(
+            {task: TaskRegret(task, store) for task in kept},
+            {name: store.suggestions(name) for name in store.finders()},
+            left_out=[task for task in measured if task not in kept],
+            # The ground truth starts from the same weights and has the same batches as sweeps with its seeds.
+            held_out=[row for row in store.held_out() if row["task"] in kept and row["seed"] not in SEEDS],
+            ladders=ladders(kept, store),
+            slopes=slopes(kept, store),
+        )
 
-    def group(self, name: str) -> TaskRegrets:
-        """Return the tasks of one group."""
-        return {task: regret for task, regret in self.task_regrets.items() if group_of(task) == name}
+    def families(self, axis: str) -> dict[str, TaskRegrets]:
+        """Return the tasks of each family."""
+        found: dict[str, TaskRegrets] = {}
+        for task, regret in self.task_regrets.items():
+            found.setdefault(ORIGINS[task].families[axis], {})[task] = regret
+        return found
 
-    def groups(self) -> dict[str, TaskRegrets]:
-        """Return all tasks, and the tasks of each group."""
-        return {"all": self.task_regrets, **{name: self.group(name) for name in GROUPS}}
+    def forms(self) -> list[str]:
+        """Return the forms that were judged on held-out families, those with a name first."""
+        names = {row["form"] for row in self.held_out if row["axis"] in AXES}
+        return [*(name for name in FORMS if name in names), *sorted(names - set(FORMS))]
 
-    @functools.cached_property
-    def finder_regrets(self) -> dict[str, dict[str, FinderRegret]]:
-        """By group, the regret of each finder that ran on all tasks of the group, lowest mean first."""
-        by_group = {}
-        for group, tasks in self.groups().items():
-            by_finder = {name: regret for name, rows in self.rows.items() if (regret := finder_regret(rows, tasks))}
-            by_group[group] = dict(sorted(by_finder.items(), key=lambda item: (item[1].mean, item[0])))
-        return by_group
+    def axes_of(self, form: str) -> list[str]:
+        """Return what families were held out by for a form."""
+        return [axis for axis in AXES if self.of_form(form, axis)]
 
-    def complete(self) -> list[str]:
-        """Return the finders that ran on every task, lowest mean regret first."""
-        return list(self.finder_regrets["all"])
+    def of_form(self, form: str, *axes: str) -> list[Row]:
+        """Return the answers of a form with the families held out by these axes. Default: by each of them."""
+        return [row for row in self.held_out if row["form"] == form and row["axis"] in (axes or AXES)]
 
-    def shown(self) -> list[str]:
-        """Return the finders to show task by task. One that did not run on every task is left out."""
-        return [name for name in SHOWN if name in self.complete()]
 
-    @functools.cached_property
-    def choices(self) -> list[dict[str, Any]]:
-        """The regret of the default heuristic with constants chosen on some tasks and judged on others."""
-        groups = {f"{name} {len(tasks)}": tasks for name in GROUPS for tasks in [list(self.group(name))] if tasks}
-        return compare_choices(self.readings, self.task_regrets, groups if len(groups) > 1 else {})
+@attrs.frozen
+class Measurements:
+    """All measurements: of the bank, and of the tasks that were made by hand."""
+
+    bank: BankMeasurements
+    by_hand: TaskMeasurements
+
+    @classmethod
+    def read(cls, root: Path = RESULTS) -> "Measurements":
+        """Read all measurements of a folder."""
+        store = Store(root)
+        by_hand = TaskMeasurements(
+            {task: TaskRegret(task, store) for task in store.measured()},
+            {name: store.suggestions(name) for name in store.finders()},
+        )
+        return cls(BankMeasurements.read(BankStore(root)), by_hand)
+
+
+def label(name: str) -> str:
+    """Return a finder's name as it is shown: the package in words, and what it was asked for."""
+    return _LABELS.get(name, name.replace("_", " "))
+
+
+_LABELS: dict[str, Any] = {
+    "lrrange_confirm": "lrrange (confirmed)",
+    "lrrange_confirm_held_out": "lrrange (confirmed with val_loader)",
+    "lrrange_confirm_train_steps": "lrrange (confirmed, budget known)",
+    "lrrange_train_steps": "lrrange (budget known)",
+    "lrrange_paired": "lrrange (paired)",
+    "lrrange_100_steps": "lrrange (100 steps)",
+    "lrrange_400_steps": "lrrange (400 steps)",
+    "fastai_valley": "fastai valley",
+    "fastai_valley_200": "fastai valley (200 steps)",
+    "fastai_minimum": "fastai minimum",
+    "fastai_minimum_200": "fastai minimum (200 steps)",
+    "fastai_slide": "fastai slide",
+    "fastai_slide_200": "fastai slide (200 steps)",
+    "fastai_steep": "fastai steep",
+    "fastai_steep_200": "fastai steep (200 steps)",
+    "torch_lr_finder": "torch-lr-finder",
+    "lightning": "PyTorch Lightning",
+    "ignite": "Ignite",
+    "monai": "MONAI",
+    "default": "usual rate of the optimizer",
+    "always_1e-3": "always 1e-3",
+    "oracle_constant": "best constant rate",
+    "oracle_onecycle": "best peak rate",
+}

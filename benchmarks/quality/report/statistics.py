@@ -1,4 +1,4 @@
-"""Statistics of a finder: regret, steps, calibration and movement, from its suggestions and the ground truth."""
+"""Statistics of a finder: regret, steps and movement, from its suggestions and the ground truth."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -61,13 +61,12 @@ def finder_regret(rows: Sequence[Row], task_regrets: TaskRegrets, *, strict: boo
         ])
         for protocol in PROTOCOLS
     }  # fmt: skip
-    both_protocols = np.mean(list(by_protocol.values()), 0)
-    by_task = np.array([both_protocols[[row["task"] == task for row in rows]].mean() for task in task_regrets])
-    resampled = by_task[np.random.RandomState(0).randint(len(by_task), size=(_RESAMPLES, len(by_task)))].mean(1)
+    by_task = np.array([*regret_by_task(rows, task_regrets, strict=strict).values()])
+    low, high = interval_of_mean(by_task)
     return FinderRegret(
         mean=float(by_task.mean()),
-        low=float(np.percentile(resampled, 5)),
-        high=float(np.percentile(resampled, 95)),
+        low=low,
+        high=high,
         by_protocol={protocol: float(values.mean()) for protocol, values in by_protocol.items()},
         bad={protocol: float((values > BAD).mean()) for protocol, values in by_protocol.items()},
         catastrophic={protocol: float((values > CATASTROPHIC).mean()) for protocol, values in by_protocol.items()},
@@ -75,6 +74,48 @@ def finder_regret(rows: Sequence[Row], task_regrets: TaskRegrets, *, strict: boo
         unanswered=sum(row["lr"] is None for row in rows),
         suggestions=len(rows),
     )
+
+
+def regret_by_task(rows: Iterable[Row], task_regrets: TaskRegrets, *, strict: bool = True) -> dict[str, float]:
+    """Return the mean over the rows and both protocols for each task that has rows."""
+    values: dict[str, list[float]] = {}
+    for row in rows:
+        if row["task"] in task_regrets:
+            values.setdefault(row["task"], []).extend(
+                task_regrets[row["task"]].at(suggested(row, protocol), protocol, strict=strict)
+                for protocol in PROTOCOLS
+            )
+    return {task: float(np.mean(values[task])) for task in task_regrets if task in values}
+
+
+def interval_of_mean(values: Sequence[float] | np.ndarray) -> tuple[float, float]:
+    """Return the interval that holds 90 % of the means over resampled values."""
+    resampled = np.asarray(values)[resamples(len(values))].mean(1)
+    return float(np.percentile(resampled, 5)), float(np.percentile(resampled, 95))
+
+
+def resamples(count: int) -> np.ndarray:
+    """Return the indices of many samples of this many values, drawn with replacement; the same ones every time."""
+    return np.random.RandomState(0).randint(count, size=(_RESAMPLES, count))
+
+
+@attrs.frozen(kw_only=True)
+class Difference:
+    """How much more one finder gives away than another on the same tasks: the mean, and 90 % of resampled means."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def difference(rows: Iterable[Row], others: Iterable[Row], task_regrets: TaskRegrets) -> Difference | None:
+    """Return the regret of `rows` less that of `others`, task by task; None if they share no task."""
+    ours, theirs = regret_by_task(rows, task_regrets), regret_by_task(others, task_regrets)
+    differences = [ours[task] - theirs[task] for task in ours if task in theirs]
+    if not differences:
+        return None
+    low, high = interval_of_mean(differences)
+    return Difference(mean=float(np.mean(differences)), low=low, high=high)
 
 
 @attrs.frozen(kw_only=True)
@@ -114,42 +155,6 @@ def steps(rows: Iterable[Row]) -> Steps | None:
         evaluations=mean("evaluations"),
         extended=float(np.mean([count > 200 for count in forwards])),
     )
-
-
-@attrs.frozen(kw_only=True)
-class Calibration:
-    """How well a finder's intervals contain the best constant rate.
-
-    Args:
-        distances: distance of the best rate from each interval, in decades, sorted. It is 0 inside the interval, and
-            infinite if the finder has no answer.
-        width: median width of the intervals, in decades.
-    """
-
-    distances: tuple[float, ...]
-    width: float
-
-    def share(self, within: float) -> float:
-        """Return the share of suggestions whose interval lies no further than `within` decades from the best rate."""
-        return sum(distance <= within + 1e-9 for distance in self.distances) / len(self.distances)
-
-
-def calibration(rows: Iterable[Row], task_regrets: TaskRegrets) -> Calibration | None:
-    """Return the calibration of a finder's intervals on these tasks; None if it gives no intervals."""
-    distances, widths = [], []
-    for row in rows:
-        if row["task"] not in task_regrets:
-            continue
-        if row["low"] is None:
-            distances.append(math.inf)
-            continue
-        best_lr = task_regrets[row["task"]].best_lr("constant")
-        best, low, high = (math.log10(rate) for rate in (best_lr, row["low"], row["high"]))
-        distances.append(max(0.0, low - best, best - high))
-        widths.append(high - low)
-    if not widths:
-        return None
-    return Calibration(distances=tuple(sorted(distances)), width=float(np.median(widths)))
 
 
 def movement(rows: Iterable[Row], others: Iterable[Row], protocol: Protocol) -> float | None:

@@ -1,6 +1,7 @@
 """What lrrange does to a torch optimizer: set its rates and its momentum, and check that they are in force."""
 
 from lrrange_torch.accelerate import unwrap
+from lrrange_torch.optimizer.facts import facts_of
 from lrrange_torch.optimizer.guard import RateGuard, verify
 from lrrange_torch.optimizer.momentum import GroupMomenta, momentum_of, set_momentum
 from lrrange_torch.optimizer.new_rate import apply_rate
@@ -15,6 +16,7 @@ __all__ = [
     "RateGuard",
     "apply_rate",
     "base_rate",
+    "facts_of",
     "groups_of",
     "momentum_of",
     "same_rate",

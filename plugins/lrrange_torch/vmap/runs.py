@@ -247,7 +247,9 @@ class _JointRun:
                 self._end_raised(going)
             deliver()
             # A sweep may be given its last loss, and have a longer plan then, before the others take further steps.
-            waiting = self._late if all(self._is_going(self._sweeps[run]) for run in going) and not exhausted else 0
+            # The weights must not be further either when a loss is told after which the training is evaluated.
+            on = all(self._is_going(self._sweeps[run]) and not self._is_evaluated(run, self._taken) for run in going)
+            waiting = self._late if on and not exhausted else 0
             while len(self._pending) > waiting:
                 self._tell(*self._pending.popleft())
             for sweep in self._sweeps if exhausted else ():
@@ -263,6 +265,9 @@ class _JointRun:
     def _is_going(self, sweep: Sweep) -> bool:
         """Return whether this sweep takes part in the next step."""
         return sweep.running and self._taken < sweep.plan.num_steps
+
+    def _is_evaluated(self, run: int, step: int) -> bool:
+        return self._replicas[run].training.setup.evaluates and self._sweeps[run].is_evaluated_after(step)
 
     def _step(self, going: Sequence[int]) -> None:
         """Take a step of these runs. Raises: StopIteration if the data have run out."""
@@ -291,17 +296,19 @@ class _JointRun:
 
     def _tell(self, going: Sequence[int], recorded: PendingTensors) -> None:
         losses = recorded.values()[0].tolist()
-        for run in going:
-            sweep, setup = self._sweeps[run], self._replicas[run].training.setup
-            if not sweep.running:
-                continue  # an earlier loss has ended it
-            if len(sweep.points) + 1 < sweep.plan.num_steps or not setup.evaluates:
+        running = [run for run in going if self._sweeps[run].running]  # an earlier loss may have ended one
+        step = len(self._sweeps[running[0]].points) + 1 if running else 0
+        evaluated = [run for run in running if self._is_evaluated(run, step)]
+        for run in running:
+            sweep = self._sweeps[run]
+            if run not in evaluated:
                 sweep.tell(losses[run])
                 continue
             self._weights.load(run)
-            random = snapshot_of_random_state(setup.loader)  # from which the next run's evaluation must start too
+            random = snapshot_of_random_state(self._replicas[run].training.setup.loader)
             sweep.tell(losses[run])
-            random.restore()
+            if run != evaluated[-1]:
+                random.restore()  # from which the next run's evaluation must start too
 
 
 def _trainings_of(replicas: Sequence[Replica]) -> list[ReplicatedTraining]:

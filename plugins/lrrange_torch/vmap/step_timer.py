@@ -22,6 +22,10 @@ class StepTimer:
         """Start the clock for a run."""
         self._began, self._batches = time.perf_counter(), batches
 
+    def cancel(self) -> None:
+        """Do not measure this run, whose steps are no training."""
+        self._batches = None
+
     def end(self, batches: int) -> None:
         """Stop the clock, and measure the run if one was begun."""
         if self._batches is not None and batches - self._batches >= _ENOUGH:

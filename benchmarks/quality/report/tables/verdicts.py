@@ -1,0 +1,58 @@
+"""The tables of verdicts and intervals, on the bank."""
+
+from collections.abc import Callable
+
+from benchmarks.pages import table
+from benchmarks.quality.bank.measuring import PER_DECADE
+from benchmarks.quality.report.measurements import AXES, OURS, BankMeasurements
+from benchmarks.quality.report.reliability import CONFIDENT_BELOW, confident_and_bad, coverage, reliabilities
+from benchmarks.quality.report.tables.cells import percent
+
+
+def _reliability(bank: BankMeasurements) -> str:
+    classes = reliabilities(bank.of_form(OURS), bank.task_regrets)
+    if not classes:
+        return ""
+    return table(
+        ["expected chance", "answers", "for tasks", "expected, mean", "measured", "90 % of resampled tasks"],
+        [
+            [
+                f"{percent(part.least)} to {percent(part.most)}"
+                + (" (confident)" if part.most <= CONFIDENT_BELOW else ""),
+                part.answers,
+                part.tasks,
+                percent(part.expected),
+                percent(part.measured),
+                f"{percent(part.low)} to {percent(part.high)}",
+            ]
+            for part in classes
+        ],
+    )
+
+
+def _confident(bank: BankMeasurements) -> str:
+    lines = []
+    for axis in AXES:
+        rows = bank.of_form(OURS, axis)
+        found = confident_and_bad(rows, bank.task_regrets)
+        if found and found[0]:
+            answered = sum(row["lr"] is not None for row in rows)
+            lines.append([axis, answered, f"{found[0]} ({percent(found[0] / answered)})", percent(found[1] / found[0])])
+    return table(["held out by", "answers", "confident", "of them bad"], lines) if lines else ""
+
+
+def _coverage(bank: BankMeasurements) -> str:
+    lines = []
+    for axis in AXES:
+        found = coverage(bank.of_form(OURS, axis), bank.task_regrets, 0.5 / PER_DECADE)
+        if found:
+            lines.append([axis, found.answers, percent(found.inside), percent(found.near), f"{found.width:.2f}"])
+    header = ["held out by", "answers", "best rate inside", "or half a step of the grid away", "median width (decades)"]
+    return table(header, lines) if lines else ""
+
+
+PARTS: dict[str, Callable[[BankMeasurements], str]] = {
+    "reliability": _reliability,
+    "confident": _confident,
+    "coverage": _coverage,
+}
