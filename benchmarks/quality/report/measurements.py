@@ -142,11 +142,11 @@ def label(name: str) -> str:
 
 
 _LABELS: dict[str, Any] = {
-    "lrrange_confirm": "lrrange (confirmed)",
-    "lrrange_confirm_held_out": "lrrange (confirmed with val_loader)",
-    "lrrange_confirm_train_steps": "lrrange (confirmed, budget known)",
-    "lrrange_train_steps": "lrrange (budget known)",
-    "lrrange_paired": "lrrange (paired)",
+    "lrrange_confirm": "lrrange (confirm=True)",
+    "lrrange_confirm_held_out": "lrrange (confirm=True, val_loader=)",
+    "lrrange_confirm_train_steps": "lrrange (confirm=True, train_steps=)",
+    "lrrange_train_steps": "lrrange (train_steps=)",
+    "lrrange_paired": "lrrange (paired=True)",
     "lrrange_100_steps": "lrrange (100 steps)",
     "lrrange_400_steps": "lrrange (400 steps)",
     "fastai_valley": "fastai valley",
