@@ -14,6 +14,7 @@ longer finite, or exceeds a million times its start, has an infinite loss.
 
 import math
 import time
+from collections.abc import Callable
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -43,24 +44,37 @@ def measure(name: str, store: Store) -> str:
     """Measure a task's ground truth, store it, and return a line about it for the terminal."""
     task, began = TASKS[name], time.perf_counter()
     grid = _Grid(task)
-    start = round(_PER_DECADE * math.log10(task.default_lr))
-    best, idle = grid.visit(start), 0
-    for k in range(start + 1, _HIGHEST + 1):
-        gain = grid.visit(k)
-        best = max(best, gain)
-        idle = idle + 1 if gain < _NEGLIGIBLE * best else 0
-        if idle == _IDLE_RATES:
-            break
-    for k in range(start - 1, _LOWEST - 1, -1):
-        gain = grid.visit(k)
-        best = max(best, gain)
-        if gain < _NEGLIGIBLE * best:
-            break
+    explore(grid.visit, task.default_lr, _PER_DECADE, range(_LOWEST, _HIGHEST + 1), _IDLE_RATES)
     measured = grid.as_json() | {"seconds": round(time.perf_counter() - began, 1), "torch": str(torch.__version__)}
     store.save_ground_truth(name, measured, grid.trajectories())
     store.save_constant_answers(group_of(name), {name: constant_answer(task)})
     lrs = measured["lr"]
     return f"{name}: {len(lrs)} rates from {lrs[0]:.1e} to {lrs[-1]:.1e}, {measured['seconds']} s"
+
+
+def explore(visit: Callable[[int], float], default_lr: float, per_decade: int, numbers: range, idle_rates: int) -> None:
+    """Visit the rates `10 ** (k / per_decade)` upwards and then downwards from the default, until they improve nothing.
+
+    Args:
+        visit: trains at the rate of a number, and returns the improvement of the validation loss.
+        default_lr: where to start.
+        per_decade: rates per decade.
+        numbers: of all rates that may be visited.
+        idle_rates: this many rates in a row with a negligible improvement end the grid upwards.
+    """
+    start = round(per_decade * math.log10(default_lr))
+    best, idle = visit(start), 0
+    for k in range(start + 1, numbers.stop):
+        gain = visit(k)
+        best = max(best, gain)
+        idle = idle + 1 if gain < _NEGLIGIBLE * best else 0
+        if idle == idle_rates:
+            break
+    for k in range(start - 1, numbers.start - 1, -1):
+        gain = visit(k)
+        best = max(best, gain)
+        if gain < _NEGLIGIBLE * best:
+            break
 
 
 class _Grid:

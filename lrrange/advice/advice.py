@@ -106,7 +106,6 @@ class Advice:
             curve=self.curve,
             plan=self.plan,
             stop_reason=self.stop_reason,
-            sweeps=self.sweeps,
             facts=self.facts,
             untried=self.provenance.untried,
         )

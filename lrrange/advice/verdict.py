@@ -66,7 +66,7 @@ class Circumstances:
 
     Args:
         answers: the answers of all heuristics.
-        curve, sweeps, plan, stop_reason: what the answers were read from, as in an `Advice`.
+        curve, plan, stop_reason: what the answers were read from, as in an `Advice`.
         facts: what else is known of the training.
         untried: options of `find_lr` that could make the answer surer, as in a `Provenance`.
     """
@@ -75,7 +75,6 @@ class Circumstances:
     curve: Curve
     plan: SweepPlan
     stop_reason: StopReason
-    sweeps: Sequence[Curve] = ()
     facts: TrainingFacts = attrs.field(factory=TrainingFacts)
     untried: Sequence[str] = ()
 

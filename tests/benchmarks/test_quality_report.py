@@ -2,10 +2,10 @@
 
 import pytest
 
-from benchmarks.quality.bank.generator import BANK, ORIGINS
+from benchmarks.quality.bank.generator import AXES, BANK, ORIGINS
 from benchmarks.quality.bank.store import BankStore
 from benchmarks.quality.report.budgets import middle_of_best
-from benchmarks.quality.report.measurements import AXES, Measurements
+from benchmarks.quality.report.measurements import Measurements
 from benchmarks.quality.report.plots import draw
 from benchmarks.quality.report.reliability import confident_and_bad, reliabilities
 from benchmarks.quality.report.tables import NOT_MEASURED, front_sections, sections

@@ -270,7 +270,6 @@ def features_of(result):
         curve=result.curve,
         plan=result.plan,
         stop_reason=result.stop_reason,
-        sweeps=result.sweeps,
         facts=result.facts,
     )
     return read_features(find_fall_and_blow_up(result.curve), result.chosen, around)

@@ -10,17 +10,15 @@ import torch
 
 from benchmarks.quality.bank.calibrating import Judged, fit_chance, fit_intervals, judged
 from benchmarks.quality.bank.fitting import Case, Model, cases_of, fit, held_out
-from benchmarks.quality.bank.generator import ORIGINS
+from benchmarks.quality.bank.generator import AXES, ORIGINS
 from benchmarks.quality.bank.jobs import SEEDS
 from benchmarks.quality.bank.landmarks import Seen, look
 from benchmarks.quality.bank.learnable import learnable
 from benchmarks.quality.bank.store import BankStore
-from benchmarks.quality.ground_truth import PROTOCOLS, Protocol
+from benchmarks.quality.ground_truth import PROTOCOLS
 from benchmarks.quality.store import RESULTS, Row
 from lrrange.advice.calibration import chance_of_bad
 from lrrange.advice.rule import Rule
-
-AXES = ("architecture", "optimizer", "data", "budget")
 
 # The forms of the advice whose answers are stored, by name: the option `paired=`, and what the rule may read.
 _FORMS: dict[str, tuple[str, Model]] = {
@@ -48,7 +46,7 @@ def main(results: Path) -> None:
     seen = [sweep for task in tasks for sweep in look(task, store)]
     click.echo(f"{len(tasks)} tasks, {len(seen)} sweeps")
     for protocol in PROTOCOLS:
-        click.echo(f"{protocol}: {fit(_cases(seen, store, protocol, 'auto', ladder=True))}")
+        click.echo(f"{protocol}: {fit(cases_of(seen, store, protocol, 'auto', ladder=True))}")
     stored = [sweep for sweep in seen if sweep.seed in SEEDS]
     for_the_verdict = list(_for_the_verdict(stored, store, _VERDICT_AXIS))
     verdict = _Verdict.fit(for_the_verdict)
@@ -62,10 +60,6 @@ def main(results: Path) -> None:
     store.save_held_out(rows)
 
 
-def _cases(seen: Iterable[Seen], store: BankStore, protocol: Protocol, paired: str, *, ladder: bool) -> list[Case]:
-    return cases_of(seen, store, protocol, paired, ladder)
-
-
 def _answers(
     seen: Sequence[Seen],
     store: BankStore,
@@ -77,8 +71,8 @@ def _answers(
     """Yield the answer to each sweep, by rules that were fitted without its family, and the sweep."""
     pairs = {}
     for protocol in PROTOCOLS:
-        cases = _cases(seen if fitted_on is None else fitted_on, store, protocol, paired, ladder=True)
-        of_own_budget = _cases(seen, store, protocol, paired, ladder=False)
+        cases = cases_of(seen if fitted_on is None else fitted_on, store, protocol, paired, ladder=True)
+        of_own_budget = cases_of(seen, store, protocol, paired, ladder=False)
         pairs[protocol] = held_out(cases, of_own_budget, axis, lambda cases: fit(cases, model))
     by_sweep: Mapping[tuple[str, int], Rule] = {
         (case.seen.task, case.seen.seed): rule for case, rule in pairs["onecycle"]

@@ -18,6 +18,9 @@ from benchmarks.quality.bank.subject import Subject
 from benchmarks.quality.bank.subjects import SUBJECTS
 from benchmarks.quality.tasks.task import Problem, Task, Tensors
 
+# What a family can be held out by.
+AXES = ("architecture", "optimizer", "data", "budget")
+
 _SEED = 20261126
 _PER_SUBJECT = 4
 _BUDGETS = (150, 250, 400, 700, 1200)

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from benchmarks.quality.bank.generator import BANK, ORIGINS
-from benchmarks.quality.ground_truth import clipped_mean, constant_answer, one_cycle
+from benchmarks.quality.ground_truth import clipped_mean, constant_answer, explore, one_cycle
 from benchmarks.quality.tasks.task import Batch, Problem, Task
 
 PER_DECADE = 3
@@ -30,7 +30,7 @@ BLOCK, TRIAL_STEPS = 8, 648
 # Sweeps are taken at the density of `find_lr`, and two decades beyond its default end.
 START_LR, END_LR, STEPS, FURTHER = 1e-7, 10.0, 200, 50
 
-_NEGLIGIBLE, _IDLE_RATES, _BLOWN_UP = 0.05, 2, 1e6
+_IDLE_RATES, _BLOWN_UP = 2, 1e6
 
 
 def budgets_of(steps: int) -> list[int]:
@@ -91,22 +91,6 @@ class _Grid:
                 for budget in runs[k][0].final
             ]
         return max(gains)
-
-    def explore(self) -> None:
-        """Visit rates upwards and then downwards from the default, until they improve nothing."""
-        start = round(PER_DECADE * math.log10(self.task.default_lr))
-        best, idle = self.visit(start), 0
-        for k in range(start + 1, _HIGHEST + 1):
-            gain = self.visit(k)
-            best = max(best, gain)
-            idle = idle + 1 if gain < _NEGLIGIBLE * best else 0
-            if idle == _IDLE_RATES:
-                break
-        for k in range(start - 1, _LOWEST - 1, -1):
-            gain = self.visit(k)
-            best = max(best, gain)
-            if gain < _NEGLIGIBLE * best:
-                break
 
     def as_json(self) -> dict[str, Any]:
         """Return the losses by rate and seed. None stands for an infinite loss."""
@@ -173,7 +157,7 @@ def measure(name: str) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """
     task, began = BANK[name], time.perf_counter()
     grid = _Grid(task)
-    grid.explore()
+    explore(grid.visit, task.default_lr, PER_DECADE, range(_LOWEST, _HIGHEST + 1), _IDLE_RATES)
     sweeps = {
         kind: np.array([_sweep(task.build(seed), STEPS + FURTHER, update=update) for seed in SWEEP_SEEDS], np.float32)
         for kind, update in (("loss", True), ("baseline", False))

@@ -7,7 +7,7 @@ from typing import Any
 
 import attrs
 
-from benchmarks.quality.bank.generator import ORIGINS
+from benchmarks.quality.bank.generator import AXES, ORIGINS
 from benchmarks.quality.bank.learnable import learnable
 from benchmarks.quality.bank.measuring import SEEDS
 from benchmarks.quality.bank.store import BankStore
@@ -21,9 +21,6 @@ DEFAULT = "lrrange"
 
 # The finders of other packages.
 PEERS = [name for name, package in PACKAGES.items() if package != "lrrange"]
-
-# What a family can be held out by.
-AXES = ("architecture", "optimizer", "data", "budget")
 
 # The forms of lrrange that are judged on held-out families, and the names that they are shown by. The first is what
 # the others are compared with.

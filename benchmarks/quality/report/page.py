@@ -7,8 +7,9 @@ from typing import Any
 import attrs
 
 from benchmarks.pages import fill
+from benchmarks.quality.bank.generator import AXES
 from benchmarks.quality.ground_truth import PROTOCOLS
-from benchmarks.quality.report.measurements import AXES, BankMeasurements, Measurements, TaskMeasurements
+from benchmarks.quality.report.measurements import BankMeasurements, Measurements, TaskMeasurements
 from benchmarks.quality.report.plots import draw
 from benchmarks.quality.report.reliability import confident_and_bad, coverage, reliabilities
 from benchmarks.quality.report.statistics import as_json, finder_regret, movement, steps

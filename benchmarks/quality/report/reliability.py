@@ -9,9 +9,7 @@ import numpy as np
 
 from benchmarks.quality.report.statistics import BAD, TaskRegrets, resamples
 from benchmarks.quality.store import Row
-
-# An answer is called confident if its expected chance to be bad is under this.
-CONFIDENT_BELOW = 0.05
+from lrrange.advice.calibration import CONFIDENT_BELOW
 
 # The edges of the classes of expected chances.
 _EDGES = (0.0, CONFIDENT_BELOW, 0.1, 0.2, 0.3, 0.5, 1.0)

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from benchmarks.pages import table
-from benchmarks.quality.bank.generator import ORIGINS
+from benchmarks.quality.bank.generator import AXES, ORIGINS
 from benchmarks.quality.report.budgets import common_budgets, slope_of
-from benchmarks.quality.report.measurements import AXES, DEFAULT, FORMS, OURS, PEERS, UNTOLD, BankMeasurements, label
+from benchmarks.quality.report.measurements import DEFAULT, FORMS, OURS, PEERS, UNTOLD, BankMeasurements, label
 from benchmarks.quality.report.reliability import confident_and_bad
 from benchmarks.quality.report.statistics import FinderRegret, TaskRegrets, difference, finder_regret, steps
 from benchmarks.quality.report.tables.cells import mean_percent, percent, regret_and_interval, signed

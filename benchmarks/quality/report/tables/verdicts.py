@@ -3,8 +3,9 @@
 from collections.abc import Callable
 
 from benchmarks.pages import table
+from benchmarks.quality.bank.generator import AXES
 from benchmarks.quality.bank.measuring import PER_DECADE
-from benchmarks.quality.report.measurements import AXES, OURS, BankMeasurements
+from benchmarks.quality.report.measurements import OURS, BankMeasurements
 from benchmarks.quality.report.reliability import CONFIDENT_BELOW, confident_and_bad, coverage, reliabilities
 from benchmarks.quality.report.tables.cells import percent
 
