@@ -16,6 +16,7 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy tests/typing/accepted.py tests/typing/refused.py
 	$(MAKE) docs
 
 docs: $(READY)

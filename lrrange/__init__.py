@@ -17,6 +17,7 @@ from lrrange.advice.suggestion import Refusal, Suggestion
 from lrrange.advice.verdict import Verdict
 from lrrange.errors import LRRangeError, NoSuggestion, NoWinner
 from lrrange.result import RangeTestResult, load
+from lrrange.spelling import attribute_error, is_asked_by_import
 from lrrange.sweep.curve import Curve
 from lrrange.sweep.divergence import Divergence
 from lrrange.sweep.plan import SweepPlan
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from lrrange.comparison.comparison import Comparison
     from lrrange.cyclical import Cycle, OneCycle, exp_range, one_cycle, triangular, triangular2
     from lrrange.finder.grid import Grid, GridCell, grid
-    from lrrange.finder.range_test import find_lr
+    from lrrange.finder.lr_finder import find_lr
     from lrrange.hookspecs import hookimpl
     from lrrange.optimizers import make_schedule
     from lrrange.plugins import list_plugins, register, unregister
@@ -90,7 +91,7 @@ _ON_FIRST_USE = {
     "TrainingStep": "lrrange.protocol.training_step",
     "compare": "lrrange.comparison.compare",
     "exp_range": "lrrange.cyclical",
-    "find_lr": "lrrange.finder.range_test",
+    "find_lr": "lrrange.finder.lr_finder",
     "grid": "lrrange.finder.grid",
     "hookimpl": "lrrange.hookspecs",
     "list_plugins": "lrrange.plugins",
@@ -103,13 +104,18 @@ _ON_FIRST_USE = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _ON_FIRST_USE:
-        raise AttributeError(f"module 'lrrange' has no attribute {name!r}")
-    value = getattr(import_module(_ON_FIRST_USE[name]), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # a type checker would take any name for one that exists
+
+    def __getattr__(name: str) -> Any:
+        if name == "__version__":
+            return import_module("importlib.metadata").version("lrrange")
+        if name not in _ON_FIRST_USE:
+            error = attribute_error("module 'lrrange'", name, __all__)
+            raise ImportError(str(error)) if is_asked_by_import(name) else error
+        value = getattr(import_module(_ON_FIRST_USE[name]), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return __all__

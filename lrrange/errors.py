@@ -18,7 +18,8 @@ The tree of the classes, with the builtin exception and the cause of each:
     |   `-- NoInterval
     |-- NoWinner             ValueError     a comparison without a finished run to compare
     |-- NoData               ValueError     the loader gives no batch, or too few
-    |-- LoadError            ValueError     a file that is not a result
+    |-- LoadError            ValueError     a file that is not a result, or cannot be read
+    |   `-- UnreadableFile   FileNotFoundError
     |-- LossError            TypeError      the training step returned something other than one number
     |-- TargetError          TypeError      a target that cannot be trained
     |-- OptionError          TypeError      an unknown option, or a value it cannot have
@@ -35,8 +36,6 @@ The tree of the classes, with the builtin exception and the cause of each:
 The message says what happened, with its numbers, and then what to change. The same numbers are attributes of the error,
 so that nobody has to parse text. A class declares all numbers that its errors may carry; one error carries those
 that its message mentions.
-
-There are two warnings, `NotKeptWarning` and `NotPairedWarning`, both UserWarnings.
 """
 
 from collections.abc import Mapping
@@ -75,6 +74,7 @@ __all__ = [
     "TargetError",
     "TooFewPoints",
     "UnknownName",
+    "UnreadableFile",
 ]
 
 
@@ -199,7 +199,6 @@ class AtTheEdge(NoSuggestion):
     """The rate, or the point it was read from, lies within two steps of the first or last rate, or outside of them."""
 
     edge_lr: float
-    """That first or last rate."""
 
 
 class RatesTooFarApart(NoSuggestion):
@@ -336,12 +335,15 @@ class LoadError(LRRangeError, ValueError):
     schema: object
 
 
+class UnreadableFile(LoadError, FileNotFoundError):
+    """There is no file at this path, or none that may be read."""
+
+    __new__ = FileNotFoundError.__new__  # type: ignore[assignment]  # ValueError's makes no OSError
+
+
 class NotKeptWarning(UserWarning):
     """Training may have changed something that cannot be put back. `provenance.details["not_kept"]` names it."""
 
 
 class NotPairedWarning(UserWarning):
-    """A sweep could not be paired, and its answer is read from the losses as measured.
-
-    `provenance.details["paired"]` has the reason.
-    """
+    """A sweep could not be paired. `provenance.details["paired"]` has the reason."""

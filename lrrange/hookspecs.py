@@ -1,8 +1,8 @@
-"""The hooks that a plug-in may implement. `docs/hooks.md` has a heading and an example for each.
+"""The hooks that a plug-in may implement.
 
-A plug-in is a module or an object with functions of these names, marked with `lrrange.hookimpl`. It is found through
-the entry-point group `lrrange`, or registered with `lrrange.register`. An implementation may leave out arguments that
-it does not need.
+The page *Hooks* of the documentation has a heading and an example for each. A plug-in is a module or an object with
+functions of these names, marked with `lrrange.hookimpl`. It is found through the entry-point group `lrrange`, or
+registered with `lrrange.register`. An implementation may leave out arguments that it does not need.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from lrrange.advice.suggestion import Heuristic
 from lrrange.policy import Policy, Run
 from lrrange.protocol.training_step import Driver, TrainingStep
 from lrrange.sweep.plan import SweepPlan
-from lrrange.sweep.planned_steps import Point
+from lrrange.sweep.planned_steps import Point, StopReason
 from lrrange.sweep.sweep import Sweep
 
 __all__ = [
@@ -25,10 +25,18 @@ __all__ = [
     "lrrange_advanced",
     "lrrange_apply",
     "lrrange_compared",
+    "lrrange_failed",
     "lrrange_finished",
+    "lrrange_found",
     "lrrange_offer_heuristics",
+    "lrrange_run_advanced",
+    "lrrange_run_finished",
+    "lrrange_run_started",
     "lrrange_schedule",
     "lrrange_started",
+    "lrrange_trial_advanced",
+    "lrrange_trial_finished",
+    "lrrange_trial_started",
 ]
 
 
@@ -89,6 +97,62 @@ def lrrange_finished(sweep: Sweep) -> None:
     """Called when a sweep has ended and everything is restored.
 
     `sweep.stop_reason` says why it ended. It is None if an error ended it.
+    """
+
+
+@hookspec
+def lrrange_trial_started(lr: float, steps: int) -> None:
+    """Called before the first step of a trial: a short run at one rate, by which `confirm=True` judges the answer."""
+
+
+@hookspec
+def lrrange_trial_advanced(point: Point) -> None:
+    """Called after each step of a trial. `point.lr` says of which one, as trials may be taken side by side."""
+
+
+@hookspec
+def lrrange_trial_finished(lr: float, stop_reason: StopReason | None) -> None:
+    """Called when a trial has ended and everything is restored.
+
+    `stop_reason` says why it ended. It is None if an error ended it.
+    """
+
+
+@hookspec
+def lrrange_found(result: Any) -> None:
+    """Called once for each range test that ends without an error, with the `RangeTestResult` that it returns.
+
+    Its answer may be a refusal, for which `result.refusal` is not None. Of several processes, each calls it.
+    """
+
+
+@hookspec
+def lrrange_failed(error: BaseException) -> None:
+    """Called once for each range test that ends by an error, or by Ctrl-C, instead of `lrrange_found`."""
+
+
+@hookspec
+def lrrange_run_started(policy: Policy, seed: int, steps: int) -> None:
+    """Called before the first step of a run of a comparison, in the process that called `compare`.
+
+    It is not called for runs that an executor takes. It is called again if a run fails and is tried again.
+    """
+
+
+@hookspec
+def lrrange_run_advanced(policy: Policy, seed: int, step: int, loss: float, point: Point) -> None:
+    """Called after each step of a run of a comparison, under the same conditions. `step` is counted from 0.
+
+    `step` and `loss` are those of `point`, whose `recorded` has a metric by its name.
+    """
+
+
+@hookspec
+def lrrange_run_finished(policy: Policy, seed: int, error: BaseException | None) -> None:
+    """Called when a run of a comparison has ended in any way, under the same conditions.
+
+    `error` ended it; None if none did. A run that is not tried again is then given to `lrrange_compared`, except after
+    an error that ends the comparison, such as Ctrl-C.
     """
 
 

@@ -8,7 +8,10 @@ from lrrange.advice.advice import Advice
 from lrrange.advice.ranges import LRRange
 from lrrange.cyclical import bounds_for
 from lrrange.errors import OptionError, TargetError
-from lrrange.plugins import first_answer, list_plugins, make_manager
+from lrrange.plugins import first_answer, make_manager, names_of
+from lrrange.printable import describe
+from lrrange.spelling import spell_checked
+from lrrange.validators import as_number
 
 
 def set_rate(
@@ -22,12 +25,13 @@ def set_rate(
         scheduler: attached to the optimizer; None if there is none, or the plug-in finds it.
         details: what the backend reported of the sweep that the rate is from; empty for any other rate.
     Returns: what was set, by name.
-    Raises: TargetError if no plug-in knows the optimizer.
+    Raises: TargetError if no plug-in knows the optimizer; PlanError if `lr` is no number.
     """
+    lr = as_number("lr", lr)
     answer = first_answer(
         make_manager(),
         "lrrange_apply",
-        [plugin.name for plugin in list_plugins() if plugin.problem is None],
+        names_of("lrrange_apply"),
         lambda applied: isinstance(applied, Mapping),
         "a mapping of what was set, or None for an optimizer that is not its own",
         optimizer=optimizer,
@@ -39,12 +43,14 @@ def set_rate(
         for problem in answer.problems.values():
             raise problem
         raise TargetError(
-            f"no plug-in can set the rate of a {type(optimizer).__name__}. `lrrange plugins` lists them.",
+            f"no plug-in can set the rate of {describe(optimizer)}. Give the optimizer that trains: "
+            f"result.apply(optimizer). `lrrange plugins` lists the plug-ins.",
             lr=lr,
         )
     return cast(Mapping[str, Any], answer.value)
 
 
+@spell_checked
 def make_schedule(optimizer: object, bounds: Advice | LRRange, mode: str = "triangular2", **options: Any) -> Any:
     """Make a scheduler that cycles the rate of `optimizer` over a range, by whichever plug-in knows the optimizer.
 
@@ -59,7 +65,8 @@ def make_schedule(optimizer: object, bounds: Advice | LRRange, mode: str = "tria
     scheduler = schedule(optimizer=optimizer, bounds=bounds_for(mode, bounds), mode=mode, options=options)
     if scheduler is None:
         raise OptionError(
-            f"no plug-in makes a {mode!r} scheduler for a {type(optimizer).__name__}. `lrrange plugins` lists them.",
+            f"no plug-in makes a {mode!r} scheduler for {describe(optimizer)}. Give the optimizer that trains: "
+            f"make_schedule(optimizer, result). `lrrange plugins` lists the plug-ins.",
             mode=mode,
         )
     return scheduler

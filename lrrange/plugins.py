@@ -13,6 +13,7 @@ from lrrange import hookspecs
 from lrrange.advice.heuristics import HEURISTICS
 from lrrange.advice.suggestion import Heuristic
 from lrrange.errors import BackendNotFound, LRRangeError, NoSuggestion, OptionError, PluginUnavailable
+from lrrange.spelling import did_you_mean
 from lrrange.sweep.curve import Curve
 
 GROUP = "lrrange"
@@ -34,7 +35,7 @@ class Plugin:
     plugin: object | None = attrs.field(default=None, repr=False)
     problem: LRRangeError | None = None
 
-    @property
+    @functools.cached_property  # a module may look up advice for each name that it does not have
     def hooks(self) -> tuple[str, ...]:
         """Names of the hooks that it implements."""
         return tuple(name for name in vars(hookspecs) if name.startswith("lrrange_") and hasattr(self.plugin, name))
@@ -51,8 +52,13 @@ def register(plugin: object, name: str | None = None) -> None:
         name: what `backend=` calls it. The default is the name it is installed under, or else the name of the module or
             class. A second plug-in of the same name replaces the first. A second name for the same plug-in replaces its
             first name.
-    Raises: PluginUnavailable if its hooks do not match those of `lrrange.hookspecs`.
+    Raises: PluginUnavailable if its hooks do not match those of `lrrange.hookspecs`; OptionError for what has none.
     """
+    if plugin is None or isinstance(plugin, (str, bytes, int, float)):
+        raise OptionError(
+            f"a {type(plugin).__name__} is no plug-in. Give a module, or an object with functions marked by "
+            f"lrrange.hookimpl."
+        )
     installed_name = next((known.name for known in _installed() if known.plugin is plugin), None)
     name = name or installed_name or str(getattr(plugin, "__name__", type(plugin).__name__))
     checked = _checked(name, "registered", plugin)
@@ -66,7 +72,7 @@ def register(plugin: object, name: str | None = None) -> None:
 def unregister(name: str) -> None:
     """Remove a plug-in that was added with `register`. Raises: BackendNotFound if none has this name."""
     if name not in _registered:
-        raise BackendNotFound(f"no plug-in {name!r} was registered.", name=name)
+        raise BackendNotFound(f"no plug-in {name!r} was registered.{did_you_mean(name, _registered)}", name=name)
     del _registered[name]
 
 
@@ -119,29 +125,16 @@ def _empty_manager() -> pluggy.PluginManager:
     return manager
 
 
-def make_manager(watchers: Iterable[object] = ()) -> pluggy.PluginManager:
-    """Return a manager with every plug-in that works, and these watchers.
+def make_manager() -> pluggy.PluginManager:
+    """Return a manager with every plug-in that works, called in the order of `list_plugins`.
 
-    Watchers are called first, then the plug-ins in the order of `list_plugins`. Without watchers, every call returns
-    the same manager until the plug-ins change, so register nothing in it.
-    Raises: OptionError for a watcher whose hooks do not match those of `lrrange.hookspecs`.
+    Every call returns the same manager until the plug-ins change, so register nothing in it.
     """
-    watchers = tuple(watchers)
-    if not watchers:
-        return _manager_without_watchers(list_plugins())
-    manager = _manager_of(list_plugins())
-    for watcher in watchers:
-        try:
-            manager.register(watcher)
-            manager.check_pending()
-        except (pluggy.PluginValidationError, ValueError) as error:  # ValueError: the same watcher was given twice
-            raise OptionError(
-                f"the watcher {type(watcher).__name__} does not match lrrange's hooks: {error}"
-            ) from error
-    return manager
+    return _cached_manager(list_plugins())
 
 
-def _manager_of(plugins: Iterable[Plugin]) -> pluggy.PluginManager:
+def new_manager(plugins: Iterable[Plugin]) -> pluggy.PluginManager:
+    """Return a manager of one's own, with those of these plug-ins that work."""
     manager = _empty_manager()
     for known in reversed(tuple(plugins)):  # pluggy calls the last one registered first
         if known.plugin is not None:
@@ -150,7 +143,7 @@ def _manager_of(plugins: Iterable[Plugin]) -> pluggy.PluginManager:
 
 
 # Cached, because looking for hooks in every plug-in takes longer than a step of a small training.
-_manager_without_watchers = functools.lru_cache(maxsize=1)(_manager_of)
+_cached_manager = functools.lru_cache(maxsize=1)(new_manager)
 
 
 def hook_of(manager: pluggy.PluginManager, hook: str, name: str | None) -> pluggy.HookCaller:
@@ -160,14 +153,31 @@ def hook_of(manager: pluggy.PluginManager, hook: str, name: str | None) -> plugg
     """
     if name is None:
         return getattr(manager.hook, hook)  # type: ignore[no-any-return]
-    plugins = {known.name: known for known in list_plugins()}
-    if name not in plugins:
-        installed = ", ".join(plugins) or "none"
-        raise BackendNotFound(f"no plug-in {name!r} is installed. Installed: {installed}.", name=name)
-    problem = plugins[name].problem
-    if problem is not None:
-        raise problem
+    checked_name(hook, name)
     return manager.subset_hook_caller(hook, [plugin for other, plugin in manager.list_name_plugin() if other != name])
+
+
+def names_of(hook: str) -> list[str]:
+    """Return the names of the plug-ins that work and implement a hook."""
+    return [known.name for known in list_plugins() if hook in known.hooks]
+
+
+def checked_name(hook: str, name: str) -> str:
+    """Return `name` if it is that of a plug-in that works and implements a hook.
+
+    Raises: BackendNotFound with the names of those that do; the reason if it is set aside.
+    """
+    plugins = {known.name: known for known in list_plugins()}
+    others = [other for other, known in plugins.items() if known.problem is not None or hook in known.hooks]
+    if name in others:
+        if (problem := plugins[name].problem) is not None:
+            raise problem
+        return name
+    what = f"no plug-in {name!r} is installed"
+    if name in plugins:
+        what = f"the plug-in {name!r} is no backend: it has no {hook}"
+    installed = f"Installed: {', '.join(others) or 'none'}.{did_you_mean(name, others)}"
+    raise BackendNotFound(f"{what}. {installed}", name=name)
 
 
 @attrs.frozen(kw_only=True)

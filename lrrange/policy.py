@@ -7,8 +7,12 @@ from typing import Any
 import attrs
 
 from lrrange.errors import PlanError
+from lrrange.printable import brief
+from lrrange.quantity import LOSS, Quantity
+from lrrange.spelling import spell_checked
 
 
+@spell_checked
 @attrs.frozen(kw_only=True)
 class Policy:
     """A schedule written out step by step, so that any process, file or framework can hold it.
@@ -36,6 +40,10 @@ class Policy:
                     name=self.name,
                     step=step,
                 )
+
+    def __repr__(self) -> str:
+        rates = f", lr {min(self.lr):.2e} to {max(self.lr):.2e}" if self.lr else ""
+        return f"<Policy {brief(self.name)}: {self.num_steps} steps{rates}>"
 
     @property
     def num_steps(self) -> int:
@@ -81,6 +89,7 @@ class Run:
         details: further facts from the backend, such as `versions`.
         attempts: number of times that it was tried.
         error: why it failed; None if it finished.
+        quantity: what it was judged by. Of a metric that is better when higher, all its losses are the negatives.
     """
 
     policy: str
@@ -93,6 +102,15 @@ class Run:
     details: dict[str, Any] = attrs.field(factory=dict)
     attempts: int = 1
     error: str | None = None
+    quantity: Quantity = LOSS
+
+    def __repr__(self) -> str:
+        outcome = f"final {brief(self.quantity.name, 16)} {self.quantity.sign * self.final:.4g}"
+        if self.error is not None:
+            outcome = f"failed: {brief(self.error, 24)}"
+        elif self.diverged:
+            outcome = "diverged"
+        return f"<Run {brief(self.policy, 20)}, seed {brief(self.seed, 12)}: {len(self.losses)} steps, {outcome}>"
 
     @property
     def finished(self) -> bool:

@@ -9,17 +9,26 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from lrrange.advice.advice import Advice
+from lrrange.advice.suggestion import Refusal
 from lrrange.errors import LRRangeError, NoSuggestion
-from lrrange.random_state import kept_random_state
+from lrrange.other_tools.attributes import OF_RESULT
+from lrrange.printable import brief
+from lrrange.report.printed import Printed
+from lrrange.spelling import spell_checked
+from lrrange.storage.columns import Columns, Tabular
 
 if TYPE_CHECKING:
+    import pandas
     from matplotlib.axes import Axes
+
+    from lrrange.report.pages.page import Page
+    from lrrange.report.plots.picture import Canvas, Picture
 
 _KIND = "result"
 
 
 @attrs.frozen(kw_only=True)
-class RangeTestResult(Advice):
+class RangeTestResult(Tabular, Advice, Printed):
     """A finished range test, to apply, save, plot and print.
 
     Args:
@@ -35,6 +44,18 @@ class RangeTestResult(Advice):
         provenance: the origin of the result.
     """
 
+    _content = "the curve"
+    _elsewhere = OF_RESULT
+
+    def __repr__(self) -> str:
+        if isinstance(self.chosen, Refusal):
+            answer = f"refused, {brief(self.chosen.kind, 30)}"
+        else:
+            confirmed = "" if self.confirmation is None else f" confirmed by {len(self.confirmation.trials)} trials,"
+            answer = f"lr={self.lr:.2e}{confirmed} {self.verdict.word}"
+        return f"<RangeTestResult {answer}, {len(self.curve)} steps, {self.stop_reason.value.replace('_', ' ')}>"
+
+    @spell_checked
     def apply(
         self, optimizer: object, *, scheduler: object | None = None, lr: float | None = None
     ) -> Mapping[str, Any]:
@@ -45,7 +66,8 @@ class RangeTestResult(Advice):
                 which keep their ratios, or one of them, which gets its share of the rate.
             scheduler: an attached LR scheduler. All its rates follow, absolute ones too, and its shape stays.
             lr: another rate for the first group of `optimizer` that has one, such as `result.range.max_lr`.
-        Returns: what was set, by name.
+        Returns: what was set, by name: for PyTorch, the present rate of each param group. A group that had 100 times
+            the rate of the first one has it again; `print(result)` lists the groups where their rates differ.
         Raises: the `NoSuggestion` with the reason, if there is no rate; TargetError if no plug-in knows the optimizer;
             RateNotInForce if a scheduler would bring back rates that do not follow from this one. Nothing is changed
             then.
@@ -56,66 +78,96 @@ class RangeTestResult(Advice):
             return set_rate(optimizer, lr, scheduler)
         return set_rate(optimizer, self.lr, scheduler, self.provenance.details)
 
+    @spell_checked
     def save(self, path: str | Path) -> None:
         """Write the result as JSON, all of it or nothing. Raises: SaveError. `lrrange.load` reads it."""
         from lrrange.storage.atomic import write_atomically
 
         write_atomically(dumps(self).encode(), path, "the result")
 
-    @kept_random_state()
-    def plot(self, ax: "Axes | None" = None) -> "Axes":
+    def to_dict(self) -> dict[str, Any]:
+        """Return the answer in plain values, by name, for logs and tables.
+
+        The names are `lr`, `low`, `high`, `verdict`, `chance_of_bad`, `base_lr` and `max_lr`. Without an answer there
+        is only `refused`, with the reason. `low` and `high` are None if the rate has no interval; `base_lr` and
+        `max_lr` are missing if the curve has no range. `save` writes it for other programs.
+        """
+        try:
+            verdict = self.verdict
+            low, high = self.interval or (None, None)
+            answer = {"lr": self.lr, "low": low, "high": high, "verdict": str(verdict)}
+        except NoSuggestion as refusal:
+            return {"refused": str(refusal)}
+        answer["chance_of_bad"] = verdict.chance_of_bad
+        with contextlib.suppress(LRRangeError):  # some curves have a rate and no range
+            answer["base_lr"], answer["max_lr"] = self.range
+        return answer
+
+    @spell_checked
+    def to_pandas(self) -> "pandas.DataFrame":
+        """Return the curve as a DataFrame; see `Curve.to_pandas`. The single sweeps of a repeated test are in `sweeps`.
+
+        Raises: MissingExtra if pandas is not installed.
+        """
+        return self.curve.to_pandas()
+
+    def _columns(self) -> Columns:
+        return self.curve._columns()
+
+    @spell_checked
+    def plot(self, ax: "Canvas | None" = None, path: str | Path | None = None) -> "Axes":
         """Draw raw and smoothed loss against the rate, with the suggestions and the range.
 
+        Where a metric was recorded, it is drawn in place of the loss, and the loss in a second panel.
+
         Args:
-            ax: where to draw; a new figure if None.
-        Returns: the axes.
-        Raises: MissingExtra if matplotlib is not installed.
+            ax: where to draw: axes (two in a sequence for both panels of a metric), or a figure; a new figure of
+                pyplot's if None, which `plt.show()` and notebooks show.
+            path: file to write the figure to, in the format of its suffix. Without `ax`, nothing is shown then, and no
+                display is needed.
+        Returns: the first of the axes. `.figure.axes` has all of them.
+        Raises: MissingExtra if matplotlib is not installed; OptionError for another number of axes, or for a suffix
+            that is no picture format; SaveError.
         """
-        from lrrange.report.plot import plot
+        return self._picture().plot(ax, path)
 
-        return plot(self, ax)
+    if not TYPE_CHECKING:  # a type checker would take a result for a number
 
-    @kept_random_state()
-    def __rich__(self) -> Any:
-        from lrrange.report.table import as_rich
+        def _is_no_number(self, *_: object) -> Any:
+            raise TypeError("a RangeTestResult is not a number. Its learning rate is result.lr.")
 
-        return as_rich(self)
+        # What is done with a rate: `Adam(parameters, lr=result)` compares it first.
+        __float__ = __lt__ = __le__ = __gt__ = __ge__ = __mul__ = __rmul__ = __truediv__ = _is_no_number
 
-    @kept_random_state()
-    def _repr_html_(self) -> str:
-        from lrrange.report.html import as_html
+        def __format__(self, spec: str) -> str:
+            return format(str(self), spec) if spec[-1:] in ("", "s") or spec[-1:].isdigit() else self._is_no_number()
 
-        return as_html(self.__rich__())
+    def _page(self) -> "Page":
+        from lrrange.report.pages.result_page import page_of
+
+        return page_of(self)
+
+    def _picture(self) -> "Picture":
+        from lrrange.report.plots.result_picture import ResultPicture
+
+        return ResultPicture(self)
 
 
 def dumps(result: RangeTestResult) -> str:
     """Return `result` as the JSON document that `RangeTestResult.save` writes."""
     from lrrange.storage.documents import to_document, to_json
 
-    document = to_document(result, kind=_KIND, answer=to_json(_answer(result)))
+    document = to_document(result, kind=_KIND, answer=to_json(result.to_dict()))
     return json.dumps(document, allow_nan=False, indent=1) + "\n"
 
 
+@spell_checked
 def load(path: str | Path) -> RangeTestResult:
     """Read a result that `RangeTestResult.save` wrote.
 
-    Raises: LoadError if the file is no such result, or has a schema that only a later lrrange knows; OSError if it
-        cannot be read.
+    Raises: LoadError if the file is no such result, or has a schema that only a later lrrange knows; UnreadableFile,
+        which is also a FileNotFoundError, if there is none that can be read.
     """
-    from lrrange.storage.documents import from_document
+    from lrrange.storage.documents import from_document, read_document
 
-    return from_document(Path(path).read_bytes(), path, kind=_KIND, of=RangeTestResult)
-
-
-def _answer(result: RangeTestResult) -> dict[str, Any]:
-    """Return what most readers of the file look for. All of it follows from the rest, and `load` does not read it."""
-    try:
-        low, high = result.interval or (None, None)
-        verdict = result.verdict
-        answer = {"lr": result.lr, "low": low, "high": high, "verdict": str(verdict)}
-    except NoSuggestion as refusal:
-        return {"refused": str(refusal)}
-    answer["chance_of_bad"] = verdict.chance_of_bad
-    with contextlib.suppress(LRRangeError):  # some curves have a rate and no range
-        answer |= {"base_lr": result.range.base_lr, "max_lr": result.range.max_lr}
-    return answer
+    return from_document(read_document(path, "a result"), path, kind=_KIND, of=RangeTestResult)

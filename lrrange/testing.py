@@ -21,7 +21,7 @@ from typing import Any
 import attrs
 
 from lrrange.errors import LRRangeError, NotPairedWarning, OptionError, RateNotInForce
-from lrrange.finder.range_test import find_lr
+from lrrange.finder.lr_finder import find_lr
 from lrrange.hookspecs import hookimpl
 from lrrange.result import RangeTestResult
 from lrrange.sweep.planned_steps import Point, StopReason
@@ -73,7 +73,7 @@ class Rig:
     def find(self, *watchers: object, **changes: Any) -> RangeTestResult:
         """Run a range test on the target, of 20 steps by default."""
         arguments = {"num_steps": 20, **self.sweep, **changes}
-        return find_lr(self.target, watchers=watchers, **arguments, **self.options)
+        return find_lr(self.target, watchers=watchers, **{"progress": False, **arguments, **self.options})
 
 
 MakeRig = Callable[[], Rig]

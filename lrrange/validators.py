@@ -1,5 +1,6 @@
-"""Checks of numbers. Each raises a `PlanError` that names the argument and its value."""
+"""Checks of arguments. Those of numbers raise a `PlanError` that names the argument and its value."""
 
+import inspect
 import math
 import operator
 import sys
@@ -9,13 +10,16 @@ import attrs
 
 from lrrange.errors import PlanError
 
+# The longest text of a value that a message quotes.
+_LONGEST = 60
+
 
 def as_number(name: str, value: Any) -> float:
     """Return `value` as a float. Raises: PlanError if it is no number."""
     try:
         return float(value)
-    except (TypeError, ValueError, OverflowError):
-        raise PlanError(f"{name}={value!r} is not a number. Give one such as 1e-3.", value=value) from None
+    except (TypeError, ValueError, OverflowError, RuntimeError):  # RuntimeError: a tensor of several numbers
+        raise PlanError(f"{name}={shown(value)} is not a number. Give one such as 1e-3.", value=value) from None
 
 
 def whole_number(name: str, value: Any, *, least: int = 1) -> int:
@@ -23,10 +27,41 @@ def whole_number(name: str, value: Any, *, least: int = 1) -> int:
     try:
         number = operator.index(value)
     except TypeError:
-        raise PlanError(f"{name}={value!r} is not a whole number.", value=value) from None
+        message = f"{name}={shown(value)} is not a whole number. {_whole_instead_of(value)}"
+        raise PlanError(message, value=value) from None
     if number < least:
         raise PlanError(f"{name}={number} is under {least}. Give {least} or more.", **{name: number})
     return number
+
+
+def takes(function: object, *given: object, **options: object) -> bool:
+    """Return whether something can be called with these arguments, as far as its signature shows."""
+    if not callable(function):
+        return False
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # written in C, for example
+        return True
+    try:
+        signature.bind(*given, **options)
+    except TypeError:
+        return False
+    return True
+
+
+def shown(value: object) -> str:
+    """Return a value for an error message: in full if that is short, else its class."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST and "\n" not in text else f"(a {type(value).__name__})"
+
+
+def _whole_instead_of(value: object) -> str:
+    """Return what to give in place of a value that is no whole number."""
+    if isinstance(value, str) and value.strip().isdecimal():
+        return f"Give {value.strip()}, without quotes."
+    if isinstance(value, float) and value.is_integer():
+        return f"Give {value:.0f}."
+    return "Give one such as 100."
 
 
 def check_rising(base_lr: float, max_lr: float) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -15,10 +16,22 @@ from lrrange.advice.ranges import DEFAULT_RANGE, RANGE_RULES, LRRange, range_rul
 from lrrange.advice.suggestion import Heuristic, Refusal, Suggestion
 from lrrange.advice.verdict import Circumstances, Verdict, judge
 from lrrange.advice.ways_out import join_ways
-from lrrange.errors import AtTheEdge, FlatCurve, LRRangeError, NoInterval, NoSuggestion, OnlyRises, UnknownName
+from lrrange.errors import (
+    AtTheEdge,
+    FlatCurve,
+    LRRangeError,
+    NoInterval,
+    NoSuggestion,
+    OnlyRises,
+    OptionError,
+    UnknownName,
+)
+from lrrange.printable import brief
+from lrrange.spelling import spell_checked
 from lrrange.sweep.curve import Curve
 from lrrange.sweep.plan import SweepPlan
 from lrrange.sweep.planned_steps import StopReason
+from lrrange.validators import shown, takes
 
 
 @attrs.frozen(kw_only=True)
@@ -43,6 +56,10 @@ class Provenance:
     wall_time: float = 0.0
     details: dict[str, Any] = attrs.field(factory=dict)
     untried: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        seed = "" if self.seed is None else f", seed {brief(self.seed, 20)}"
+        return f"<Provenance {brief(self.backend)}: {self.steps_run} steps in {self.wall_time:.3g} s{seed}>"
 
 
 @attrs.frozen(kw_only=True)
@@ -119,7 +136,8 @@ class Advice:
             return None
         error = chosen.error
         ways = join_ways(self.provenance.untried, "paired", "repeats") if _may_hide_in_noise(error) else ""
-        sentences = [str(error), f"To see a fall that the noise hides, give {ways}." if ways else ""]
+        hidden = f"To see a {self.curve.quantity.fall} that the noise hides, give {ways}." if ways else ""
+        sentences = [str(error), hidden]
         others = [answer for answer in self.answers if isinstance(answer, Suggestion)]
         if self.heuristic is None and others:
             rates = ", ".join(f"{answer.heuristic} {answer.lr:.2g}" for answer in others)
@@ -179,6 +197,7 @@ class Advice:
         except NoSuggestion as error:
             raise self._ending.explain(error, self.curve) from None
 
+    @spell_checked
     def with_heuristic(
         self, heuristic: str | Heuristic | None, heuristics: Mapping[str, Heuristic] = HEURISTICS
     ) -> Self:
@@ -190,6 +209,21 @@ class Advice:
         answers = read_answers(self.curve, heuristics, self.sweeps, self._ending, self.facts)
         ranges = read_ranges(self.curve, self.facts)
         return attrs.evolve(self, heuristic=name, answers=answers, ranges=ranges, confirmation=None)
+
+    @spell_checked
+    def read_from(self, name: str, heuristics: Mapping[str, Heuristic] = HEURISTICS) -> Self:
+        """Return the same test with its answers read from this quantity: `"loss"`, or the metric by its name.
+
+        A sweep with a metric records the loss, too, so that no new one is needed. The confirmation is left out, because
+        it confirmed another answer.
+
+        Args:
+            name: one of `curve.names`.
+            heuristics: the heuristics, by name. If you chose a function of your own, it must be among them.
+        Raises: UnknownName.
+        """
+        curve, sweeps = self.curve.of(name), tuple(sweep.of(name) for sweep in self.sweeps)
+        return attrs.evolve(self, curve=curve, sweeps=sweeps).with_heuristic(self.heuristic, heuristics)
 
 
 def resolve_heuristic(
@@ -208,11 +242,21 @@ def resolve_heuristic(
         return known_name(heuristic, heuristics), heuristics
     if not callable(heuristic):
         raise UnknownName(
-            f"heuristic={heuristic!r} is neither a function of a curve nor one of {', '.join(heuristics)}.",
+            f"heuristic={shown(heuristic)} is neither a function of a curve nor one of {', '.join(heuristics)}.",
             name=heuristic,
         )
+    _check_takes_a_curve(heuristic)
     name = getattr(heuristic, "__name__", type(heuristic).__name__)
     return name, {**heuristics, name: heuristic}
+
+
+def _check_takes_a_curve(heuristic: Heuristic) -> None:
+    """Raise OptionError unless the function can be called with a curve alone, as far as its signature shows."""
+    if not takes(heuristic, None):
+        raise OptionError(
+            f"heuristic takes ({', '.join(inspect.signature(heuristic).parameters)}), and it is called with one Curve. "
+            f"Give a function such as lambda curve: curve.lr[10]."
+        )
 
 
 def chosen_answer(answers: Sequence[Suggestion | Refusal], heuristic: str | None) -> Suggestion | Refusal:

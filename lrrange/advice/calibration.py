@@ -1,7 +1,7 @@
 """The calibration of the default answer: its interval, and the chance that it is bad.
 
-All numbers here are fitted on tasks whose best rate is known. `docs/quality.md` says on which, and how well they hold
-on others.
+All numbers here are fitted on tasks whose best rate is known. The page *How good is the advice?* of the
+documentation says on which, and how well they hold on others.
 """
 
 import math

@@ -8,11 +8,15 @@ import attrs
 
 from lrrange.advice.midway import NARROWEST_CYCLE
 from lrrange.advice.ranges import LRRange
-from lrrange.advice.verdict import Verdict
+from lrrange.advice.verdict import Doubt, Verdict
 from lrrange.errors import PlanError
+from lrrange.printable import brief
+from lrrange.quantity import LOSS, Quantity
 
 # An interval wider than this many decades makes an answer uncertain.
 _WIDE = 1.0
+
+_OWN_RULE = "lrrange's own rule, a fixed distance above the confirmed rate"
 
 
 def _positive_rate(_: object, field: "attrs.Attribute[float]", lr: float) -> None:
@@ -40,6 +44,9 @@ class Trial:
     difference: float | None = None
     error: float | None = None
 
+    def __repr__(self) -> str:
+        return f"<Trial lr={self.lr:.2e}: {self.steps} steps, loss {self.loss:.4g}>"
+
     @property
     def is_told_apart(self) -> bool:
         """Whether the loss is above the best trial's by more than the error of their difference."""
@@ -58,6 +65,7 @@ class Confirmation:
         lr: the confirmed rate. It is the sweep's answer if the trials cannot be told apart.
         low, high: the interval that probably holds the best rate.
         max_lr: the peak of a one-cycle.
+        quantity: what the trials were judged by. Of a metric that is better when higher, `Trial.loss` is the negative.
         falls: whether the loss of the best trial fell below the loss before training by more than the noise of a batch.
     """
 
@@ -68,6 +76,12 @@ class Confirmation:
     high: float = attrs.field(validator=_positive_rate)
     max_lr: float = attrs.field(validator=_positive_rate)
     falls: bool = True
+    quantity: Quantity = LOSS
+
+    def __repr__(self) -> str:
+        judged = f"{'held-out' if self.held_out else 'training'} {brief(self.quantity.name, 16)}"
+        rates = f"lr={self.lr:.2e}, {self.low:.2e} to {self.high:.2e}"
+        return f"<Confirmation {rates}: {len(self.trials)} trials by {judged}, {self.verdict.word}>"
 
     @property
     def steps(self) -> int:
@@ -87,30 +101,33 @@ class Confirmation:
     @property
     def verdict(self) -> Verdict:
         """Uncertain, with each reason and what to do about it, unless the trials enclose the best rate."""
-        return Verdict(reasons=tuple(self._doubts()))
+        return Verdict.from_doubts(self._doubts())
 
-    def _doubts(self) -> Iterator[str]:
+    def _doubts(self) -> Iterator[Doubt]:
+        way = f"confirm=True, confirm_steps={2 * self.steps}"
         longer = "give more confirm_steps" if self.held_out else "give more confirm_steps, or held-out data"
         if not self.told_apart:
-            yield f"the losses of the trials differ by less than their errors: {longer}"
+            yield Doubt(f"the {self.quantity.values} of the trials differ by less than their errors: {longer}", way)
         rates = [trial.lr for trial in self.trials]
         edge = {min(rates): "lowest", max(rates): "highest"}.get(self.best.lr)
         if edge is not None and self.told_apart:
             further = "below" if edge == "lowest" else "above"
-            yield (
+            yield Doubt(
                 f"the best trial is the {edge} rate tried, {self.best.lr:.2g}: a better one may lie {further}, so "
-                f"compare longer runs there"
+                f"compare longer runs there",
+                way,
             )
         if not self.falls:
-            yield (
-                f"no trial got below the loss at the start by more than the noise of a batch, as in a training that is "
-                f"nearly done: {longer}"
+            yield Doubt(
+                f"no trial got {'above' if self.quantity.higher_is_better else 'below'} {self.quantity.subject} at the "
+                f"start by more than the noise of a batch, as in a training that is nearly done: {longer}",
+                way,
             )
         width = math.log10(self.high) - math.log10(self.low)
         if width > _WIDE:
-            yield f"the interval {self.low:.2g} to {self.high:.2g} is {width:.1f} decades wide: {longer}"
+            yield Doubt(f"the interval {self.low:.2g} to {self.high:.2g} is {width:.1f} decades wide: {longer}", way)
 
     def range(self, base_lr: float) -> LRRange:
         """Return the confirmed range, from `base_lr` (lowered if it is too near the peak) to `max_lr`."""
         base_lr = min(base_lr, self.max_lr / NARROWEST_CYCLE)
-        return LRRange(base_lr=base_lr, max_lr=self.max_lr, rule="confirmed", source="lrrange, docs/quality.md")
+        return LRRange(base_lr=base_lr, max_lr=self.max_lr, rule="confirmed", source=_OWN_RULE)

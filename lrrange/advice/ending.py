@@ -18,6 +18,7 @@ from lrrange.errors import (
     StillFalls,
     TooFewPoints,
 )
+from lrrange.quantity import Quantity
 from lrrange.sweep.curve import Curve
 from lrrange.sweep.plan import SweepPlan
 from lrrange.sweep.planned_steps import StopReason
@@ -77,28 +78,29 @@ class Ending:
         gaps = [i for i, loss in enumerate(curve.loss) if not math.isfinite(loss)]
         if not gaps:
             return None
-        first, finite = gaps[0], curve.finite
+        first, finite, what = gaps[0], curve.finite, curve.quantity
         stopped = self.stop_reason is StopReason.NON_FINITE
         if stopped and 0 < first < _FEW and curve.loss[first - 1] > _EXPLODED * abs(curve.loss[0]):
             cause, remedy = explain_rise(finite)
             return _explained(
                 error,
                 OnlyRises,
-                f"the loss rises from {curve.loss[0]:.4g} to {curve.loss[first - 1]:.4g} within {first} steps from "
-                f"lr={curve.lr[0]:.2g} on, and is {_describe_losses(curve, gaps)} after that{cause}. {remedy}",
+                f"{what.subject} {what.rise}s from {what.shown(curve.loss[0])} to {what.shown(curve.loss[first - 1])} "
+                f"within {first} steps from lr={curve.lr[0]:.2g} on, and is {_describe_losses(curve, gaps)} after "
+                f"that{cause}. {remedy}",
             )
         moved = first > 0 and (finite.falls or finite.rises)
         if moved or (isinstance(error, (OnlyRises, StillFalls)) and first > 0):
             return None
-        cause = f"the loss was {_describe_losses(curve, gaps)} at {len(gaps)} of {len(curve)} steps, "
-        remedy = _CHECK_THE_DATA
+        cause = f"{what.subject} was {_describe_losses(curve, gaps)} at {len(gaps)} of {len(curve)} steps, "
+        remedy = _check_the_data(curve, gaps)
         if first == 0:
             cause += f"from the first step on, at lr={curve.lr[0]:.2g}, before any rate could have caused it"
         elif first < len(finite):
             cause += f"first at step {first + 1}, at lr={curve.lr[first]:.2g}, and finite again at higher rates, so no "
             cause += "rate caused it"
         elif first < _FEW:
-            cause += f"from step {first + 1} on, at lr={curve.lr[first]:.2g}, after only {first} finite losses"
+            cause += f"from step {first + 1} on, at lr={curve.lr[first]:.2g}, after only {first} finite {what.values}"
             if curve.lr[0] > LOWEST_USEFUL_LR:
                 remedy += f". If they are sound, start_lr={self.plan.start_lr:.2g} is far too high"
         else:
@@ -119,15 +121,17 @@ class Ending:
 
     def _blew_up(self, error: NoSuggestion, curve: Curve) -> NoSuggestion:
         """Return the refusal for a sweep that ended at a blow-up, where no higher `end_lr` changes anything."""
-        diverged = self.stop_reason is StopReason.DIVERGED
+        diverged, what = self.stop_reason is StopReason.DIVERGED, curve.quantity
         planned = self.plan.num_steps
         if diverged:
-            cause = f"the loss rose far above its lowest at step {len(curve)} of {planned}, lr={curve.lr[-1]:.2g}"
+            far = f"{what.subject} {broke_down(what)}"
+            cause = f"{far} at step {len(curve)} of {planned}, lr={curve.lr[-1]:.2g}"
         else:
             last = max((i for i, loss in enumerate(curve.loss) if math.isfinite(loss)), default=-1)
             gaps = range(last + 1, len(curve))
             begin = curve.lr[min(last + 1, len(curve) - 1)]
-            cause = f"the loss was {_describe_losses(curve, gaps)} from step {last + 2} of {planned} on, lr={begin:.2g}"
+            what_it_was = f"{what.subject} was {_describe_losses(curve, gaps)}"
+            cause = f"{what_it_was} from step {last + 2} of {planned} on, lr={begin:.2g}"
         cause += ", which ended the sweep"
         if isinstance(error, TooFewPoints):
             addition, remedy = explain_rise(curve.finite)
@@ -139,9 +143,10 @@ class Ending:
         elif isinstance(error, AtTheEdge) and error.numbers.get("edge_lr") == curve.lr[-1]:
             remedy = "Raise num_steps, to see more of the rates before it."
         elif isinstance(error, (StillFalls, NoDescent)):
-            remedy = "Give divergence=None or raise num_steps, to see where the fall ends."
+            more = f"raise num_steps, to see where the {what.fall} ends."
+            remedy = f"Give divergence=None or {more}"
             if not diverged:
-                remedy = f"{_CHECK_THE_DATA}. If they are sound, raise num_steps, to see where the fall ends."
+                remedy = f"{_check_the_data(curve, gaps)}. If they are sound, {more}"
         else:
             return error
         return _explained(error, type(error), f"{cause}; until then {_finding(error)}. {remedy}")
@@ -169,6 +174,26 @@ class Ending:
         kind = type(error) if isinstance(error, _KEPT_KINDS) else EndedEarly
         cause += f", and {_finding(error)}" if isinstance(error, TooFewPoints) else f"; until then {_finding(error)}"
         return _explained(error, kind, f"{cause}. {remedy}.", steps_run=steps, num_steps=planned)
+
+
+def _check_the_data(curve: Curve, gaps: Sequence[int]) -> str:
+    """Return what to check about values that are not finite: a metric alone, if the losses of its steps are."""
+    also = curve.also
+    if also is None or not all(math.isfinite(also.loss[i]) for i in gaps):
+        return _CHECK_THE_DATA
+    name = curve.quantity.subject
+    return (
+        f"The loss was finite at these steps, so check {name} (division by 0, a batch without positives, a state that "
+        f"is empty at first). To read the answer from the loss, leave the metric out; to let {name} start later, raise "
+        f"non_finite_limit"
+    )
+
+
+def broke_down(quantity: Quantity) -> str:
+    """Return how a quantity moved in a sweep that diverged, as the end of a sentence."""
+    if quantity.higher_is_better:
+        return "fell far below its highest"
+    return "rose far above its lowest"
 
 
 def _finding(error: NoSuggestion) -> str:

@@ -33,9 +33,9 @@ _AROUND, _GRID = 2.0, 0.02
 
 @attrs.frozen(kw_only=True)
 class Constants:
-    """Constants that were chosen by the regret on tasks whose best rate is known; see `docs/quality.md`.
+    """Constants that were chosen by the regret on tasks whose best rate is known. Distances are in decades.
 
-    `benchmarks.quality.fitted_trials` fits them again. Distances are in decades.
+    The page *How good is the advice?* of the documentation says on which tasks, and how well they hold.
 
     Args:
         spread: standard deviation of the sweep's answer about the best rate.
@@ -74,6 +74,12 @@ CONSTANTS = Constants()
 
 # The length of a training that is assumed if it is not known.
 USUAL_TRAINING = 500
+
+
+def bias_of_trials(train_steps: int | None, constants: Constants = CONSTANTS) -> float:
+    """Return how far the best rate of the trials lies above the best rate of the training, in decades."""
+    length = math.log10((train_steps or USUAL_TRAINING) / USUAL_TRAINING)
+    return max(constants.short_run + constants.longer * length, 0.0)
 
 
 @attrs.frozen(kw_only=True)
@@ -272,9 +278,7 @@ class Evidence:
 
     @property
     def _bias(self) -> float:
-        """How far the best rate of the trials lies above the best rate of the training, in decades."""
-        length = math.log10((self.train_steps or USUAL_TRAINING) / USUAL_TRAINING)
-        return max(self.constants.short_run + self.constants.longer * length, 0.0)
+        return bias_of_trials(self.train_steps, self.constants)
 
     def _surprise(self, x: float, tried: Sequence[float]) -> float:
         """Return minus the logarithm of the posterior, up to a constant, `x` decades above the sweep's answer."""

@@ -18,6 +18,7 @@ from lrrange.advice.midway import find_fall_and_blow_up
 from lrrange.advice.preconditions import check_descent, check_inside, too_close_error
 from lrrange.advice.suggestion import Heuristic, Refusal, Suggestion
 from lrrange.errors import NoSuggestion, UnknownName
+from lrrange.spelling import did_you_mean
 from lrrange.sweep.curve import Curve
 
 # The fall begins where the loss has made this part of its drop.
@@ -130,11 +131,12 @@ def midway(curve: Curve, facts: TrainingFacts = TrainingFacts()) -> Suggestion: 
         noise hides the fall, the answer follows from the blow-up alone and the interval is wider. It is also wider if
         the loss does not blow up.
     Raises: TooFewPoints, RatesTooFarApart, FlatCurve, OnlyRises, StillFalls.
-    Source: lrrange's own rule, and its default; `docs/quality.md` has the measurements.
+    Source: lrrange's own rule, and its default. The page *How good is the advice?* of the documentation has the
+        measurements.
     """
     rates = find_fall_and_blow_up(curve, facts)
     low, high = rates.interval
-    return Suggestion(heuristic="midway", lr=rates.lr, low=low, high=high)
+    return Suggestion(heuristic="midway", lr=rates.lr, low=low, high=high, read=rates.read)
 
 
 HEURISTICS: dict[str, Heuristic] = {
@@ -155,7 +157,9 @@ def known_name(name: str, heuristics: Mapping[str, Heuristic]) -> str:
     """Return `name`, or the name in `heuristics` for which it is an alias. Raises: UnknownName."""
     known = name if name in heuristics else ALIASES.get(name, name)
     if known not in heuristics:
-        raise UnknownName(f"heuristic {name!r} is not one of {', '.join(heuristics)}.", name=name)
+        raise UnknownName(
+            f"heuristic {name!r} is not one of {', '.join(heuristics)}.{did_you_mean(name, heuristics)}", name=name
+        )
     return known
 
 

@@ -3,7 +3,7 @@
 One sweep shows two rates well. By the *fall* most of what the sweep could learn is learnt; at the *blow-up* the loss
 climbs back over its starting level. The best rate for a whole training lies below the two, and which of them is nearer
 differs from task to task; a rate between them errs less than either. `lrrange.advice.rule` says which rate follows from
-them, and `docs/quality.md` has the measurements.
+them, and the page *How good is the advice?* of the documentation has the measurements.
 """
 
 import functools
@@ -78,6 +78,8 @@ class FallAndBlowUp:
         blow_up: where it climbs over its starting level. If it never does, where it has climbed a quarter of its drop
             again; if it does not do that either, the last rate.
         blown_up: whether the loss blows up, in one of these two ways.
+        seen_fall: where the loss of this sweep has made four fifths of its drop, without the correction; None if it is
+            not known.
         facts: what else is known of the training.
     """
 
@@ -85,6 +87,7 @@ class FallAndBlowUp:
     fall: float | None
     blow_up: float
     blown_up: bool
+    seen_fall: float | None = None
     facts: TrainingFacts = TrainingFacts()  # noqa: RUF009  a frozen value
 
     @property
@@ -96,6 +99,15 @@ class FallAndBlowUp:
     def interval(self) -> tuple[float, float]:
         """The interval in which the best constant rate probably lies."""
         return interval_around(self.lr, fall=self.fall is not None, blow_up=self.blown_up)
+
+    @property
+    def read(self) -> dict[str, float]:
+        """The rates that were read, and what `lr` makes of them, by the names that `Suggestion.read` explains."""
+        read = {"blow_up" if self.blown_up else "last": 10**self.blow_up}
+        if self.fall is not None:
+            seen = self.fall if self.seen_fall is None else self.seen_fall
+            read = {"fall": 10**seen, **read, "usual_fall": 10**self.fall, "part": CONSTANT.part}
+        return read | {"shift": CONSTANT.shift_for(self.facts, has_fallen=self.fall is not None)}
 
     @property
     def max_lr(self) -> float:
@@ -160,6 +172,7 @@ def _find(curve: Curve, may_end_falling: bool) -> FallAndBlowUp:
                 fall=fall + math.log10(per_decade / _STEPS_PER_DECADE),
                 blow_up=blow_up if rebound is None else x[rebound],
                 blown_up=blown_up is not None or rebound is not None,
+                seen_fall=fall,
             )
     if blown_up is None:
         raise flat_curve_error(finite)

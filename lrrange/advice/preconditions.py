@@ -41,7 +41,7 @@ def check_length(curve: Curve, reader: str, needed: int) -> Curve:
     if len(finite) < needed:
         if finite.rises and not finite.falls:
             raise only_rises_error(finite)
-        finding = f'"{reader}" needs {needed} finite losses and this curve has {len(finite)}'
+        finding = f'"{reader}" needs {needed} finite {curve.quantity.values} and this curve has {len(finite)}'
         ended = f": the sweep ended at lr={curve.lr[-1]:.2g}" if len(curve) else ""
         raise TooFewPoints(
             f"{finding}{ended}. Take more steps, or check the data for NaN.",
@@ -79,7 +79,9 @@ def check_inside(curve: Curve, reader: str, lr: float, index: int | None = None)
         remedy = "No training moves at such a rate, so noise decides where it is read: raise num_steps."
         if rates[0] > LOWEST_USEFUL_LR:
             lower = f"lower start_lr, for example to {rates[0] / 100:.2g}"
-            remedy = f"If the loss falls there, {lower}; if it falls only at higher rates, raise num_steps."
+            falls = f"{curve.quantity.fall}s"
+            remedy = f"If {curve.quantity.subject} {falls} there, {lower}; if it {falls} only at higher rates, raise "
+            remedy += "num_steps."
     else:
         relation = "above" if lr > rates[-1] else "within two steps of"
         finding = f"{place}, {relation} the last rate of the sweep, {rates[-1]:.2g}"
@@ -91,7 +93,9 @@ def check_inside(curve: Curve, reader: str, lr: float, index: int | None = None)
 def only_rises_error(finite: Curve) -> OnlyRises:
     """Return the error for a loss that rises and never falls."""
     cause, remedy = explain_rise(finite)
-    finding = f"the loss only rises {_span(finite)}, from {finite.start:.4g}{cause}"
+    quantity = finite.quantity
+    start = quantity.shown(finite.start)
+    finding = f"{quantity.subject} only {quantity.rise}s {_span(finite)}, from {start}{cause}"
     numbers = _numbers(finite) | ({"level_until": _level_until(finite)} if _is_level(finite) else {})
     return OnlyRises(f"{finding}. {remedy}", finding=finding, **numbers)
 
@@ -105,16 +109,16 @@ def explain_rise(finite: Curve) -> tuple[str, str]:
     if _is_level(finite):
         return (
             f"; it is level up to lr={_level_until(finite):.2g}, so start_lr is low enough",
-            "The model may be trained already, or the noise hides a fall: raise num_steps.",
+            f"The model may be trained already, or the noise hides a {finite.quantity.fall}: raise num_steps.",
         )
     if finite.lr[0] <= LOWEST_USEFUL_LR:
         return (
-            "; no rate this low can raise it, so it follows the order of the batches",
+            f"; no rate this low makes it {finite.quantity.rise}, so it follows the order of the batches",
             "Shuffle them (shuffle=True), or mix the data before the sweep.",
         )
     remedy = (
-        "Lower start_lr. If the loss then rises in the same way, it follows the order of the batches and not the rate: "
-        "shuffle them."
+        f"Lower start_lr. If {finite.quantity.subject} then {finite.quantity.rise}s in the same way, it follows the "
+        f"order of the batches and not the rate: shuffle them."
     )
     return "", remedy
 
@@ -132,17 +136,22 @@ def _level_until(finite: Curve) -> float:
 
 def flat_curve_error(finite: Curve) -> FlatCurve:
     """Return the error for a loss that neither falls nor rises."""
+    quantity = finite.quantity
     if min(finite.loss) == max(finite.loss):
-        finding = f"the loss does not fall: it is exactly {finite.start:.4g} at every rate {_span(finite)}"
-        change = "Check"
+        start = quantity.shown(finite.start)
+        finding = f"{quantity.subject} does not {quantity.fall}: it is exactly {start} at every rate {_span(finite)}"
+        moves = f"Check that the optimizer holds the parameters that {quantity.subject} depends on"
+        change = f"{moves}." if _is_highest(finite) else f"{moves}. If it does, raise end_lr."
     else:
         finding = (
-            f"the loss does not fall {_span(finite)} by more than its noise (drop {finite.drop:.3g}, standard "
-            f"deviation of the noise {finite.noise:.3g})"
+            f"{quantity.subject} does not {quantity.fall} {_span(finite)} by more than its noise "
+            f"({'gain' if quantity.higher_is_better else 'drop'} {finite.drop:.3g}, standard deviation of the noise "
+            f"{finite.noise:.3g})"
         )
-        change = "Raise num_steps, and check" if _is_highest(finite) else "Raise end_lr or num_steps, and check"
+        more = "num_steps" if _is_highest(finite) else "end_lr or num_steps"
+        change = f"Raise {more}, and check that the optimizer holds the parameters that {quantity.subject} depends on."
     return FlatCurve(
-        f"{finding}. {change} that the optimizer holds the parameters that the loss depends on.",
+        f"{finding}. {change}",
         finding=finding,
         **_numbers(finite),
     )
@@ -150,9 +159,11 @@ def flat_curve_error(finite: Curve) -> FlatCurve:
 
 def still_falls_error(finite: Curve, fallen_at: float) -> StillFalls:
     """Return the error for a loss that has not stopped falling at the last rate."""
+    quantity = finite.quantity
+    way = "gain" if quantity.higher_is_better else "drop"
     finding = (
-        f"the loss still falls at the last rate, lr={finite.lr[-1]:.2g}: it reaches four fifths of its drop only at "
-        f"lr={fallen_at:.2g}, and the curve does not show how much further it falls"
+        f"{quantity.subject} still {quantity.fall}s at the last rate, lr={finite.lr[-1]:.2g}: it reaches four fifths "
+        f"of its {way} only at lr={fallen_at:.2g}, and the curve does not show how much further it {quantity.fall}s"
     )
     return StillFalls(f"{finding}. {advise_higher_end(finite)}", finding=finding, **_numbers(finite))
 
@@ -175,8 +186,8 @@ def _is_highest(finite: Curve) -> bool:
 def rates_too_far_apart_error(finite: Curve, per_decade: float, needed: float) -> RatesTooFarApart:
     """Return the error for a sweep with too few steps per decade of learning rate."""
     finding = (
-        f"{len(finite)} losses {_span(finite)} are {per_decade:.1f} a decade, and a curve can fall and blow up between "
-        f"two of them: {needed:g} a decade are needed"
+        f"{len(finite)} {finite.quantity.values} {_span(finite)} are {per_decade:.1f} a decade, and a curve can fall "
+        f"and blow up between two of them: {needed:g} a decade are needed"
     )
     return RatesTooFarApart(
         f"{finding}. Raise num_steps, or narrow start_lr to end_lr.",

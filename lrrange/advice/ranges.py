@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import attrs
 
@@ -10,7 +10,11 @@ from lrrange.advice.facts import TrainingFacts
 from lrrange.advice.midway import find_fall_and_blow_up
 from lrrange.advice.preconditions import advise_higher_end, check_descent, check_inside
 from lrrange.errors import CurveError, NoDescent, UnknownName
+from lrrange.other_tools.attributes import OF_RANGE
+from lrrange.printable import brief
+from lrrange.spelling import Hinting, did_you_mean, spell_checked
 from lrrange.sweep.curve import Curve
+from lrrange.validators import checked_numbers
 
 # The loss "starts to fall" where it has made this part of its drop, and "stops falling" where this part is left.
 _EDGE = 0.1
@@ -22,9 +26,10 @@ _RAGGED_NOISE = 4.0
 _RAGGED_DROP = 0.25
 
 
-@attrs.frozen(kw_only=True)
-class LRRange:
-    """Bounds between which a cyclical schedule moves the rate.
+@spell_checked
+@attrs.frozen(kw_only=True, field_transformer=checked_numbers)
+class LRRange(Hinting):
+    """Bounds between which a cyclical schedule moves the rate. `base_lr, max_lr = result.range` takes both.
 
     Args:
         base_lr: lower bound, where the cycle starts and ends.
@@ -33,10 +38,15 @@ class LRRange:
         source: paper and section that the rule comes from.
     """
 
+    _elsewhere = OF_RANGE
+
     base_lr: float
     max_lr: float
     rule: str
     source: str
+
+    def __repr__(self) -> str:
+        return f"<LRRange {self.base_lr:.2e} to {self.max_lr:.2e}, {brief(self.rule)}>"
 
     def __attrs_post_init__(self) -> None:
         if not 0 < self.base_lr < self.max_lr < math.inf:
@@ -45,6 +55,9 @@ class LRRange:
                 base_lr=self.base_lr,
                 max_lr=self.max_lr,
             )
+
+    def __iter__(self) -> Iterator[float]:
+        return iter((self.base_lr, self.max_lr))
 
 
 def smith(curve: Curve) -> LRRange:
@@ -69,7 +82,9 @@ def smith(curve: Curve) -> LRRange:
     top = next((i for i in range(base, lowest + 1) if smoothed[i] <= fall_ends), lowest)
     top = max(min(top, _first_ragged(finite, base)), base + 1)
     if top >= len(finite):
-        finding = "the loss falls only at the last rate of the curve, which leaves no range above it"
+        quantity = finite.quantity
+        falls = f"{quantity.subject} {quantity.fall}s"
+        finding = f"{falls} only at the last rate of the curve, which leaves no range above it"
         raise NoDescent(
             f"{finding}. {advise_higher_end(finite)}",
             base_lr=finite.lr[base],
@@ -104,6 +119,9 @@ _SMITH_2018 = (
 )
 
 
+_OWN_RULE = "lrrange's own rule, fitted on trainings whose best peak is known"
+
+
 def midway(curve: Curve, facts: TrainingFacts = TrainingFacts()) -> LRRange:  # noqa: B008  a frozen value
     """Return the range from where the loss begins to fall to the best peak of a one-cycle.
 
@@ -115,12 +133,13 @@ def midway(curve: Curve, facts: TrainingFacts = TrainingFacts()) -> LRRange:  # 
         loss has fallen and where it blows up.
     Raises: TooFewPoints, RatesTooFarApart, FlatCurve, OnlyRises, StillFalls; AtTheEdge if the peak, or the rate that
         the heuristic `midway` suggests, is no rate of the sweep's inside.
-    Source: lrrange's own rule, and its default; `docs/quality.md` has the measurements.
+    Source: lrrange's own rule, and its default. The page *How good is the advice?* of the documentation has the
+        measurements.
     """
     rates = find_fall_and_blow_up(curve, facts)
     for lr in (rates.lr, rates.max_lr):
         check_inside(curve, "midway", lr)
-    return LRRange(base_lr=rates.base_lr, max_lr=rates.max_lr, rule="midway", source="lrrange, docs/quality.md")
+    return LRRange(base_lr=rates.base_lr, max_lr=rates.max_lr, rule="midway", source=_OWN_RULE)
 
 
 RANGE_RULES: dict[str, Callable[[Curve], LRRange]] = {
@@ -142,6 +161,8 @@ def range_rule(
 ) -> Callable[[Curve], LRRange]:
     """Return the range rule of this name, which knows these facts of the training. Raises: UnknownName."""
     if name not in RANGE_RULES:
-        raise UnknownName(f"range rule {name!r} is not one of {', '.join(RANGE_RULES)}.", name=name)
+        raise UnknownName(
+            f"range rule {name!r} is not one of {', '.join(RANGE_RULES)}.{did_you_mean(name, RANGE_RULES)}", name=name
+        )
     rule = RANGE_RULES[name]
     return functools.partial(midway, facts=facts) if rule is midway else rule

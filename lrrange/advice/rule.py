@@ -3,8 +3,8 @@
 In log10, the answer lies part of the way from the fall to the blow-up, and a fixed distance from there. How far depends
 on the kind of the optimizer and on how long the training will be.
 
-All numbers are fitted on the bank of trainings in `benchmarks/quality`; `docs/quality.md` says how, and how well they
-do on families of trainings that they were not fitted on.
+All numbers are fitted on a bank of trainings whose best rate is known. The page *How good is the advice?* of the
+documentation says how, and how well they do on families of trainings that they were not fitted on.
 """
 
 import math
@@ -59,10 +59,20 @@ class Rule:
             blow_up: log10 of the rate at which it blows up.
             facts: what else is known of the training.
         """
+        start = blow_up if fall is None else fall + self.part * gap(fall, blow_up)
+        return start + self.shift_for(facts, has_fallen=fall is not None)
+
+    def shift_for(self, facts: TrainingFacts, *, has_fallen: bool) -> float:
+        """Return the distance of the answer from its place between the fall and the blow-up, or from the blow-up alone.
+
+        Args:
+            facts: what is known of the training.
+            has_fallen: whether a fall was seen.
+        """
         kind = kind_of(facts)
         slope = self.per_decade_of_steps + (self.of_signs if kind == "sign" else 0.0)
-        start = blow_up + self.without_fall if fall is None else fall + self.part * gap(fall, blow_up) + self.shift
-        return start + slope * decades_of_steps(facts) + self.kinds.get(kind or "", 0.0)
+        shift = self.shift if has_fallen else self.without_fall
+        return shift + slope * decades_of_steps(facts) + self.kinds.get(kind or "", 0.0)
 
 
 def gap(fall: float, blow_up: float) -> float:

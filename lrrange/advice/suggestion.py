@@ -2,13 +2,14 @@
 
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
 
 from lrrange import errors
 from lrrange.errors import NoSuggestion
+from lrrange.printable import brief
 from lrrange.sweep.curve import Curve
 
 # The errors that a refusal may stand for, by name.
@@ -29,6 +30,10 @@ def _finite_and_positive_or_none(suggestion: "Suggestion", field: "attrs.Attribu
         _finite_and_positive(suggestion, field, lr)
 
 
+def _numbers(read: Mapping[str, float]) -> dict[str, float]:
+    return {str(name): float(value) for name, value in read.items()}
+
+
 @attrs.frozen(kw_only=True)
 class Suggestion:
     """The rate that a heuristic suggests.
@@ -41,6 +46,11 @@ class Suggestion:
         low, high: the interval in which the rate lies. For `midway` it held the best rate on four of five tasks whose
             best rate is known. For the others it spans the answers to the curve and to its `halves`. None if there is
             no such interval: one of no width says nothing.
+        read: what the heuristic read from the curve and what it made of that, by name. For `midway`: `fall` and
+            `blow_up`, the rates at which the loss has fallen and blows up (`last` in place of `blow_up`, the last rate
+            of the sweep, if the loss does not blow up); `usual_fall`, the rate of the fall in a sweep of 25 steps per
+            decade; `part` and `shift`, how far from there towards the blow-up the answer lies, and how many decades
+            from that point. Without a fall, `shift` is the distance from the blow-up.
     """
 
     heuristic: str
@@ -53,6 +63,12 @@ class Suggestion:
     high: float | None = attrs.field(
         default=None, converter=attrs.converters.optional(float), validator=_finite_and_positive_or_none
     )
+    # No part of the hash, because a dict has none.
+    read: dict[str, float] = attrs.field(factory=dict, converter=_numbers, hash=False)
+
+    def __repr__(self) -> str:
+        interval = "" if self.interval is None else f", {self.interval[0]:.2e} to {self.interval[1]:.2e}"
+        return f"<Suggestion {brief(self.heuristic)}: lr={self.lr:.2e}{interval}>"
 
     @property
     def interval(self) -> tuple[float, float] | None:
@@ -77,6 +93,9 @@ class Refusal:
     kind: str
     reason: str
     numbers: dict[str, float] = attrs.field(factory=dict)
+
+    def __repr__(self) -> str:
+        return f"<Refusal {brief(self.heuristic, 20)}: {brief(self.kind, 20)}, {brief(self.reason)}>"
 
     @property
     def error(self) -> NoSuggestion:

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import attrs
 
@@ -11,7 +11,7 @@ from lrrange.advice.facts import TrainingFacts
 from lrrange.advice.midway import FallAndBlowUp, find_fall_and_blow_up
 from lrrange.advice.preconditions import HIGHEST_USEFUL_LR
 from lrrange.advice.suggestion import Refusal, Suggestion
-from lrrange.advice.ways_out import MORE_STEPS, join_ways
+from lrrange.advice.ways_out import MORE_STEPS, first_way, join_ways
 from lrrange.errors import NoSuggestion
 from lrrange.sweep.curve import Curve
 from lrrange.sweep.plan import SweepPlan
@@ -36,23 +36,59 @@ _SLOWEST, _FURTHEST = 2.5, 2.0
 _LONG = 1000
 
 
+@attrs.frozen
+class Doubt:
+    """A reason for doubt.
+
+    Args:
+        reason: in words, with the way out, if there is one.
+        way: the arguments that may remove the doubt, as a user writes them; None if there are none.
+    """
+
+    reason: str
+    way: str | None = None
+
+
 @attrs.frozen(kw_only=True)
 class Verdict:
     """The trust in an answer: `confident`, or uncertain for these `reasons`.
 
     Args:
         reasons: each with a way out, if there is one.
+        ways: arguments that may make the answer surer, as a user writes them, such as `"confirm=True"`: those of
+            `find_lr`, or of `compare` for the verdict on a comparison.
         chance_of_bad: the expected chance that a training at the rate gives away more than a tenth of what the best
             rate gains, as fitted on tasks whose best rate is known; None where that was not measured.
     """
 
     reasons: tuple[str, ...] = ()
+    ways: tuple[str, ...] = ()
     chance_of_bad: float | None = None
 
     @property
     def confident(self) -> bool:
         """Whether there is no reason to doubt the answer, and its chance to be bad, if known, is under 5 %."""
         return not self.reasons and (self.chance_of_bad is None or self.chance_of_bad < CONFIDENT_BELOW)
+
+    @property
+    def word(self) -> str:
+        """`"confident"` or `"uncertain"`."""
+        return "confident" if self.confident else "uncertain"
+
+    @classmethod
+    def from_doubts(cls, doubts: Iterable["Doubt"], chance_of_bad: float | None = None) -> "Verdict":
+        """Return the verdict with these reasons for doubt, each way out named once."""
+        doubts = list(doubts)
+        return cls(
+            reasons=tuple(doubt.reason for doubt in doubts),
+            ways=tuple(dict.fromkeys(way for doubt in doubts if doubt.way for way in doubt.way.split(", "))),
+            chance_of_bad=chance_of_bad,
+        )
+
+    def __repr__(self) -> str:
+        chance = "" if self.chance_of_bad is None else f", {self.chance_of_bad:.0%} chance of bad"
+        reasons = f", {len(self.reasons)} {'reason' if len(self.reasons) == 1 else 'reasons'}" if self.reasons else ""
+        return f"<Verdict {self.word}{reasons}{chance}>"
 
     def __str__(self) -> str:
         if self.confident:
@@ -99,21 +135,23 @@ def _decades(low: float, high: float) -> float:
 
 def judge(chosen: Suggestion, around: Circumstances) -> Verdict:
     """Return the verdict on `chosen`, with every reason to doubt it and the way out of each."""
-    reasons = list(_plain_reasons(chosen, around))
+    doubts = list(_plain_doubts(chosen, around))
     reading = _read_again(chosen, around)
     if reading is None:
         ways = join_ways(around.untried, "confirm")
         name = f'how often "{chosen.heuristic}" is far off has not been measured: leave heuristic= out'
-        reasons += [*_loose_ends(chosen, around), f"{name}, or give {ways}" if ways else name]
-        return Verdict(reasons=tuple(reasons))
+        way = "confirm=True" if ways else "heuristic=None"
+        return Verdict.from_doubts(
+            [*doubts, *_loose_ends(chosen, around), Doubt(f"{name}, or give {ways}" if ways else name, way)]
+        )
     features = read_features(reading, chosen, around)
     chance = chance_of_bad(features)
     if chance >= CONFIDENT_BELOW:
         added = log_odds(features)
         ordered = sorted((name for name in added if added[name] > 0), key=lambda name: -added[name])
         named = [name for name in ordered if added[name] >= _WORTH_NAMING] or ordered[:1]
-        reasons += [_doubt(name, features, chosen, around) for name in named]
-    return Verdict(reasons=tuple(reasons), chance_of_bad=chance)
+        doubts += [_doubt(name, features, chosen, around) for name in named]
+    return Verdict.from_doubts(doubts, chance)
 
 
 def read_features(reading: FallAndBlowUp, chosen: Suggestion, around: Circumstances) -> Features:
@@ -176,49 +214,87 @@ def _far(chosen: Suggestion, around: Circumstances) -> list[Suggestion]:
     return [other for other in _others(chosen, around) if abs(_decades(chosen.lr, other.lr)) > _WIDE]
 
 
-def _plain_reasons(chosen: Suggestion, around: Circumstances) -> Iterator[str]:
-    """Yield the reasons that are plain from the sweep, whatever was measured on tasks."""
+def _plain_doubts(chosen: Suggestion, around: Circumstances) -> Iterator[Doubt]:
+    """Yield the doubts that are plain from the sweep, whatever was measured on tasks."""
     curve, stop_reason = around.curve, around.stop_reason
     if chosen.interval is None:
-        yield "there is no interval around the rate"
+        way = first_way(around.untried, "confirm", "repeats", num_steps=around.plan.num_steps)
+        yield Doubt("there is no interval around the rate", way)
     if stop_reason is StopReason.RAISED and len(curve):
-        yield f"the training raised an error after lr={curve.lr[-1]:.2g}: lower end_lr, or mend the training"
+        way = f"end_lr={curve.lr[-1]:.2g}"
+        yield Doubt(
+            f"the training raised an error after lr={curve.lr[-1]:.2g}: lower end_lr, or mend the training", way
+        )
     if stop_reason is StopReason.COMPLETED and falls_to_the_end(curve):
-        yield f"the loss still falls at end_lr={around.plan.end_lr:.2g}: raise it"
+        falling = f"{curve.quantity.subject} still {curve.quantity.fall}s at end_lr={around.plan.end_lr:.2g}"
+        if around.plan.end_lr >= HIGHEST_USEFUL_LR:
+            yield Doubt(f"{falling}, and no training uses a higher rate")
+        elif _blow_up_of_the_loss(around) is None:
+            yield Doubt(f"{falling}: raise it", _higher_end(around))
     swept = _decades(curve.lr[0], curve.lr[-1]) if len(curve) else 0.0
     if swept > 0 and (density := (len(curve) - 1) / swept) < _SPARSE:
-        yield f"{density:.1f} steps a decade are few: raise num_steps"
+        yield Doubt(f"{density:.1f} steps a decade are few: raise num_steps", _more_steps(around))
 
 
-def _loose_ends(chosen: Suggestion, around: Circumstances) -> Iterator[str]:
+def _higher_end(around: Circumstances) -> str:
+    return f"end_lr={100 * around.plan.end_lr:.2g}"
+
+
+def _more_steps(around: Circumstances) -> str:
+    return f"num_steps={2 * around.plan.num_steps}"
+
+
+def _loose_ends(chosen: Suggestion, around: Circumstances) -> Iterator[Doubt]:
     """Yield what makes an answer look uncertain whose chance to be bad was not measured."""
     interval, far = chosen.interval, _far(chosen, around)
     if interval is not None and (width := _decades(*interval)) > _WIDE:
-        ways = join_ways(around.untried, "paired", "repeats", MORE_STEPS)
-        yield f"the interval {interval[0]:.2g} to {interval[1]:.2g} is {width:.1f} decades wide: give {ways}"
+        ways = "paired", "repeats", MORE_STEPS
+        yield Doubt(
+            f"the interval {interval[0]:.2g} to {interval[1]:.2g} is {width:.1f} decades wide: "
+            f"give {join_ways(around.untried, *ways)}",
+            first_way(around.untried, *ways, num_steps=around.plan.num_steps),
+        )
     if far and 2 * len(far) >= len(_others(chosen, around)):
-        yield f"{_name(far)} lie more than a decade away"
+        yield Doubt(f"{_name(far)} lie more than a decade away")
 
 
 def _name(answers: Sequence[Suggestion]) -> str:
     return ", ".join(f"{answer.heuristic} ({answer.lr:.2g})" for answer in answers)
 
 
-def _doubt(name: str, features: Features, chosen: Suggestion, around: Circumstances) -> str:
-    """Return the reason for doubt in words, and the options that may remove it."""
+def _blow_up_of_the_loss(around: Circumstances) -> float | None:
+    """Return the rate at which the loss blows up that was recorded beside a metric; None if it does not."""
+    if around.curve.also is None:
+        return None
+    try:
+        seen = find_fall_and_blow_up(around.curve.also, around.facts)
+    except NoSuggestion:
+        return None
+    return float(10**seen.blow_up) if seen.blown_up else None
+
+
+def _doubt(name: str, features: Features, chosen: Suggestion, around: Circumstances) -> Doubt:
+    """Return the doubt that this feature of the curve raises, with the options that may remove it."""
+    what = around.curve.quantity
     match name:
         case "no_fall":
-            reason = "no fall of the loss stands out of its noise"
+            reason = f"no {what.fall} of {what.subject} stands out of its noise"
         case "no_blow_up":
-            reason = "the loss does not blow up, so the best rate may lie higher"
-            if around.stop_reason is StopReason.COMPLETED and around.plan.end_lr < HIGHEST_USEFUL_LR:
-                return f"{reason}: raise end_lr={around.plan.end_lr:.2g}"
+            reason = f"{what.subject} does not blow up, so the best rate may lie higher"
+            if what.higher_is_better:
+                reason = f"{what.subject} does not break down, so the best rate may lie higher"
+            if (blow_up := _blow_up_of_the_loss(around)) is not None:
+                reason = f"{reason}, though the loss blows up at {blow_up:.2g}"
+            elif around.stop_reason is StopReason.COMPLETED and around.plan.end_lr < HIGHEST_USEFUL_LR:
+                return Doubt(f"{reason}: raise end_lr={around.plan.end_lr:.2g}", _higher_end(around))
         case "hidden":
             reason = "only the paired losses show what the rate does"
         case "slow":
-            reason = f"the loss takes {features.slow:.1f} decades to fall"
+            reason = f"{what.subject} takes {features.slow:.1f} decades to {what.fall}"
         case "abrupt":
-            reason = "the loss explodes as soon as it blows up"
+            reason = f"{what.subject} explodes as soon as it blows up"
+            if what.higher_is_better:
+                reason = f"{what.subject} is lost as soon as it breaks down"
         case "disagreement":
             far = _far(chosen, around)
             reason = f"{_name(far)} lie more than a decade away"
@@ -227,7 +303,7 @@ def _doubt(name: str, features: Features, chosen: Suggestion, around: Circumstan
         case "goes_on":
             reason = f"the optimizer has taken {around.facts.steps_taken} steps already, and this training goes on"
         case "unknown_length":
-            return "it is not known how long the training will be: give train_steps="
+            return Doubt("it is not known how long the training will be: give train_steps=", "train_steps=...")
         case "short":
             reason = f"the best rate matters more in a short training of {around.facts.train_steps} steps"
         case "unknown_optimizer":
@@ -236,5 +312,7 @@ def _doubt(name: str, features: Features, chosen: Suggestion, around: Circumstan
             reason = "the best rate of SGD differs much from one training to another"
         case _:
             reason = f'sweeps with an optimizer of the kind "{around.facts.optimizer}" are often far off'
-    ways = join_ways(around.untried, *(("paired", "repeats", MORE_STEPS) if name == "no_fall" else ("confirm",)))
-    return f"{reason}: give {ways}" if ways else reason
+    candidates = ("paired", "repeats", MORE_STEPS) if name == "no_fall" else ("confirm",)
+    ways = join_ways(around.untried, *candidates)
+    way = first_way(around.untried, *candidates, num_steps=around.plan.num_steps)
+    return Doubt(f"{reason}: give {ways}" if ways else reason, way)

@@ -1,6 +1,7 @@
 """The command `lrrange compare`."""
 
 import sys
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from multiprocessing import get_context
@@ -8,21 +9,24 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
+from lrrange.cli.completion import complete_factory, complete_policy
 from lrrange.cli.factory import errors_in_one_line, find_factory
+from lrrange.cli.help_pages import SectionedCommand
 from lrrange.cli.output import (
     check_writable,
     json_option,
-    stdout_for_the_answer,
+    print_json,
+    print_rich,
     traceback_option,
+    verbose_option,
     warn,
     write_all,
 )
 from lrrange.comparison.compare import compare as compare_runs
 from lrrange.comparison.comparison import Comparison, dumps
-from lrrange.comparison.plot import save_plot
 from lrrange.comparison.policies import FROM_RANGE_TEST
+from lrrange.comparison.table import page_of
 from lrrange.errors import NoWinner
 from lrrange.hookspecs import hookimpl
 from lrrange.policy import Run
@@ -32,13 +36,26 @@ from lrrange.result import load as load_result
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
-@click.command()
-@click.argument("factory", metavar="MODULE:FACTORY")
+@click.command(
+    cls=SectionedCommand,
+    sections={
+        "Runs": ("policies", "steps", "repeats", "seed", "evaluate_every", "result"),
+        "Processes": ("jobs", "retries"),
+        "Files": ("path", "save_to", "plot_to"),
+    },
+    short_help="Train under several learning-rate policies.",
+    examples=[
+        "lrrange compare train:make --policy 1e-3 --policy found --steps 200",
+        "lrrange compare lrrange_torch.demo:make_points --steps 200 --path runs.jsonl",
+    ],
+)
+@click.argument("factory", metavar="MODULE:FACTORY", shell_complete=complete_factory)
 @click.option(
     "--policy",
     "policies",
     multiple=True,
     metavar="P",
+    shell_complete=complete_policy,
     help=f"A learning rate, or one of {', '.join(FROM_RANGE_TEST)}. Repeat the option for each policy.  "
     "[default: found, clr, one-cycle]",
 )
@@ -51,10 +68,13 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option(
     "--result", type=click.Path(exists=True, dir_okay=False), help="Saved range test to use.  [default: run one]"
 )
-@click.option("--resume", type=_FILE, help="Write each finished run to this file, and continue from the runs in it.")
+@click.option("--path", type=_FILE, help="Write each finished run to this file, and continue from the runs in it.")
 @click.option("--save", "save_to", type=_FILE, help="Write the comparison to this file, as JSON.")
 @click.option("--plot", "plot_to", type=_FILE, help="Plot losses and learning rates to this file.")
-@click.option("--no-progress", is_flag=True, help="Print no line per finished run.")
+@click.option(
+    "--progress/--no-progress", default=True, help="Show a progress bar, and a line per finished run.  [default: yes]"
+)
+@verbose_option
 @traceback_option
 @json_option
 def compare(
@@ -62,10 +82,11 @@ def compare(
     policies: tuple[str, ...],
     jobs: int,
     result: str | None,
-    resume: Path | None,
+    path: Path | None,
     save_to: Path | None,
     plot_to: Path | None,
-    no_progress: bool,
+    progress: bool,
+    verbose: bool,
     traceback: bool,
     as_json: bool,
     **options: Any,
@@ -78,7 +99,7 @@ def compare(
     check_writable(plot=plot_to, save=save_to)
     if jobs < 1:
         raise click.BadParameter(f"{jobs} is less than 1.", param_hint="--jobs")
-    with stdout_for_the_answer(as_json), errors_in_one_line(traceback=traceback):
+    with errors_in_one_line(traceback=traceback):
         make_run = find_factory(factory)
         # Spawned, because a framework that has started its threads may not survive a fork.
         pool = nullcontext() if jobs == 1 else ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
@@ -88,20 +109,22 @@ def compare(
                 policies or ("found", "clr", "one-cycle"),
                 executor=executor,
                 result=None if result is None else load_result(result),
-                path=resume,
-                watchers=() if no_progress or not sys.stderr.isatty() else [_RunLines()],
+                path=path,
+                watchers=[_RunLines()] if progress and sys.stderr.isatty() else (),
+                progress=None if progress and as_json else progress,
                 **options,
             )
-    if as_json:
-        click.echo(dumps(comparison), nl=False)
-    else:
-        Console().print(comparison)
-    writers = {
-        path: lambda path, write=write: write(comparison, path)
-        for path, write in ((save_to, Comparison.save), (plot_to, save_plot))
-        if path is not None
+    writers: dict[Path | None, Callable[[Path], object]] = {
+        save_to: comparison.save,
+        plot_to: lambda path: comparison.plot(path=path),
     }
-    complete = write_all(writers, quiet=as_json)
+    try:
+        if as_json:
+            print_json(dumps(comparison))
+        else:
+            print_rich(page_of(comparison).as_rich(verbose=verbose))
+    finally:  # also where nobody reads standard output any more
+        complete = write_all(writers, quiet=as_json)
     _end(comparison, complete)
 
 

@@ -11,8 +11,11 @@ from typing import Any
 
 import click
 
+from lrrange.cli.termination import Terminated
 from lrrange.errors import LRRangeError
-from lrrange.protocol.factories import split_made
+from lrrange.printable import text_of
+from lrrange.protocol.factories import check_factory, split_made
+from lrrange.spelling import did_you_mean
 
 # Packages whose frames only lead to the user's code, or are called from it. They are not where to look for the mistake.
 _NOT_USER_CODE = ("lrrange", "importlib", "click", "pluggy")
@@ -29,12 +32,15 @@ class UserCodeError(click.ClickException):
 
     exit_code = 1
 
-    def __init__(self, error: Exception) -> None:
+    def __init__(self, error: BaseException) -> None:
         self.kind = type(error).__name__
         self.where = _where(error)
         # The text of a syntax error repeats the place, its `msg` does not.
-        self.text = " ".join(str(error.msg if isinstance(error, SyntaxError) else error).split())
-        super().__init__(f"{self.kind}: {self.text} ({self.where})")
+        self.text = str(error.msg) if isinstance(error, SyntaxError) else text_of(error)
+        line = f"{self.kind}: {self.text}" if self.text else self.kind
+        if self.where is None or not self.text:
+            self.text = line
+        super().__init__(line if self.where is None else f"{line} ({self.where})")
 
 
 def find_factory(name: str) -> Callable[..., Any]:
@@ -58,7 +64,8 @@ def find_factory(name: str) -> Callable[..., Any]:
         raise FactoryNotFound(f"there is no module {module_name!r} in {here}, and none is installed.") from None
     for part in path.split("."):
         if not hasattr(value, part):
-            raise FactoryNotFound(f"module {module_name!r} has no {path!r}.")
+            known = [name for name in dir(value) if not name.startswith("_")]
+            raise FactoryNotFound(f"module {module_name!r} has no {path!r}.{did_you_mean(part, known)}")
         value = getattr(value, part)
     if not callable(value):
         raise FactoryNotFound(f"{name} is of type {type(value).__name__}. Name a function that returns the target.")
@@ -71,7 +78,12 @@ def call_factory(name: str, **arguments: Any) -> tuple[object, dict[str, Any]]:
     Raises: FactoryNotFound; TargetError if it returns neither a target nor `(target, options)`. Errors of the user's
         code pass through.
     """
-    return split_made(find_factory(name)(**arguments), name)
+    factory = find_factory(name)
+    try:
+        check_factory(factory, name, arguments)
+    except LRRangeError as error:
+        raise FactoryNotFound(str(error)) from None
+    return split_made(factory(**arguments), name)
 
 
 @contextlib.contextmanager
@@ -79,7 +91,9 @@ def errors_in_one_line(*, traceback: bool) -> Iterator[None]:
     """Turn an error of the user's code into a UserCodeError. With `traceback`, print its traceback first."""
     try:
         yield
-    except Exception as error:
+    except (KeyboardInterrupt, SystemExit, Terminated):
+        raise
+    except BaseException as error:  # some libraries have errors of their own that are no Exception
         if traceback:
             print_exc()
         if isinstance(error, (LRRangeError, click.ClickException)):
@@ -87,17 +101,17 @@ def errors_in_one_line(*, traceback: bool) -> Iterator[None]:
         raise UserCodeError(error) from error
 
 
-def _where(error: Exception) -> str:
+def _where(error: BaseException) -> str | None:
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}:{error.lineno}"
     # The error may come from deep in a framework. The place to look is the last line of the user's own code.
     libraries = tuple(sysconfig.get_paths()[kind] + os.sep for kind in ("stdlib", "platstdlib", "purelib", "platlib"))
-    places, own = [], []
+    others: list[str] = []
+    own: list[str] = []
     for frame, line in walk_tb(error.__traceback__):
         file = frame.f_code.co_filename
-        places.append(f"{file}:{line}")
         package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-        foreign = package in _NOT_USER_CODE or package.startswith("lrrange_") or file.startswith(("<", *libraries))
-        if not foreign:
-            own.append(places[-1])
-    return (own or places)[-1]
+        if package in _NOT_USER_CODE or package.startswith("lrrange_"):
+            continue
+        (others if file.startswith(("<", *libraries)) else own).append(f"{file}:{line}")
+    return next(reversed(own or others), None)

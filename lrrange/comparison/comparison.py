@@ -2,21 +2,30 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, overload
 
 import attrs
 
+from lrrange.comparison.columns import Rows, columns_of
 from lrrange.comparison.standings import Standings
-from lrrange.random_state import kept_random_state
+from lrrange.errors import NoWinner
+from lrrange.other_tools.attributes import OF_COMPARISON
+from lrrange.printable import brief
+from lrrange.report.printed import Printed
+from lrrange.storage import columns
 
 if TYPE_CHECKING:
+    import pandas
     from matplotlib.axes import Axes
+
+    from lrrange.report.pages.page import Page
+    from lrrange.report.plots.picture import Canvas, Picture
 
 _KIND = "comparison"
 
 
 @attrs.frozen(kw_only=True)
-class Comparison(Standings):
+class Comparison(Standings, Printed):
     """The same training under several policies, from the same seeds: to read, save, plot and print.
 
     Args:
@@ -29,6 +38,16 @@ class Comparison(Standings):
         runs: the runs that are over.
     """
 
+    _elsewhere = OF_COMPARISON
+
+    def __repr__(self) -> str:
+        runs = f"{len(self.finished)} of {len(self.policies) * len(self.seeds)} runs finished"
+        try:
+            outcome = f"{brief(self.winner)} wins, {self.verdict.word}"
+        except NoWinner:
+            outcome = "no winner"
+        return f"<Comparison of {len(self.policies)} policies: {outcome}, {runs}>"
+
     def save(self, path: str | Path) -> None:
         """Write the comparison as JSON, all of it or nothing. Raises: SaveError."""
         from lrrange.storage.atomic import write_atomically
@@ -39,36 +58,61 @@ class Comparison(Standings):
     def load(cls, path: str | Path) -> "Comparison":
         """Read a comparison that `save` wrote.
 
-        Raises: LoadError if the file is not such a comparison, or has an unknown schema; OSError if it cannot be read.
+        Raises: LoadError if the file is not such a comparison, or has an unknown schema; UnreadableFile
+            if there is none that can be read.
         """
-        from lrrange.storage.documents import from_document
+        from lrrange.storage.documents import from_document, read_document
 
-        return from_document(Path(path).read_bytes(), path, kind=_KIND, of=Comparison)
+        return from_document(read_document(path, "a comparison"), path, kind=_KIND, of=Comparison)
 
-    @kept_random_state()
-    def plot(self, axes: "tuple[Axes, Axes] | None" = None) -> "tuple[Axes, Axes]":
+    def to_pandas(self, rows: Rows = "steps") -> "pandas.DataFrame":
+        """Return the runs as a tidy DataFrame.
+
+        Args:
+            rows: what a row stands for. `"steps"`: a step of a run, counted from 0, with `policy`, `seed`, `step`, `lr`
+                and `loss`, or a metric by its name and in its own sign; `momentum` where it was set too; and
+                `held_out`, NaN except after the steps where it was measured. `"runs"`: a run, also a failed one, with
+                its `final` loss. `"policies"`: a row of the printed table, best first, with the mean `final` loss, its
+                `spread`, and how far `behind` the winner it is, with the 95 % interval.
+        Raises: MissingExtra if pandas is not installed.
+        """
+        return columns.to_pandas(columns_of(self, rows))
+
+    @overload
+    def to_csv(self, path: None = None, rows: Rows = "steps") -> str: ...
+    @overload
+    def to_csv(self, path: str | Path, rows: Rows = "steps") -> None: ...
+
+    def to_csv(self, path: str | Path | None = None, rows: Rows = "steps") -> str | None:
+        """Return the rows of `to_pandas` as CSV text, or write them to `path`. It needs no pandas.
+
+        Raises: SaveError if the file cannot be written.
+        """
+        return columns.to_csv(columns_of(self, rows), path, "the comparison")
+
+    def plot(self, ax: "Canvas | None" = None, path: str | Path | None = None) -> "Axes":
         """Draw loss and rate against steps: the median over the seeds, and the band they span.
 
         Args:
-            axes: axes to draw loss and rate on; those of a new figure if None.
-        Returns: the axes of the loss and those of the rate.
-        Raises: MissingExtra if matplotlib is not installed; NoWinner if no run finished.
+            ax: where to draw: two axes, for loss and rate, one for the loss alone, or a figure; a new figure of
+                pyplot's if None, which `plt.show()` and notebooks show.
+            path: file to write the figure to, in the format of its suffix. Without `ax`, nothing is shown then, and no
+                display is needed.
+        Returns: the first of the axes. `.figure.axes` has all of them.
+        Raises: MissingExtra if matplotlib is not installed; NoWinner if no run finished; OptionError for another number
+            of axes, or for a suffix that is no picture format; SaveError.
         """
-        from lrrange.comparison.plot import plot
+        return self._picture().plot(ax, path)
 
-        return plot(self, axes)
+    def _page(self) -> "Page":
+        from lrrange.comparison.table import page_of
 
-    @kept_random_state()
-    def __rich__(self) -> Any:
-        from lrrange.comparison.table import as_rich
+        return page_of(self)
 
-        return as_rich(self)
+    def _picture(self) -> "Picture":
+        from lrrange.comparison.plot import ComparisonPicture
 
-    @kept_random_state()
-    def _repr_html_(self) -> str:
-        from lrrange.report.html import as_html
-
-        return as_html(self.__rich__())
+        return ComparisonPicture(self)
 
 
 def dumps(comparison: Comparison) -> str:

@@ -1,23 +1,27 @@
 """One run of a comparison: a job that a worker can run, and the steps of its policy."""
 
+import contextlib
 import math
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, SupportsFloat
 
 import attrs
 
 from lrrange.averages import mean
-from lrrange.errors import NoData, OptionError, TargetError
+from lrrange.errors import LRRangeError, NoData, OptionError, TargetError
 from lrrange.finder.executors import one_at_a_time
 from lrrange.finder.settings import split_options
 from lrrange.finder.training import Training, adapt
 from lrrange.plugins import make_manager
 from lrrange.policy import Checkpoint, Policy, Run
+from lrrange.printable import described
 from lrrange.protocol.factories import split_made
 from lrrange.protocol.step_driver import StepDriver
 from lrrange.protocol.training_step import TrainingStep
+from lrrange.quantity import LOSS, MetricValue, Quantity
+from lrrange.report.progress import Progress
 from lrrange.sweep.planned_steps import PlannedSteps, StopReason
 
 # A run without held-out data is judged by the mean training loss of this part of its steps, at its end.
@@ -48,15 +52,80 @@ class Job:
         return attrs.evolve(self, attempt=self.attempt + 1)
 
 
-def run_job(job: Job) -> Run:
-    """Train the run of a job, in whatever process this is called. An exception becomes the `error` of the run."""
+class Announcer:
+    """The calls of the watchers, and of the progress bar, while a run takes its steps.
+
+    Args:
+        started: called with the policy, the seed and the number of steps before the first step.
+        advanced: called with the policy, the seed, the number of the step and its loss after each step.
+        finished: called with the policy, the seed and the error or None, however the run ends.
+        progress: counts the steps.
+
+    Attributes:
+        error: what a watcher raised. It is not an error of the run.
+    """
+
+    def __init__(
+        self,
+        started: Callable[..., object] | None,
+        advanced: Callable[..., object] | None,
+        finished: Callable[..., object] | None,
+        progress: Progress,
+    ) -> None:
+        self.error: Exception | None = None
+        self._started, self._advanced, self._finished = started, advanced, finished
+        self._progress = progress
+
+    @contextlib.contextmanager
+    def announced(self, steps: "PolicySteps", seed: int) -> Iterator[None]:
+        """Call the watchers for these steps of a run with this seed: now, after each step, and after the block."""
+        policy = steps.plan
+        if self._advanced is not None:
+            steps.watch(
+                lambda point: self._call(
+                    self._advanced, policy=policy, seed=seed, step=point.step, loss=point.loss, point=point
+                )
+            )
+        try:
+            self._call(self._started, policy=policy, seed=seed, steps=policy.num_steps)
+            with self._progress.stage("", [steps]):
+                yield
+        except BaseException as error:
+            try:
+                self._call(self._finished, policy=policy, seed=seed, error=error)
+            except Exception as another:
+                error.add_note(f"A watcher then raised in lrrange_run_finished: {type(another).__name__}: {another}")
+            raise
+        self._call(self._finished, policy=policy, seed=seed, error=None)
+
+    def _call(self, hook: Callable[..., object] | None, **arguments: Any) -> None:
+        if hook is None:
+            return
+        try:
+            hook(**arguments)
+        except Exception as error:
+            self.error = error
+            raise
+
+
+def run_job(job: Job, announcer: Announcer | None = None) -> Run:
+    """Train the run of a job, in whatever process this is called. An exception becomes the `error` of the run.
+
+    Args:
+        job: the job.
+        announcer: calls watchers in this process; None for none. What they raise passes through.
+    """
     with one_at_a_time:
         try:
-            return _train(job)
+            return _train(job, announcer)
         except Exception as error:
-            frame = traceback.extract_tb(error.__traceback__)[-1]
-            text = " ".join(f"{type(error).__name__}: {error}".split())
-            return make_failed_run(job, f"{text} ({frame.filename}:{frame.lineno})")
+            if announcer is not None and announcer.error is not None:
+                raise announcer.error from None  # a backend may have wrapped it
+            text = described(error)
+            if not isinstance(error, LRRangeError):  # which says itself what to change
+                frame = traceback.extract_tb(error.__traceback__)[-1]
+                text = f"{text} ({frame.filename}:{frame.lineno})"
+            return make_failed_run(job, text)
 
 
 def make_failed_run(job: Job, error: str) -> Run:
@@ -96,12 +165,14 @@ class _HeldOutLosses:
         every: number of steps between held-out losses; None to measure only at the end.
         num_steps: number of steps of the run.
         checkpoints: the losses so far.
+        quantity: what they are; None before the first.
     """
 
-    evaluate: Callable[[], float | None] | None
+    evaluate: Callable[[], SupportsFloat | None] | None
     every: int | None
     num_steps: int
     checkpoints: list[Checkpoint] = attrs.field(factory=list)
+    quantity: Quantity | None = None
 
     def measure_after(self, steps_taken: int) -> None:
         """Measure the loss if it is due after this many steps. The training must be as the last of them left it."""
@@ -110,6 +181,7 @@ class _HeldOutLosses:
             return
         loss = self.evaluate()
         if loss is not None:
+            self.quantity = loss.quantity if isinstance(loss, MetricValue) else LOSS
             self.checkpoints.append(Checkpoint(step=steps_taken, loss=float(loss)))
         elif self.every is not None:
             raise _held_out_data_error(self.every)
@@ -169,7 +241,7 @@ class _PolicyStep:
             self._seed(value)
 
 
-def _train(job: Job) -> Run:
+def _train(job: Job, announcer: Announcer | None) -> Run:
     policy = job.policy
     training = make_training(*split_made(job.make_run(seed=job.seed), getattr(job.make_run, "__name__", "make_run")))
     if job.evaluate_every is not None and training.evaluate is None:
@@ -177,27 +249,39 @@ def _train(job: Job) -> Run:
     held_out = _HeldOutLosses(training.evaluate, job.evaluate_every, policy.num_steps)
     seed = None if training.seed is None else job.seed
     step: _PolicyStep | None = None
-    start = time.perf_counter()
+    steps = PolicySteps(policy)
     if training.training_step is not None:
         step = _PolicyStep(training.training_step, training, policy, held_out)
-        steps = PolicySteps(policy)
-        StepDriver(step, seed).run(steps)
     else:
-        steps = PolicySteps(policy, on_advance=lambda point: held_out.measure_after(point.step + 1))
-        training.run(steps, seed)
-    wall_time = time.perf_counter() - start
-    _check_ended(steps)
+        steps.watch(lambda point: held_out.measure_after(point.step + 1))
+    with contextlib.nullcontext() if announcer is None else announcer.announced(steps, job.seed):
+        start = time.perf_counter()
+        if step is not None:
+            StepDriver(step, seed).run(steps)
+        else:
+            training.run(steps, seed)
+        wall_time = time.perf_counter() - start
+        _check_ended(steps)
+    quantity = held_out.quantity or steps.quantity
     return Run(
         policy=policy.name,
         seed=job.seed,
-        losses=tuple(point.loss for point in steps.points),
+        losses=_training_values(steps, quantity),
         held_out=tuple(held_out.checkpoints),
         final=_judge(steps, held_out.checkpoints),
+        quantity=quantity,
         momentum=step is not None and step.momentum_set,
         wall_time=wall_time,
         details={} if training.report is None else dict(training.report()),
         attempts=job.attempt,
     )
+
+
+def _training_values(steps: PolicySteps, quantity: Quantity) -> tuple[float, ...]:
+    """Return what was recorded of this quantity at each step, in the sign in which it falls; NaN if nothing was."""
+    if steps.quantity == quantity:
+        return tuple(point.loss for point in steps.points)
+    return quantity.oriented(point.recorded.get(quantity.name, math.nan) for point in steps.points)
 
 
 def _judge(steps: PolicySteps, held_out: Sequence[Checkpoint]) -> float:

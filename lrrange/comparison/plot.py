@@ -3,31 +3,32 @@
 import math
 import statistics
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lrrange.averages import mean
 from lrrange.comparison.standings import Standings
 from lrrange.errors import NoWinner
 from lrrange.policy import Run
-from lrrange.random_state import kept_random_state
-from lrrange.report.figures import (
+from lrrange.quantity import LOSS, Quantity
+from lrrange.report.plots.figures import (
     PALETTE,
-    check_plottable,
+    clamped,
+    cut,
     drawable,
     drawable_rates,
+    ink,
     limits_around,
-    move_legend_below,
-    need_matplotlib,
     plain_label,
-    save_figure,
     style_axes,
+    within,
     write_title,
 )
+from lrrange.report.plots.legend import legend_below, legend_inside
+from lrrange.report.plots.picture import Picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure, SubFigure
 
 # The line style of the first policies of all colours, of the next ones, and so on.
 _DASHES = ("-", "--", ":")
@@ -39,82 +40,80 @@ _WINDOW = 0.03
 _HEADROOM = 0.15
 
 
-@kept_random_state()
-def plot(comparison: Standings, axes: "tuple[Axes, Axes] | None" = None) -> "tuple[Axes, Axes]":
-    """Draw loss and rate against steps: for each policy the median over the seeds, and the band they span.
+class ComparisonPicture(Picture):
+    """The plot of a comparison: the losses of its runs, and below them the rates."""
 
-    Args:
-        comparison: to draw.
-        axes: axes to draw loss and rate on; those of a new pyplot figure if None.
-    Returns: the axes of the loss and those of the rate.
-    Raises: MissingExtra if matplotlib is not installed; NoWinner if no run finished.
-    """
-    need_matplotlib()
-    if axes is not None:
-        return _draw(comparison, axes)
-    from matplotlib import pyplot
+    name = "a comparison"
+    size = (8, 5.6)
+    counts = (2, 1)
 
-    return _draw_figure(comparison, pyplot.figure(figsize=(8, 7), layout="constrained"))
+    def __init__(self, comparison: Standings) -> None:
+        self._comparison = comparison
+
+    def make_axes(self, figure: "Figure | SubFigure") -> "list[Axes]":
+        """Make axes for the losses, and below them axes for the rates."""
+        return list(figure.subplots(2, 1, sharex=True, height_ratios=(2, 1)))
+
+    def draw(self, axes: "list[Axes]") -> None:
+        """Draw the losses, the rates and the title."""
+        comparison = self._comparison
+        if not comparison.finished:
+            raise NoWinner("no run finished, so there is nothing to draw.")
+        losses = axes[0]
+        _set_scale(comparison, losses)
+        _set_limits(comparison, losses)
+        for ax in axes:
+            style_axes(ax)
+        drawn: list[float] = []
+        for index, policy in enumerate(comparison.policies):
+            if runs := comparison.of(policy.name):
+                colours = (*PALETTE, ink(losses))
+                color, dash = colours[index % len(colours)], _DASHES[index // len(colours) % len(_DASHES)]
+                label = plain_label(_make_label(comparison, policy.name))
+                _draw_losses(losses, runs, comparison.quantity, color, dash, label)
+                longest = max(len(run.losses) for run in runs)
+                lr = drawable_rates(policy.lr[:longest])
+                for rates in axes[1:]:
+                    rates.plot(range(1, len(lr) + 1), lr, dash, color=color, linewidth=1.5)
+                drawn += lr
+        losses.set_ylabel(plain_label(comparison.quantity.name))
+        for rates in axes[1:]:
+            # A logarithmic axis needs a rate above zero.
+            rates.set_yscale("log" if any(lr > 0 for lr in drawn) else "linear")
+            rates.set_ylabel("learning rate")
+        axes[-1].set_xlabel("step")
+        _draw_title(comparison, losses)
+
+    def finish(self, figure: "Figure", axes: "list[Axes]") -> None:
+        """Put the legend below."""
+        legend_below(figure, axes[0])
+
+    def finish_inside(self, axes: "list[Axes]") -> None:
+        """Put the legend at the top of the losses."""
+        legend_inside(axes[0])
 
 
-@kept_random_state()
-def save_plot(comparison: Standings, path: str | Path) -> None:
-    """Write the plot to `path`, all of it or nothing, in the format that its suffix names. It needs no display.
-
-    Raises: MissingExtra; OptionError for a suffix that is no picture format; NoWinner if no run finished; SaveError.
-    """
-    check_plottable(path)
-    from matplotlib.figure import Figure  # not pyplot, which would look for a display
-
-    figure = Figure(figsize=(8, 7), layout="constrained")
-    _draw_figure(comparison, figure)
-    save_figure(figure, path)
-
-
-def _draw_figure(comparison: Standings, figure: "Figure") -> "tuple[Axes, Axes]":
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
-    axes = _draw(comparison, (upper, lower))
-    move_legend_below(figure, upper)
-    return axes
-
-
-def _draw(comparison: Standings, axes: "tuple[Axes, Axes]") -> "tuple[Axes, Axes]":
-    losses, rates = axes
-    if not comparison.finished:
-        raise NoWinner("no run finished, so there is nothing to draw.")
+def _set_scale(comparison: Standings, ax: "Axes") -> None:
+    """Make the axis of the losses logarithmic if none is zero or below; the one of a metric is linear."""
+    is_loss = comparison.quantity == LOSS
     positive = all(loss > 0 for run in comparison.finished for loss in (*_smooth(run), *_held_out_losses(run)))
-    losses.set_yscale("log" if positive else "linear")
-    drawn: list[float] = []
-    for index, policy in enumerate(comparison.policies):
-        if runs := comparison.of(policy.name):
-            color, dash = PALETTE[index % len(PALETTE)], _DASHES[index // len(PALETTE) % len(_DASHES)]
-            _draw_losses(losses, runs, color, dash, plain_label(_make_label(comparison, policy.name)))
-            longest = max(len(run.losses) for run in runs)
-            lr = drawable_rates(policy.lr[:longest])
-            rates.plot(range(1, len(lr) + 1), lr, dash, color=color, linewidth=1.5)
-            drawn += lr
-    rates.set_yscale("log" if any(lr > 0 for lr in drawn) else "linear")  # a logarithmic axis needs one above zero
-    _set_limits(comparison, losses)
-    for ax in axes:
-        style_axes(ax)
-    losses.set_ylabel("loss")
-    rates.set_ylabel("learning rate")
-    rates.set_xlabel("step")
-    _draw_title(comparison, losses)
-    losses.legend(loc="best", fontsize="small", framealpha=0.9)
-    return axes
+    ax.set_yscale("log" if is_loss and positive else "linear")
 
 
-def _draw_losses(ax: "Axes", runs: Sequence[Run], color: str, dash: str, label: str) -> None:
-    steps, medians, low, high = _find_band([_smooth(run) for run in runs])
-    ax.fill_between(steps, low, high, color=color, alpha=0.15, linewidth=0)
-    ax.plot(steps, medians, dash, color=color, linewidth=1.5, label=label)
+def _draw_losses(ax: "Axes", runs: Sequence[Run], quantity: Quantity, color: str, dash: str, label: str) -> None:
+    steps, *levels = _find_band([_smooth(run) for run in runs])
+    medians, low, high = map(quantity.oriented, levels)
+    limits = ax.get_ylim()
+    edges = clamped(low, *limits), clamped(high, *limits)
+    ax.fill_between(steps, edges[0], edges[1], color=color, alpha=0.15, linewidth=0)
+    ax.plot(steps, cut(medians, *limits), dash, color=color, linewidth=1.5, label=label)
     held_out_steps = [checkpoint.step for checkpoint in max((run.held_out for run in runs), key=len)]
     held_out = [
         statistics.median_high([run.held_out[i].loss for run in runs if i < len(run.held_out)])
         for i in range(len(held_out_steps))
     ]
-    ax.plot(held_out_steps, drawable(held_out), "o", markersize=6, color=color, markeredgecolor="white", zorder=4)
+    look: dict[str, Any] = {"markersize": 6, "color": color, "markeredgecolor": ax.get_facecolor(), "zorder": 4}
+    ax.plot(held_out_steps, within(quantity.oriented(held_out), *limits), "o", **look)
 
 
 def _held_out_losses(run: Run) -> list[float]:
@@ -145,7 +144,7 @@ def _make_label(comparison: Standings, policy: str) -> str:
     standing = next(standing for standing in comparison.table if standing.policy == policy)
     if standing.diverged:
         return f"{policy}  ({standing.diverged} of {len(standing.finals)} diverged)"
-    return f"{policy}  (ends at {standing.mean:.4g})"
+    return f"{policy}  (ends at {comparison.quantity.sign * standing.mean:.4g})"
 
 
 def _set_limits(comparison: Standings, ax: "Axes") -> None:
@@ -162,7 +161,7 @@ def _set_limits(comparison: Standings, ax: "Axes") -> None:
         ax.set_ylim(bottom / 1.3, top * (top / bottom) ** _HEADROOM if top > bottom else top * 1.3)
     else:
         low, high = limits_around(bottom, max(bottom, top), 0.06)
-        ax.set_ylim(low, high + (_HEADROOM - 0.06) * (high - low))
+        ax.set_ylim(*sorted(comparison.quantity.oriented((low, high + (_HEADROOM - 0.06) * (high - low)))))
 
 
 def _draw_title(comparison: Standings, ax: "Axes") -> None:
@@ -171,6 +170,7 @@ def _draw_title(comparison: Standings, ax: "Axes") -> None:
         headline += "" if comparison.verdict.confident else ", but not for certain"
     except NoWinner:
         headline = "no winner"
-    circles = "; circles: held-out loss" if any(run.held_out for run in comparison.finished) else ""
-    lines = f"lines: training loss, median of {len(comparison.seeds)} seeds"
+    name = comparison.quantity.name
+    circles = f"; circles: held-out {name}" if any(run.held_out for run in comparison.finished) else ""
+    lines = f"lines: training {name}, median of {len(comparison.seeds)} seeds"
     write_title(ax, headline, f"{lines}; bands: lowest to highest{circles}")

@@ -1,13 +1,15 @@
 """The policies of a comparison: what users give, parsed, named and written out step by step."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, SupportsFloat, cast, runtime_checkable
 
 from lrrange.cyclical import Cycle, OneCycle, Schedule, bounds_for, one_cycle, triangular, triangular2
 from lrrange.errors import PlanError, UnknownName
 from lrrange.policy import Policy
 from lrrange.result import RangeTestResult
+from lrrange.spelling import did_you_mean
+from lrrange.validators import takes
 
 
 @runtime_checkable
@@ -71,6 +73,14 @@ def name_policies(policies: Policies) -> dict[str, PolicyLike]:
     """
     if isinstance(policies, str):
         raise PlanError(f"policies={policies!r} is a string. Give a list, such as [{policies!r}, 'one-cycle'].")
+    if isinstance(policies, RangeTestResult):
+        raise PlanError("policies is a RangeTestResult. Give policies=['found', 'one-cycle'] and result=result.")
+    if callable(policies):
+        raise PlanError(
+            "policies is a function. The function goes first: compare(make_run, [1e-3, 'found'], steps=...)."
+        )
+    if not isinstance(policies, Iterable):
+        raise PlanError(f"policies={policies!r} is not a list. Give one, such as [{policies!r}, 'one-cycle'].")
     if isinstance(policies, Mapping):
         pairs = list(policies.items())
     else:
@@ -84,6 +94,12 @@ def name_policies(policies: Policies) -> dict[str, PolicyLike]:
         if name in named:
             raise PlanError(f"two policies are called {name!r}. Leave one out, or give a mapping with other names.")
         named[name] = _parse(policy)
+        if not isinstance(policy, RateSchedule) and callable(policy) and not takes(policy, 0):
+            raise PlanError(
+                f"the policy {name!r} cannot be called with a step. Give a function of the step alone, such as "
+                f"lambda step: 0.1 / (step + 1).",
+                name=name,
+            )
     return named
 
 
@@ -160,7 +176,10 @@ def _parse(policy: PolicyLike) -> PolicyLike:
             return float(policy)
         except ValueError:
             known = ", ".join(FROM_RANGE_TEST)
-            raise UnknownName(f"policy {policy!r} is neither a rate nor one of {known}.", name=policy) from None
+            raise UnknownName(
+                f"policy {policy!r} is neither a rate nor one of {known}.{did_you_mean(policy, FROM_RANGE_TEST)}",
+                name=policy,
+            ) from None
     if not isinstance(policy, RateSchedule) and not callable(policy):
         raise PlanError(
             f"a {type(policy).__name__} is not a policy. Give a rate, a name, a schedule or a function of the step."

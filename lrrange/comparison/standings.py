@@ -5,12 +5,14 @@ from functools import cached_property
 
 import attrs
 
-from lrrange.advice.verdict import Verdict
+from lrrange.advice.verdict import Doubt, Verdict
 from lrrange.averages import mean, standard_deviation
 from lrrange.comparison.paired_t import Difference
 from lrrange.errors import NoWinner, UnknownName
 from lrrange.policy import Policy, Run
+from lrrange.quantity import LOSS, Quantity
 from lrrange.result import RangeTestResult
+from lrrange.spelling import did_you_mean
 
 # First losses of one seed that differ by more than this part do not come from the same weights and batch.
 _SAME_START = 1e-3
@@ -76,8 +78,8 @@ class Standings:
         for policy in self.policies:
             if policy.name == name:
                 return policy
-        known = ", ".join(policy.name for policy in self.policies)
-        raise UnknownName(f"policy {name!r} is not one of {known}.", name=name)
+        known = [policy.name for policy in self.policies]
+        raise UnknownName(f"policy {name!r} is not one of {', '.join(known)}.{did_you_mean(name, known)}", name=name)
 
     def of(self, policy: str) -> tuple[Run, ...]:
         """Return the finished runs under one policy, in the order of their seeds. Raises: UnknownName."""
@@ -96,10 +98,15 @@ class Standings:
 
     @property
     def judged_by(self) -> str:
-        """The loss that `Run.final` holds, in words."""
+        """What `Run.final` holds, in words."""
         if any(run.held_out for run in self.finished):
-            return "held-out loss"
-        return "mean training loss of the last tenth, because there is no held-out data"
+            return f"held-out {self.quantity.name}"
+        return f"mean training {self.quantity.name} of the last tenth, because there is no held-out data"
+
+    @property
+    def quantity(self) -> Quantity:
+        """What the runs were judged by: the loss, or a metric."""
+        return next((run.quantity for run in self.finished), LOSS)
 
     @cached_property
     def table(self) -> tuple[Standing, ...]:
@@ -159,16 +166,18 @@ class Standings:
         Raises: NoWinner.
         """
         winner = self.winner
-        reasons: list[str | None] = []
+        doubts = []
         rivals = [standing for standing in self.table if standing.finals and standing.policy != winner]
         if not rivals:
-            reasons.append("no other policy finished a run")
-        else:
-            reasons.append(self.difference(winner, rivals[0].policy).reason)
+            doubts.append(Doubt("no other policy finished a run"))
+        elif (reason := self.difference(winner, rivals[0].policy).reason) is not None:
+            more = reason.endswith("raise repeats")
+            doubts.append(Doubt(reason, f"repeats={2 * len(self.seeds)}" if more else None))
         if (missing := len(self.policies) * len(self.seeds) - len(self.finished)) > 0:
-            reasons.append(f"{missing} of {len(self.policies) * len(self.seeds)} runs did not finish")
-        reasons.append(self._explain_unlike_starts())
-        return Verdict(reasons=tuple(reason for reason in reasons if reason))
+            doubts.append(Doubt(f"{missing} of {len(self.policies) * len(self.seeds)} runs did not finish"))
+        if (unlike := self._explain_unlike_starts()) is not None:
+            doubts.append(Doubt(unlike))
+        return Verdict.from_doubts(doubts)
 
     @property
     def headline(self) -> str:

@@ -10,7 +10,8 @@ from lrrange.advice.advice import Advice
 from lrrange.advice.ranges import LRRange
 from lrrange.cyclical.schedules import DIV_FACTOR, GAMMA, Cycle, CycleMode, OneCycle
 from lrrange.errors import OptionError, PlanError
-from lrrange.validators import as_number
+from lrrange.spelling import spell_checked
+from lrrange.validators import as_number, shown
 
 Bounds = Advice | LRRange | float
 
@@ -28,8 +29,8 @@ def bounds_for(mode: str, bounds: Advice | LRRange) -> LRRange:
         mode: `"triangular"`, `"triangular2"`, `"exp_range"`, or anything else for a single cycle.
         bounds: the result of a range test; a range is returned as it is.
     Returns: `result.range_by("smith")` for the three repeating cycles, because Smith's rule was written for them.
-        `result.range` for every other mode, because its `max_lr` was measured as the peak of a single cycle
-        (`docs/quality.md`).
+        `result.range` for every other mode, because its `max_lr` was measured as the peak of a single
+        cycle.
     Raises: the reason, a `NoSuggestion`, if the result has no rate or no such range; OptionError for bounds of another
         kind.
     Source: Smith 2017, section 3.3: the bounds are where the accuracy starts to increase and where it slows, becomes
@@ -39,7 +40,7 @@ def bounds_for(mode: str, bounds: Advice | LRRange) -> LRRange:
     if isinstance(bounds, LRRange):
         return bounds
     if not isinstance(bounds, Advice):
-        raise OptionError(f"bounds={bounds!r} is neither a RangeTestResult nor an LRRange.", bounds=bounds)
+        raise OptionError(f"bounds={shown(bounds)} is neither a RangeTestResult nor an LRRange.", bounds=bounds)
     if (refusal := bounds.refusal) is not None:
         raise refusal  # a curve without an answer may still have ranges, which are read with less care
     return bounds.range_by("smith") if mode in get_args(CycleMode) else bounds.range
@@ -65,6 +66,7 @@ def half_cycle_steps(steps_per_epoch: int, epochs: float | None = None) -> int:
     return steps
 
 
+@spell_checked
 def triangular(bounds: Bounds, max_lr: float | None = None, *, steps_per_half_cycle: int, **momentum: Any) -> Cycle:
     """Return cycles with a constant peak.
 
@@ -85,12 +87,14 @@ def triangular(bounds: Bounds, max_lr: float | None = None, *, steps_per_half_cy
     return Cycle(base_lr=bounds, max_lr=peak, steps_up=steps, steps_down=steps, **momentum)
 
 
+@spell_checked
 def triangular2(bounds: Bounds, max_lr: float | None = None, *, steps_per_half_cycle: int, **momentum: Any) -> Cycle:
     """Return cycles whose height above the base halves after every cycle. The arguments are those of `triangular`."""
     cycle = triangular(bounds, max_lr, steps_per_half_cycle=steps_per_half_cycle, **momentum)
     return attrs.evolve(cycle, mode="triangular2")
 
 
+@spell_checked
 def exp_range(
     bounds: Bounds, max_lr: float | None = None, *, steps_per_half_cycle: int, gamma: float = GAMMA, **momentum: Any
 ) -> Cycle:
@@ -102,6 +106,7 @@ def exp_range(
     return attrs.evolve(cycle, mode="exp_range", gamma=gamma)
 
 
+@spell_checked
 def one_cycle(bounds: Bounds, *, total_steps: int, div_factor: float | None = None, **options: Any) -> OneCycle:
     """Return a single cycle: up to the peak, and down to a rate far below the first.
 

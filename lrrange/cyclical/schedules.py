@@ -7,6 +7,7 @@ from typing import Literal, Protocol, get_args, runtime_checkable
 import attrs
 
 from lrrange.errors import PlanError
+from lrrange.spelling import did_you_mean, spell_checked
 from lrrange.validators import check_rising, checked_numbers, whole_number
 
 CycleMode = Literal["triangular", "triangular2", "exp_range"]
@@ -31,6 +32,7 @@ class Schedule(Protocol):
         """Return the momentum of step `step`, or None if the schedule leaves momentum alone."""
 
 
+@spell_checked
 @attrs.frozen(kw_only=True, field_transformer=checked_numbers)
 class Cycle:
     """A rate that rises linearly from `base_lr` to `max_lr` and falls back, over and over.
@@ -73,10 +75,16 @@ class Cycle:
         whole_number("steps_up", self.steps_up)
         whole_number("steps_down", self.steps_down)
         if self.mode not in get_args(CycleMode):
-            raise PlanError(f"mode={self.mode!r} is not one of {', '.join(get_args(CycleMode))}.", mode=self.mode)
+            modes = get_args(CycleMode)
+            meant = did_you_mean(self.mode, modes)
+            raise PlanError(f"mode={self.mode!r} is not one of {', '.join(modes)}.{meant}", mode=self.mode)
         if not 0 < self.gamma <= 1:
             raise PlanError(f"gamma={self.gamma:g} is not above 0 and at most 1.", gamma=self.gamma)
         _check_momentum(self.base_momentum, self.max_momentum)
+
+    def __repr__(self) -> str:
+        bounds = f"{self.base_lr:.2e} to {self.max_lr:.2e}"
+        return f"<Cycle {self.mode}: {bounds}, {self.steps_up} steps up, {self.steps_down} down>"
 
     def lr_at(self, step: int) -> float:
         """Return the rate of step `step`, counted from 0. Raises: IndexError if `step` is negative."""
@@ -103,6 +111,7 @@ class Cycle:
                 return height * math.pow(self.gamma, step)
 
 
+@spell_checked
 @attrs.frozen(kw_only=True, field_transformer=checked_numbers)
 class OneCycle:
     """A rate that rises to `max_lr` once and then falls far below the first rate.
@@ -151,7 +160,9 @@ class OneCycle:
             message = f"the rates from max_lr={self.max_lr:g} to {self.final_lr:g} are not positive and finite."
             raise PlanError(message, max_lr=self.max_lr)
         if self.anneal not in get_args(Anneal):
-            raise PlanError(f"anneal={self.anneal!r} is not one of {', '.join(get_args(Anneal))}.", anneal=self.anneal)
+            kinds = get_args(Anneal)
+            meant = did_you_mean(self.anneal, kinds)
+            raise PlanError(f"anneal={self.anneal!r} is not one of {', '.join(kinds)}.{meant}", anneal=self.anneal)
         _check_momentum(self.base_momentum, self.max_momentum)
         ends = (0.0, *self._phase_ends)
         if not all(start < end for start, end in itertools.pairwise(ends)):
@@ -177,6 +188,9 @@ class OneCycle:
         # As in torch: the peak is the last step of the first phase, and the second phase of three is as long.
         peak, last = self.pct_start * self.total_steps - 1, self.total_steps - 1.0
         return (peak, 2 * peak, last) if self.three_phase else (peak, last)
+
+    def __repr__(self) -> str:
+        return f"<OneCycle: peak {self.max_lr:.2e}, {self.total_steps} steps, {self.anneal}>"
 
     def lr_at(self, step: int) -> float:
         """Return the rate of step `step`, counted from 0. Raises: IndexError if `step` is negative."""

@@ -42,28 +42,36 @@ class Baseline(PlannedSteps):
         """The losses so far."""
         return [point.loss for point in self._points]
 
+    @property
+    def also(self) -> list[float] | None:
+        """The training's own losses so far where a metric is recorded in their place; None if they are not known."""
+        losses = [None if point.metric is None else point.metric.loss for point in self._points]
+        return None if None in losses else [math.nan if loss is None else loss for loss in losses]
+
     def why_unusable(self, forward_only: bool) -> str | None:
         """Return why the losses, of steps that have ended, are no baseline of the sweep; None if they are.
 
         Args:
             forward_only: whether the steps were forward passes. Others may move weights even at rate zero.
         """
+        what = self._curve.quantity
         if self._error is not None:
             text = " ".join(str(self._error).split())
             return f"a step without updates raised {type(self._error).__name__}: {text}"
         if self._differs:
+            first, again = what.oriented([self._curve.loss[0], self._points[0].loss])
             return (
-                f"the first step gave the loss {self._curve.loss[0]:.7g}, and {self._points[0].loss:.7g} when it was "
-                f"taken again from the same start, so its batch or its random numbers were others. Give a loader that "
-                f"starts again with the same batches, and a seed; or the loss from before the update"
+                f"the first step gave {what.subject} {first:.7g}, and {again:.7g} when it was taken "
+                f"again from the same start, so its batch or its random numbers were others. Give a loader that starts "
+                f"again with the same batches, and a seed; or {what.subject} from before the update"
             )
         if self._stop_reason is not StopReason.COMPLETED:
             ended = str(self._stop_reason and self._stop_reason.value).replace("_", " ")
             return f"{len(self._points)} of {self.plan.num_steps} steps could be taken again ({ended})"
         if not forward_only and (moves := self._course()):
             return (
-                f"the loss {moves} at rate zero, too: something else than the rate of the swept optimizer changes the "
-                f"training, and these are not the losses of the initial weights"
+                f"{what.subject} {moves} at rate zero, too: something else than the rate of the swept optimizer "
+                f"changes the training, and these are not the {what.values} of the initial weights"
             )
         return None
 
@@ -78,9 +86,10 @@ class Baseline(PlannedSteps):
         return not abs(again - loss) <= max(_SAME_BATCH * self._curve.noise, _ROUNDING * abs(loss))
 
     def _course(self) -> str:
-        """Return "falls" or "rises" if the losses do so by more than their noise; empty if they do not."""
+        """Return "falls" or "rises" if the losses, or the metric, do so by more than their noise; else empty."""
         falls, rises = significant_changes([loss for loss in self.losses if math.isfinite(loss)])
-        return "falls" if falls else "rises" if rises else ""
+        what = self._curve.quantity
+        return f"{what.fall}s" if falls else f"{what.rise}s" if rises else ""
 
     def _has_diverged(self) -> bool:
         return len(self._points) == 1 and self._differs

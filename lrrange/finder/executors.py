@@ -2,9 +2,7 @@
 
 import pickle
 import threading
-from collections.abc import Callable
 from concurrent.futures import Executor, ProcessPoolExecutor
-from typing import Any
 
 from lrrange.errors import OptionError
 
@@ -13,14 +11,30 @@ from lrrange.errors import OptionError
 one_at_a_time = threading.Lock()
 
 
-def check_sendable(function: Callable[..., Any], executor: Executor | None, name: str) -> None:
-    """Raise OptionError if a job with this function, called `name`, cannot be sent to the executor's workers."""
-    if not isinstance(executor, ProcessPoolExecutor):
-        return  # threads need no pickle, and Dask, loky and Ray pickle in their own ways
-    try:
-        pickle.dumps(function)
-    except Exception as error:  # pickle raises three kinds of error, and passes on those of the object's own methods
+_A_FUNCTION = (
+    "Make it a function at the top of a module that the processes can import, not a lambda or a function in a function."
+)
+
+
+def check_sendable(value: object, executor: Executor | None, name: str, way: str = _A_FUNCTION) -> bool:
+    """Raise OptionError if a job with this value, called `name`, cannot be sent to the executor's workers.
+
+    Args:
+        value: the function that makes the training, or an option for it.
+        executor: runs the jobs.
+        name: of the value.
+        way: what to do then.
+    Returns: whether it is checked: the executor is the standard library's for processes.
+    """
+    if executor is not None and (isinstance(executor, type) or not hasattr(executor, "submit")):
+        kind = executor.__name__ if isinstance(executor, type) else type(executor).__name__
         raise OptionError(
-            f"{name} cannot be sent to another process: {error}. Make it a function at the top of a module that the "
-            f"processes can import, not a lambda or a function in a function.",
-        ) from error
+            f"executor is a {kind}, and no concurrent.futures.Executor. Give one such as ProcessPoolExecutor(4)."
+        )
+    if not isinstance(executor, ProcessPoolExecutor):
+        return False  # threads need no pickle, and Dask, loky and Ray pickle in their own ways
+    try:
+        pickle.dumps(value)
+    except Exception as error:  # pickle raises three kinds of error, and passes on those of the object's own methods
+        raise OptionError(f"{name} cannot be sent to another process: {error}. {way}") from error
+    return True

@@ -73,17 +73,18 @@ def paired_curves(
         reason = baseline.why_unusable(again.forward_only)
         if reason is not None:
             return reason
-        curves.append(paired_curve(sweep.curve, baseline.losses, smoothing))
+        curves.append(paired_curve(sweep.curve, baseline.losses, smoothing, baseline.also))
     return curves
 
 
 def describe_noise(curves: Sequence[Curve]) -> str:
     """Return what pairing made of the noise of the first curve, in words."""
-    curve, text = curves[0], f"the noise of a loss is {curves[0].unpaired.noise:.2g}"
+    curve, what = curves[0], curves[0].quantity
+    text = f"the noise of {'a loss' if what.name == 'loss' else what.name} is {curve.unpaired.noise:.2g}"
     if not curve.noise_at:
         return f"{text}; nothing is left of the curve after pairing"
-    start, lowest = curve.noise_at[0], curve.noise_at[curve.lowest]
-    return f"{text}; after pairing {start:.2g} at the start and {lowest:.2g} at the lowest loss"
+    start, best = curve.noise_at[0], curve.noise_at[curve.lowest]
+    return f"{text}; after pairing {start:.2g} at the start and {best:.2g} at the {what.best} {what.name}"
 
 
 def warn_not_paired(reason: str) -> None:

@@ -16,6 +16,20 @@ if TYPE_CHECKING:
 
 
 @attrs.frozen(kw_only=True)
+class Announcement:
+    """The calls of the watchers at the start and the end of a run.
+
+    Args:
+        start, end: call them.
+        end_hook: name of the hook that `end` calls.
+    """
+
+    start: Callable[[], object]
+    end: Callable[[], object]
+    end_hook: str
+
+
+@attrs.frozen(kw_only=True)
 class PlannedRun:
     """A sweep or a trial that is to be run.
 
@@ -24,16 +38,20 @@ class PlannedRun:
         sweep: the steps.
         seed: for the backend; None for none.
         reset: makes other initial weights; None to leave them.
-        hook: calls the watchers at its start and end; None for a run that is not announced.
+        stage: what the progress bar calls it.
+        announcement: calls the watchers at its start and end; None for a run that is not announced.
         updates: whether the steps may move the weights. If not, they are taken at rate zero or forward only.
+        planned: whether the progress bar knows of the steps before they are taken.
     """
 
     training: Training
     sweep: PlannedSteps
+    stage: str
     seed: int | None = None
     reset: Callable[[], object] | None = None
-    hook: "pluggy.HookRelay | None" = None
+    announcement: Announcement | None = None
     updates: bool = True
+    planned: bool = True
 
     def run(self) -> None:
         """Take the steps of this run by itself."""
@@ -47,13 +65,13 @@ class PlannedRun:
 
     def announce_start(self) -> None:
         """Call the watchers because the run is about to take its first step."""
-        if self.hook is not None:
-            self.hook.lrrange_started(plan=self.sweep.plan, sweep=self.sweep)
+        if self.announcement is not None:
+            self.announcement.start()
 
     def announce_end(self) -> None:
         """Call the watchers because the run is over."""
-        if self.hook is not None:
-            self.hook.lrrange_finished(sweep=self.sweep)
+        if self.announcement is not None:
+            self.announcement.end()
 
     def check_ended(self) -> None:
         """Raise TargetError if the steps have not ended: the driver has left its loop without closing the sweep."""
@@ -92,5 +110,19 @@ def announced(runs: Sequence[PlannedRun]) -> Iterator[Callable[[], None]]:
             try:
                 run.announce_end()
             except Exception as another:
-                error.add_note(f"A watcher then raised in lrrange_finished: {type(another).__name__}: {another}")
+                hook = run.announcement.end_hook if run.announcement is not None else ""
+                error.add_note(f"A watcher then raised in {hook}: {type(another).__name__}: {another}")
+        raise
+
+
+@contextlib.contextmanager
+def failure_announced(hook: "pluggy.HookRelay") -> Iterator[None]:
+    """Announce to the watchers that the range test has failed, if the block raises anything."""
+    try:
+        yield
+    except BaseException as error:
+        try:
+            hook.lrrange_failed(error=error)
+        except Exception as another:
+            error.add_note(f"A watcher then raised in lrrange_failed: {type(another).__name__}: {another}")
         raise

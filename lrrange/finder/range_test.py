@@ -3,7 +3,7 @@
 import functools
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -13,132 +13,26 @@ from lrrange.advice.advice import Provenance, chosen_answer, read_answers, read_
 from lrrange.advice.confirmation import Confirmation
 from lrrange.advice.ending import Ending
 from lrrange.advice.facts import TrainingFacts
-from lrrange.advice.suggestion import Heuristic, Refusal, Suggestion
-from lrrange.finder.baseline import Paired
+from lrrange.advice.suggestion import Refusal, Suggestion
 from lrrange.finder.main_process import is_main_process
 from lrrange.finder.paired_sweeps import describe_noise, leaves_doubt, paired_curves, warn_not_paired
 from lrrange.finder.plan_defaults import further_down, further_up, may_go_further_up
-from lrrange.finder.planned_run import PlannedRun
+from lrrange.finder.planned_run import PlannedRun, failure_announced
 from lrrange.finder.rate_probe import PROVED, probe_rate
 from lrrange.finder.restore_check import warn_of
 from lrrange.finder.runner import Runner
 from lrrange.finder.settings import Settings
-from lrrange.finder.together import Parallel
 from lrrange.finder.training import adapt
 from lrrange.finder.trials import confirm as run_trials
 from lrrange.plugins import heuristics as offered_heuristics
-from lrrange.plugins import make_manager
-from lrrange.protocol.interrupts import between_steps
-from lrrange.random_state import kept_random_state
+from lrrange.report.progress import Progress, open_progress
 from lrrange.result import RangeTestResult
 from lrrange.sweep.curve import Curve
-from lrrange.sweep.divergence import Divergence
-from lrrange.sweep.plan import Shape, SweepPlan
+from lrrange.sweep.plan import SweepPlan
 from lrrange.sweep.planned_steps import PlannedSteps, StopReason, note_rate
 from lrrange.sweep.repeats import common_reason, median_curve
-from lrrange.sweep.smoothing import SmoothingKind
 from lrrange.sweep.sweep import Sweep
-
-
-def find_lr(
-    target: object,
-    *,
-    start_lr: float | None = None,
-    end_lr: float | None = None,
-    num_steps: int | None = None,
-    shape: Shape = "exponential",
-    heuristic: str | Heuristic | None = None,
-    backend: str | None = None,
-    progress: bool = False,
-    seed: int | None = None,
-    repeats: int = 1,
-    reset: Callable[[], object] | None = None,
-    confirm: bool = False,
-    confirm_steps: int = 648,
-    smoothing: SmoothingKind = "ema",
-    divergence: Divergence | None = Divergence(),  # noqa: B008  a frozen value, safe to share
-    non_finite_limit: int = 3,
-    watchers: Sequence[object] = (),
-    verify_restore: bool = False,
-    parallel: Parallel = "off",
-    train_steps: int | None = None,
-    paired: Paired = "auto",
-    **options: Any,
-) -> RangeTestResult:
-    """Raise the learning rate step by step over a short mock training, put everything back, and read the answer.
-
-    Args:
-        target: what to train: anything an installed plug-in can adapt, or a `TrainingStep` or `Driver` itself.
-        start_lr, end_lr: the first and last rate. The defaults are 1e-7 and 10, or what the backend knows to fit the
-            optimizer. If `num_steps` is left out, a sweep whose loss still falls at the default end goes on for two
-            decades, and one that blows up at once from the default start is run again from four decades lower.
-        num_steps: optimizer steps of a sweep. The default is 25 per decade: 200 between the default rates.
-        shape: how the rate rises; see `SweepPlan`.
-        heuristic: name of a heuristic, or a function of the `Curve`. By default lrrange chooses, and says which.
-        backend: name of the only plug-in to use.
-        progress: show a progress bar on standard error. Of several processes, only the first shows it.
-        seed: of every random number generator during the sweep. Their states are put back afterwards.
-        repeats: number of sweeps. The second and later ones have other seeds; the median of their curves is read, and
-            the intervals span the answers to each of them.
-        reset: gives the target other initial weights, in place, for the second and later sweeps. The old weights are
-            put back afterwards.
-        confirm: after the sweep, try rates around the answer in short runs from the same start; see
-            `lrrange.finder.trials`.
-        confirm_steps: steps of these runs together, at most.
-        smoothing: of the curve that advice is read from: `"ema"`, `"median"` or `"none"`.
-        divergence: when to stop early; None for never.
-        non_finite_limit: this many losses in a row that are not finite end the sweep.
-        watchers: objects with any of the hooks `lrrange_started`, `lrrange_advanced`, `lrrange_finished`.
-        verify_restore: take a digest of everything that training changes, before and after the sweep, and raise
-            RestoreFailed if one bit differs. Each takes about a millisecond per MiB of weights, buffers and optimizer
-            state (`docs/overhead.md`). `provenance.details["restore_verified"]` says whether it was
-            done.
-        parallel: how repeated sweeps, and the short runs that confirm, are taken. `"off"` runs one after another.
-            `"vmap"` takes their steps side by side where the backend can. `"auto"` measures a few steps and takes the
-            faster of the two, so the choice may differ from run to run. Side by side, losses are the same up to
-            rounding. `docs/overhead.md` says when it pays; `provenance.details["parallel"]` says what was done and why.
-        train_steps: number of optimizer steps of the training that the rate is for. A backend may know it itself:
-            Lightning from its Trainer, PyTorch from `train_epochs=`. Where nobody knows, the result says what is
-            assumed.
-        paired: True measures the losses of the initial weights on the batches of the sweep as well, and takes the noise
-            of the batches out of the curve with them; see `lrrange.sweep.paired`. `"auto"` does so only where no fall
-            of the loss stands out of the noise, and the backend can compute losses without a step. On the tasks of
-            `docs/quality.md` that was one sweep in ten, and pairing every sweep was no better.
-            `provenance.details["paired"]` says what came of it. If the batches are not the same a second time, the
-            curve stays as it is, and with True there is a NotPairedWarning.
-        options: of the backend, such as `optimizer=`, `loss_fn=` and `loader=` for PyTorch.
-    Returns: the curve, the answer of every heuristic, the chosen one, and the range.
-    Raises: before the first step, an `LRRangeError` that says what to change, for anything wrong with the arguments.
-        What the training itself raises passes through. In every case the target is put back; RestoreFailed is raised
-        if a digest shows that something differs.
-        RateNotInForce is raised if the losses do not depend on the rate; `docs/hooks.md` says how that is known.
-    Cost: at most `num_steps` training steps for each sweep, and as many forward passes (or steps at rate zero) to pair
-        it, `confirm_steps` more to confirm, about six to probe the rate where the backend does not prove it, and one
-        copy of what training changes.
-    """
-    settings = Settings(
-        start_lr=start_lr,
-        end_lr=end_lr,
-        num_steps=num_steps,
-        shape=shape,
-        heuristic=heuristic,
-        backend=backend,
-        progress=progress,
-        seed=seed,
-        repeats=repeats,
-        reset=reset,
-        confirm=confirm,
-        confirm_steps=confirm_steps,
-        smoothing=smoothing,
-        divergence=divergence,
-        non_finite_limit=non_finite_limit,
-        watchers=watchers,
-        verify_restore=verify_restore,
-        parallel=parallel,
-        train_steps=train_steps,
-        paired=paired,
-    )
-    return between_steps(lambda: RangeTest(target, settings, options).run())
+from lrrange.watchers import SWEEP_HOOKS, TRIAL_HOOKS, manager_with
 
 
 class RangeTest:
@@ -148,6 +42,8 @@ class RangeTest:
         target: see `find_lr`.
         settings: the options of `find_lr`.
         options: of the backend.
+        progress: of the call that this test is a part of; None if it is the whole call.
+        keep_bar: whether the last state of a progress bar in a terminal stays there.
 
     Attributes:
         runner: takes its sweeps and trials.
@@ -156,24 +52,32 @@ class RangeTest:
     Raises: as `find_lr` before the first step.
     """
 
-    def __init__(self, target: object, settings: Settings, options: Mapping[str, Any]) -> None:
-        watchers = settings.watchers
-        if settings.progress and is_main_process():
-            with kept_random_state():
-                from lrrange.report.progress import ProgressBar
-            watchers = (*watchers, ProgressBar())
-        manager = make_manager(watchers)
+    def __init__(
+        self,
+        target: object,
+        settings: Settings,
+        options: Mapping[str, Any],
+        progress: Progress | None = None,
+        *,
+        keep_bar: bool = True,
+    ) -> None:
+        manager = manager_with(settings.watchers, "find_lr", SWEEP_HOOKS + (TRIAL_HOOKS if settings.confirm else ()))
+        wanted = settings.progress if is_main_process() else False
+        self._progress = progress or open_progress(wanted, "range test", keep=keep_bar)
         self._settings = settings
+        self._hook = manager.hook
         self._heuristic, self._heuristics = resolve_heuristic(settings.heuristic, offered_heuristics(manager))
         settings.check_length(options)
         self._training = adapt(manager, target, settings.backend, options)
-        self.runner = Runner(self._training, settings, manager.hook)
+        self.runner = Runner(self._training, settings, manager.hook, self._progress)
         self._training.check_seed(settings.seed, settings.repeats)
         settings.check_reset(self._training)
         bounds = self._training.bounds() if self._training.bounds is not None else {}
         extends = settings.may_sweep_further and settings.end_lr is None and may_go_further_up(bounds)
         extend = further_up if extends else None
-        self._first_sweep, self.first = self.runner.sweep(settings.plan(bounds), settings.seed, extend=extend)
+        plan, stage = settings.plan(bounds), settings.stage(1)
+        self._first_sweep, self.first = self.runner.sweep(plan, settings.seed, stage, extend=extend)
+        self._planned = plan.num_steps
         # Sweeps that were taken side by side are not probed: they equal the same steps alone only up to rounding.
         self._rate_in_force = PROVED if self._training.proves_rate else "not probed"
         self._paired: str | None = None  # what came of pairing, in words
@@ -181,14 +85,24 @@ class RangeTest:
 
     def run(self) -> RangeTestResult:
         """Take every sweep and trial, and read the answer."""
-        self.runner.run_all([self.first])
-        if not self._training.proves_rate:
-            self._rate_in_force = probe_rate(self._first_sweep, self._replay, self._training.kind)
-        return self.finish()
+        with self._progress:
+            self._progress.plan(self.steps_planned)
+            with failure_announced(self._hook):
+                self.runner.run_all([self.first])
+                if not self._training.proves_rate:
+                    self._rate_in_force = probe_rate(self._first_sweep, self._replay, self._training.kind)
+            return self.finish()
+
+    @property
+    def steps_planned(self) -> int:
+        """The number of steps that this test takes, as far as that is known before the first of them."""
+        settings = self._settings
+        sweeps = settings.repeats * (2 if settings.paired is True else 1)
+        return self._planned * sweeps + (settings.confirm_steps if settings.confirm else 0)
 
     def _replay(self, steps: PlannedSteps) -> None:
         try:
-            self.runner.run_all([self.runner.trial(steps, self._settings.seed)])
+            self.runner.run_all([self.runner.unannounced(steps, self._settings.seed, "check the rate")])
         except Exception as error:
             error.add_note(
                 "Raised after the sweep, while its first steps were taken again to see whether the rate has an effect. "
@@ -198,6 +112,12 @@ class RangeTest:
 
     def finish(self) -> RangeTestResult:
         """Take the sweeps and trials that follow the first sweep, and read the answer."""
+        with failure_announced(self._hook):
+            result = self._finish()
+            self._hook.lrrange_found(result=result)
+        return result
+
+    def _finish(self) -> RangeTestResult:
         settings = self._settings
         sweeps = self._all_sweeps()
         plan = sweeps[0][0].plan  # maybe extended
@@ -229,10 +149,14 @@ class RangeTest:
         """Run the other sweeps. Return the first, or in its place the one from lower rates, and then the repeats."""
         settings, first, run = self._settings, self._first_sweep, self.first
         if settings.may_sweep_further and settings.start_lr is None and (lower := further_down(first)) is not None:
-            first, run = self.runner.sweep(lower, settings.seed)
+            first, run = self.runner.sweep(lower, settings.seed, f"{run.stage}, from lower rates")
+            self._progress.expect(lower.num_steps)
             self.runner.run_all([run])
+        self._progress.expect((first.plan.num_steps - self._planned) * (settings.repeats - 1))
         repeats = [
-            self.runner.sweep(first.plan, (settings.seed or 0) + number, reset=settings.reset)
+            self.runner.sweep(
+                first.plan, (settings.seed or 0) + number, settings.stage(number + 1), reset=settings.reset
+            )
             for number in range(1, settings.repeats)
         ]
         self.runner.run_all([repeated for _, repeated in repeats])
@@ -259,6 +183,8 @@ class RangeTest:
             self._training.forward_only is not None and leaves_doubt(plain.chosen, plain.curve)
         ):
             return None
+        if self._settings.paired == "auto":
+            self._progress.expect(sum(len(sweep.points) for sweep, _ in sweeps))
         curves = paired_curves(sweeps, self.runner, self._settings.smoothing)
         if isinstance(curves, str):
             self._paired = f"no: {curves}"
@@ -270,7 +196,12 @@ class RangeTest:
 
     def _confirm(self, lr: float, curve: Curve, plan: SweepPlan, facts: TrainingFacts) -> Confirmation:
         def run(trials: Sequence[PlannedSteps]) -> None:
-            self.runner.run_all([self.runner.trial(steps, self._settings.seed) for steps in trials])
+            # A single step measures the start of the trials, and is none of them.
+            seed = self._settings.seed
+            if trials[0].plan.num_steps > 1:
+                self.runner.run_all([self.runner.trial(steps, seed) for steps in trials])
+            else:
+                self.runner.run_all([self.runner.unannounced(steps, seed, "confirm") for steps in trials])
 
         return run_trials(
             lr,

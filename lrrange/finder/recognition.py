@@ -10,6 +10,7 @@ from typing import Any
 from lrrange.protocol.loop_driver import LoopDriver
 from lrrange.sweep.planned_steps import PlannedSteps
 from lrrange.sweep.sweep import Sweep
+from lrrange.validators import takes
 
 # The methods of a `TrainingStep`, with the arguments that lrrange calls them with.
 _STEP_METHODS = {"step": ("lr",), "snapshot": (), "restore": ("state",)}
@@ -21,7 +22,7 @@ def is_training_step(target: object) -> bool:
     """Return whether the target has `step`, `snapshot` and `restore`, each callable with what lrrange gives it."""
     methods = [_method(target, name) for name in _STEP_METHODS]
     return all(
-        method is not None and _takes(method, len(arguments))
+        method is not None and takes(method, *arguments)
         for method, arguments in zip(methods, _STEP_METHODS.values(), strict=True)
     )
 
@@ -50,7 +51,7 @@ def why_neither(target: object) -> str:
     methods = {name: _method(target, name) for name in _STEP_METHODS}
     present = [name for name, method in methods.items() if method is not None]
     if len(present) == len(methods):
-        name = next(name for name in present if not _takes(methods[name], len(_STEP_METHODS[name])))
+        name = next(name for name in present if not takes(methods[name], *_STEP_METHODS[name]))
         wanted = f"{name}({', '.join(_STEP_METHODS[name])})"
         return f" Its {name}{_shown(methods[name])} is not the {wanted} of a TrainingStep.{made}"
     if (run := _method(target, "run")) is not None:
@@ -75,18 +76,6 @@ def _signature(method: Callable[..., Any]) -> inspect.Signature | None:
         return inspect.signature(method)
     except (TypeError, ValueError):  # written in C
         return None
-
-
-def _takes(method: Callable[..., Any] | None, count: int) -> bool:
-    """Return whether a method can be called with this many arguments, as far as its signature shows."""
-    signature = None if method is None else _signature(method)
-    if signature is None:
-        return True
-    try:
-        signature.bind(*[None] * count)
-    except TypeError:
-        return False
-    return True
 
 
 def _takes_a_sweep(run: Callable[..., Any]) -> bool:

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from lrrange.finder.planned_run import PlannedRun, announced
+from lrrange.finder.planned_run import Announcement, PlannedRun, announced
 from lrrange.finder.restore_check import RestoreCheck
 from lrrange.finder.settings import Settings
 from lrrange.finder.together import replica_of, run_together, why_alone
 from lrrange.finder.training import Training
+from lrrange.printable import text_of
+from lrrange.report.progress import Progress
 from lrrange.sweep.curve import Curve
 from lrrange.sweep.plan import SweepPlan
 from lrrange.sweep.planned_steps import PlannedSteps, Point
@@ -33,18 +35,20 @@ class Runner:
         training: to run.
         settings: of the range test.
         hook: calls the watchers.
+        progress: counts the steps.
 
     Attributes:
         restore_check: checks the restore after each run.
         group_notes: how each group of several runs was taken, in words.
     """
 
-    def __init__(self, training: Training, settings: Settings, hook: "pluggy.HookRelay") -> None:
+    def __init__(self, training: Training, settings: Settings, hook: "pluggy.HookRelay", progress: Progress) -> None:
         self.training = training
         self.restore_check = RestoreCheck(training, settings.verify_restore)
         self.group_notes: list[str] = []
         self._settings = settings
         self._hook = hook
+        self._progress = progress
         self._runs: list[PlannedRun] = []
 
     @property
@@ -63,7 +67,7 @@ class Runner:
         return [
             {
                 "type": type(error).__name__,
-                "text": " ".join(str(error).split())[:_LONGEST_TEXT],
+                "text": text_of(error)[:_LONGEST_TEXT],
                 "lr": run.sweep.plan.lr_at(run.sweep.step_of_error),
                 "step": run.sweep.step_of_error + 1,
             }
@@ -81,6 +85,7 @@ class Runner:
         self,
         plan: SweepPlan,
         seed: int | None,
+        stage: str,
         *,
         reset: Callable[[], object] | None = None,
         extend: Callable[[SweepPlan, Curve], SweepPlan | None] | None = None,
@@ -90,6 +95,7 @@ class Runner:
         Args:
             plan: of the sweep.
             seed: of the run; None for none.
+            stage: what the progress bar calls it.
             reset: makes other initial weights; None to leave them.
             extend: called with the plan and the curve when the plan is done; returns a longer plan, or None.
         """
@@ -105,19 +111,42 @@ class Runner:
             extend=None if extend is None else functools.partial(extend, plan),
             on_advance=announce_step if self._hook.lrrange_advanced.get_hookimpls() else None,
         )
-        run = PlannedRun(training=self.training, sweep=sweep, seed=seed, reset=reset, hook=self._hook)
+        announcement = Announcement(
+            start=lambda: self._hook.lrrange_started(plan=sweep.plan, sweep=sweep),
+            end=lambda: self._hook.lrrange_finished(sweep=sweep),
+            end_hook="lrrange_finished",
+        )
+        run = PlannedRun(
+            training=self.training, sweep=sweep, stage=stage, seed=seed, reset=reset, announcement=announcement
+        )
         self._runs.append(run)
         return sweep, run
 
     def trial(self, steps: PlannedSteps, seed: int | None) -> PlannedRun:
-        """Return the run of a trial, which is not announced."""
-        run = PlannedRun(training=self.training, sweep=steps, seed=seed)
+        """Return the run of a trial, all at one rate, which is announced to the watchers."""
+        lr, hook = steps.lr, self._hook
+        if hook.lrrange_trial_advanced.get_hookimpls():
+            steps.watch(lambda point: hook.lrrange_trial_advanced(point=point))
+        announcement = Announcement(
+            start=lambda: hook.lrrange_trial_started(lr=lr, steps=steps.plan.num_steps),
+            end=lambda: hook.lrrange_trial_finished(lr=lr, stop_reason=steps.stop_reason),
+            end_hook="lrrange_trial_finished",
+        )
+        run = PlannedRun(
+            training=self.training, sweep=steps, stage=f"confirm {lr:.1e}", seed=seed, announcement=announcement
+        )
+        self._runs.append(run)
+        return run
+
+    def unannounced(self, steps: PlannedSteps, seed: int | None, stage: str) -> PlannedRun:
+        """Return the run of a few steps that no watcher is called for."""
+        run = PlannedRun(training=self.training, sweep=steps, stage=stage, seed=seed, planned=False)
         self._runs.append(run)
         return run
 
     def baseline(self, steps: PlannedSteps, of: PlannedRun) -> PlannedRun:
         """Return the run of these steps from the same start as another run, without updates. It is not announced."""
-        run = attrs.evolve(of, sweep=steps, hook=None, updates=False)
+        run = attrs.evolve(of, sweep=steps, stage=f"pair {of.stage}", announcement=None, updates=False)
         self._runs.append(run)
         return run
 
@@ -129,7 +158,7 @@ class Runner:
             if reason is None:
                 return
         for run in runs:
-            with announced([run]) as begin:
+            with self._progress.stage(run.stage, [run.sweep], run.planned), announced([run]) as begin:
                 begin()
                 with self.restore_check.around():
                     run.run()
@@ -149,4 +178,5 @@ class Runner:
         reason = why_alone(runs[0], len(runs), measure)
         if reason is not None:
             return reason
-        return run_together(runs, list(map(replica_of, runs)), [self.restore_check], measure=measure)
+        with self._progress.stage(f"{len(runs)} runs side by side", [run.sweep for run in runs]):
+            return run_together(runs, list(map(replica_of, runs)), [self.restore_check], measure=measure)

@@ -1,7 +1,8 @@
 """The settings of a range test: every option of `find_lr` except the backend's own, checked."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypedDict
 
 import attrs
 
@@ -14,11 +15,37 @@ from lrrange.finder.plan_defaults import plan_for
 from lrrange.finder.together import Parallel, check_parallel
 from lrrange.finder.training import Training
 from lrrange.finder.trials import check_budget
+from lrrange.report.progress import check_progress
 from lrrange.sweep.divergence import Divergence
 from lrrange.sweep.plan import Shape, SweepPlan
 from lrrange.sweep.smoothing import SmoothingKind, check_kind
 from lrrange.sweep.sweep import check_divergence
-from lrrange.validators import whole_number
+from lrrange.validators import shown, takes, whole_number
+
+
+class SweepOptions(TypedDict, total=False):
+    """The fields of `Settings`, as keyword arguments for type checkers."""
+
+    start_lr: float | None
+    end_lr: float | None
+    num_steps: int | None
+    shape: Shape
+    heuristic: str | Heuristic | None
+    backend: str | None
+    progress: bool | None
+    seed: int | None
+    repeats: int
+    reset: Callable[[], object] | None
+    confirm: bool
+    confirm_steps: int
+    smoothing: SmoothingKind
+    divergence: Divergence | None
+    non_finite_limit: int
+    watchers: Sequence[object]
+    verify_restore: bool
+    parallel: Parallel
+    train_steps: int | None
+    paired: Paired
 
 
 @attrs.frozen(kw_only=True)
@@ -34,7 +61,7 @@ class Settings:
     shape: Shape = "exponential"
     heuristic: str | Heuristic | None = None
     backend: str | None = None
-    progress: bool = False
+    progress: bool | None = None
     seed: int | None = None
     repeats: int = 1
     reset: Callable[[], object] | None = None
@@ -55,14 +82,21 @@ class Settings:
         check_divergence(self.divergence)
         whole_number("non_finite_limit", self.non_finite_limit)
         whole_number("repeats", self.repeats)
+        if self.seed is not None:
+            whole_number("seed", self.seed, least=-sys.maxsize)
         if self.train_steps is not None:
             whole_number("train_steps", self.train_steps)
         if self.confirm:
             check_budget(self.confirm_steps)
         check_parallel(self.parallel)
+        check_progress(self.progress)
         check_paired(self.paired)
-        if self.verify_restore not in (True, False):
-            raise OptionError(f"verify_restore={self.verify_restore!r} is neither True nor False.")
+        _check_flag("confirm", self.confirm)
+        _check_flag("verify_restore", self.verify_restore)
+        if self.backend is not None and not isinstance(self.backend, str):
+            raise OptionError(f"backend={shown(self.backend)} is not the name of a plug-in. Give one such as 'torch'.")
+        check_watchers(self.watchers)
+        _check_reset(self.reset)
 
     def plan(self, bounds: Mapping[str, float]) -> SweepPlan:
         """Return the plan of the first sweep.
@@ -76,6 +110,10 @@ class Settings:
     def may_sweep_further(self) -> bool:
         """Whether lrrange may go beyond its default rates: not if the user gives num_steps or a linear shape."""
         return self.num_steps is None and self.shape == "exponential"
+
+    def stage(self, number: int) -> str:
+        """Return what a progress bar calls the sweep of this number, counted from 1."""
+        return "sweep" if self.repeats == 1 else f"sweep {number} of {self.repeats}"
 
     def facts(self, training: Training) -> TrainingFacts:
         """Return what the backend knows of this training, and how long the user will train.
@@ -135,6 +173,37 @@ class Settings:
                 f"lrrange cannot reset between its snapshot and its steps. Derive it from lrrange.protocol.LoopDriver.",
                 repeats=self.repeats,
             )
+
+
+def _check_flag(name: str, value: object) -> None:
+    """Raise OptionError unless the value of this option is True or False."""
+    if value is not True and value is not False:
+        raise OptionError(f"{name}={shown(value)} is neither True nor False.")
+
+
+def check_watchers(watchers: object) -> None:
+    """Raise OptionError unless this is a list of watchers, or another iterable."""
+    if isinstance(watchers, (str, bytes, Mapping, type)) or not isinstance(watchers, Iterable):
+        raise OptionError(
+            f"watchers={shown(watchers)} is not a list of watchers. Give them in a list, even a single one: "
+            f"watchers=[...]."
+        )
+
+
+def _check_reset(reset: object) -> None:
+    """Raise OptionError for what cannot be called to reset weights in place."""
+    if reset is None:
+        return
+    if isinstance(reset, type) and reset.__module__ != "builtins":
+        raise OptionError(
+            f"reset={reset.__name__} is a class: to call it makes another object, and the target keeps its weights. "
+            f"Give a function without arguments that changes the weights of the target in place."
+        )
+    if not takes(reset):
+        raise OptionError(
+            f"reset={shown(reset)} cannot be called without arguments. Give a function without arguments that changes "
+            f"the weights of the target in place."
+        )
 
 
 def split_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -1,14 +1,17 @@
 """A target that can be trained step by step, and what its backend offers beyond that."""
 
-from collections.abc import Callable, Iterable, Mapping
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, SupportsFloat, cast
 
 import attrs
 
-from lrrange.errors import OptionError, TargetError
+from lrrange.errors import LRRangeError, OptionError, TargetError
+from lrrange.finder.known_targets import what_instead
 from lrrange.finder.recognition import has_run, is_driver, is_training_step, why_neither
-from lrrange.plugins import first_answer, list_plugins
+from lrrange.plugins import checked_name, first_answer, list_plugins, make_manager, names_of
+from lrrange.printable import describe
 from lrrange.protocol.blow_up import is_blow_up
 from lrrange.protocol.loop_driver import LoopDriver, run_loop
 from lrrange.protocol.optional import (
@@ -22,6 +25,7 @@ from lrrange.protocol.optional import (
     SetsMomentum,
     SuggestsBounds,
 )
+from lrrange.protocol.options import with_options
 from lrrange.protocol.step_driver import StepDriver
 from lrrange.protocol.training_step import Driver, TrainingStep
 from lrrange.sweep.planned_steps import PlannedSteps
@@ -104,7 +108,7 @@ class Training:
         return self._checked("facts", cast(KnowsFacts, self.target).facts) if self._has("facts") else None
 
     @cached_property
-    def evaluate(self) -> Callable[[], float | None] | None:
+    def evaluate(self) -> Callable[[], SupportsFloat | None] | None:
         """The method of `Evaluates`."""
         return cast(Evaluates, self.target).evaluate if self._has("evaluate") else None
 
@@ -217,7 +221,7 @@ def adapt(manager: "pluggy.PluginManager", target: object, backend: str | None, 
         options: of the backend.
     Raises: TargetError if no installed plug-in can train the target; OptionError; BackendNotFound.
     """
-    names = [backend] if backend else [plugin.name for plugin in list_plugins() if plugin.problem is None]
+    names = [checked_name("lrrange_adapt", backend)] if backend else names_of("lrrange_adapt")
     answer = first_answer(
         manager,
         "lrrange_adapt",
@@ -232,20 +236,43 @@ def adapt(manager: "pluggy.PluginManager", target: object, backend: str | None, 
     # Only now: a model or trainer may happen to have such methods.
     if backend is None and (is_training_step(target) or is_driver(target)):
         if options:
-            raise OptionError(
-                f"{', '.join(options)}: unknown here. A {type(target).__name__} runs itself and takes no options.",
-                options=tuple(options),
-            )
+            with_options(_runs_itself, target, options)
         return Training(type(target).__name__, cast(TrainingStep, target), answer.problems)
     for problem in answer.problems.values():
         raise problem  # it may be the reason why nothing takes this target
     tried = [
         f"{plugin.name} ({plugin.problem or 'not of its kind'})"
         for plugin in list_plugins()
-        if backend in (None, plugin.name)
+        if plugin.name in names or (plugin.problem is not None and backend is None)
     ]
+    instead = what_instead(target) or "Give an object with step, snapshot and restore, or install the backend for it."
     raise TargetError(
-        f"nothing installed can train a {type(target).__name__}. Tried: {', '.join(tried) or 'no plug-in'}."
-        f"{why_neither(target)} Give an object with step, snapshot and restore, or install the backend for it.",
+        f"nothing installed can train {describe(target)}. Tried: {', '.join(tried) or 'no plug-in'}."
+        f"{why_neither(target)} {instead}",
         target_type=type(target).__name__,
     )
+
+
+def _runs_itself(_: object) -> None:
+    """Stand in for the adapter of a target that is its own backend, which takes no options."""
+
+
+@contextlib.contextmanager
+def misspelt_first(target: object, backend: object, options: Mapping[str, Any]) -> Iterator[None]:
+    """Check settings within it: an error about one is replaced by the error about unknown options, if there are any.
+
+    A value may be wrong only because the option that goes with it is misspelt: `start_lr=10, ed_lr=100`.
+    """
+    try:
+        yield
+    except LRRangeError:
+        unknown: OptionError | None = None
+        try:
+            adapt(make_manager(), target, backend if isinstance(backend, str) else None, options)
+        except OptionError as error:
+            unknown = error if "options" in error.numbers else None
+        except Exception:
+            pass
+        if unknown is not None:
+            raise unknown from None
+        raise

@@ -7,6 +7,7 @@ If the best of them is the lowest or the highest by a difference that matters, o
 
 import math
 from collections.abc import Callable, Sequence
+from typing import SupportsFloat
 
 import attrs
 
@@ -15,6 +16,7 @@ from lrrange.advice.evidence import BLOCKS, COMPARED, CONSTANTS, Constants, Evid
 from lrrange.averages import mean
 from lrrange.errors import NoData, NoSuggestion, PlanError
 from lrrange.protocol.blow_up import is_blow_up
+from lrrange.quantity import LOSS, MetricValue
 from lrrange.sweep.curve import Curve
 from lrrange.sweep.plan import ConstantPlan
 from lrrange.sweep.planned_steps import PlannedSteps, Point, StopReason, note_rate
@@ -33,7 +35,7 @@ _UNTRAINED, _FEWEST_UNTRAINED = 30.0, 5
 _SMALLEST_BUDGET = 90
 
 RunTrials = Callable[[Sequence[PlannedSteps]], object]
-Evaluate = Callable[[], float | None]
+Evaluate = Callable[[], SupportsFloat | None]
 
 
 class _Trial(PlannedSteps):
@@ -45,6 +47,7 @@ class _Trial(PlannedSteps):
 
     Attributes:
         held_out: held-out losses, after every other block that is compared.
+        judged_by: the quantity to compare: the one that is held out, or without held-out data the one of the steps.
     """
 
     plan: ConstantPlan
@@ -59,12 +62,15 @@ class _Trial(PlannedSteps):
         self._ends = [num_steps - block * number for number in reversed(range(BLOCKS))]
         self._block = block
         self.held_out: list[float] = []
+        self.judged_by = LOSS
 
     def is_evaluated_after(self, step: int) -> bool:
         """Return whether the held-out loss is measured after this step, counted from 1."""
         return self._evaluate is not None and step in self._ends[1::_BLOCKS_AN_EVALUATION]
 
     def _measure(self, _: Point) -> None:
+        if not self.held_out:
+            self.judged_by = self.quantity
         # The training is still as the last step left it.
         ended = self.stop_reason not in (None, StopReason.COMPLETED)
         if ended or self._evaluate is None or not self.is_evaluated_after(len(self.points)):
@@ -74,10 +80,13 @@ class _Trial(PlannedSteps):
         except Exception as error:
             if not self._is_blow_up(error):
                 raise
-            self._error, loss = error, math.inf
+            self._error = error
+            self.held_out.append(math.inf)
+            return
         if loss is None:
             self._evaluate = None
         else:
+            self.judged_by = loss.quantity if isinstance(loss, MetricValue) else LOSS
             self.held_out.append(float(loss))
 
     def _outlives_errors(self) -> bool:
@@ -162,8 +171,8 @@ def confirm(
     if not evidence.finite:
         low, high = min(evidence.trials), max(evidence.trials)
         raise NoSuggestion(
-            f"at every rate from {low:.2g} to {high:.2g} the loss became infinite or NaN within {num_steps} "
-            f"steps. Check the inputs, or lower end_lr.",
+            f"at every rate from {low:.2g} to {high:.2g} {curve.quantity.subject} became infinite or NaN within "
+            f"{num_steps} steps. Check the inputs, or lower end_lr.",
             start_lr=low,
             end_lr=high,
         )
@@ -176,6 +185,7 @@ def confirm(
         high=answer.high,
         max_lr=answer.lr * _PEAK,
         falls=evidence.falls,
+        quantity=next(trial.judged_by for trial in trials if trial.compared is not None),
     )
 
 

@@ -22,6 +22,7 @@ from lrrange.protocol.optional import (
 from lrrange.protocol.options import with_options
 from lrrange.protocol.step_driver import StepDriver
 from lrrange.protocol.training_step import Driver, TrainingStep
+from lrrange.random_state import kept_random_state
 
 __all__ = [
     "DeferredLoss",
@@ -44,6 +45,7 @@ __all__ = [
     "between_steps",
     "deferred_interrupts",
     "is_blow_up",
+    "kept_random_state",
     "raised_by_a_signal",
     "split_made",
     "with_options",

@@ -5,7 +5,7 @@ step, which of these protocols it satisfies.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, SupportsFloat, runtime_checkable
 
 from lrrange.sweep.planned_steps import PlannedSteps
 
@@ -86,8 +86,11 @@ class KnowsFacts(Protocol):
 class Evaluates(Protocol):
     """A backend with held-out data, by which `confirm=True` and `compare` then judge."""
 
-    def evaluate(self) -> float | None:
-        """Return the held-out loss of the training as it is now, or None if it was given no held-out data."""
+    def evaluate(self) -> SupportsFloat | None:
+        """Return the held-out loss of the training as it is now, or None if it was given no held-out data.
+
+        It may be a `lrrange.sweep.MetricValue`, to judge by a metric.
+        """
 
 
 @runtime_checkable

@@ -12,6 +12,7 @@ from lrrange.protocol.guarded_run import run_guarded
 from lrrange.protocol.interrupts import Interrupts, raised_by_a_signal
 from lrrange.protocol.optional import DeferredLoss
 from lrrange.protocol.training_step import TrainingStep
+from lrrange.quantity import MetricValue
 from lrrange.sweep.planned_steps import PlannedSteps, StopReason
 
 
@@ -58,13 +59,14 @@ class StepDriver:
                     break
                 else:
                     pending.append(loss)
-                    if type(loss) not in deferred:
-                        deferred[type(loss)] = isinstance(loss, DeferredLoss)
                 deliver()
             if not pending:
                 sweep.close(StopReason.DATA_EXHAUSTED)
                 continue
-            steps_late = pending[0].steps_late if deferred[type(pending[0])] else 0
+            number = pending[0].value if isinstance(pending[0], MetricValue) else pending[0]
+            if type(number) not in deferred:
+                deferred[type(number)] = isinstance(number, DeferredLoss)
+            steps_late = number.steps_late if deferred[type(number)] else 0
             if exhausted or taken == sweep.plan.num_steps or len(pending) > steps_late:
                 tell(pending.popleft())
 

@@ -18,7 +18,8 @@ class TrainingStep(Protocol):
     def step(self, lr: float) -> Any:
         """Train one step at this rate.
 
-        Returns: its loss, one number; or a `DeferredLoss`, which a device is still computing.
+        Returns: its loss, one number; or a `DeferredLoss`, which a device is still computing; or a
+            `lrrange.sweep.MetricValue`, to read advice from a metric and record the loss beside it.
         Raises: StopIteration when the data has run out.
         """
 

@@ -4,9 +4,11 @@ import math
 
 from lrrange.advice.advice import Advice
 from lrrange.advice.confirmation import Trial
+from lrrange.advice.ending import broke_down
+from lrrange.advice.ranges import LRRange
 from lrrange.advice.rule import ASSUMED_TRAIN_STEPS
 from lrrange.advice.suggestion import Refusal, Suggestion
-from lrrange.advice.verdict import Verdict
+from lrrange.errors import LRRangeError
 from lrrange.printable import printable
 from lrrange.sweep.planned_steps import StopReason
 
@@ -17,8 +19,8 @@ NO_INTERVAL = "-"
 # encoding.
 _STOPPED = {
     StopReason.COMPLETED: "completed: all {steps} steps, up to lr={lr}",
-    StopReason.DIVERGED: "diverged at step {steps} of {planned} (lr={lr}): the loss rose far above its lowest",
-    StopReason.NON_FINITE: "non-finite at step {steps} of {planned} (lr={lr}): the loss stayed NaN or infinite",
+    StopReason.DIVERGED: "diverged at step {steps} of {planned} (lr={lr}): {what} {broke_down}",
+    StopReason.NON_FINITE: "non-finite at step {steps} of {planned} (lr={lr}): {what} stayed NaN or infinite",
     StopReason.RAISED: "raised an error after {steps} of {planned} steps (lr={lr})",
 }
 
@@ -34,7 +36,13 @@ def format_stop(result: Advice) -> str:
     if not len(curve):
         return f"{reason} before the first step"
     text = _STOPPED.get(result.stop_reason, reason + " after {steps} of {planned} steps (lr={lr})")
-    stopped = text.format(steps=len(curve), planned=result.plan.num_steps, lr=format_rate(curve.lr[-1]))
+    stopped = text.format(
+        steps=len(curve),
+        planned=result.plan.num_steps,
+        lr=format_rate(curve.lr[-1]),
+        what=curve.quantity.subject,
+        broke_down=broke_down(curve.quantity),
+    )
     return stopped + _format_error(result) if result.stop_reason is StopReason.RAISED else stopped
 
 
@@ -54,18 +62,21 @@ def format_interval(answer: Suggestion | Refusal) -> str:
     return NO_INTERVAL if answer.interval is None else " to ".join(map(format_rate, answer.interval))
 
 
-def format_verdict(verdict: Verdict) -> str:
-    """Return the verdict in one line, with the chance of a bad answer where that is known."""
-    if verdict.chance_of_bad is None:
-        return str(verdict)
-    return f"{verdict} ({verdict.chance_of_bad:.0%} of such answers are bad)"
-
-
 def format_length(result: Advice) -> str:
     """Return how long the training is that the rate is for."""
     if result.facts.train_steps is None:
         return f"training length not given: assumed {ASSUMED_TRAIN_STEPS:,} steps"
     return f"{result.facts.train_steps:,} steps"
+
+
+def range_or_reason(result: Advice) -> LRRange | str:
+    """Return the range that is shown, the confirmed one or the first of `result.ranges`; or why there is none."""
+    if result.ranges and result.confirmation is None:
+        return result.ranges[0]
+    try:
+        return result.range
+    except LRRangeError as error:
+        return str(error)
 
 
 def name_refusing(result: Advice) -> str:

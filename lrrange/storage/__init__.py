@@ -1,1 +1,1 @@
-"""JSON documents of values, and files that are written completely or not at all."""
+"""JSON documents and columns of values, and files that are written completely or not at all."""

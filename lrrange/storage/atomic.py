@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from lrrange.errors import SaveError
+from lrrange.errors import OptionError, SaveError
 
 # In seconds. No write takes this long, so a partial file of this age is a leftover.
 _LONGER_THAN_ANY_WRITE = 3600
@@ -30,8 +30,11 @@ def write_atomically(content: bytes, path: str | Path, what: str) -> None:
         content: bytes to write.
         path: file to write. If it is a link, its target is replaced and the link stays.
         what: name of the content in the error message, such as `"the result"`.
-    Raises: SaveError if the file cannot be written. The file that was at `path` before is then still there.
+    Raises: SaveError if the file cannot be written. The file that was at `path` before is then still there. OptionError
+        for what is no path.
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise OptionError(f"a {type(path).__name__} is not the path of a file. Give one for {what}, as text.")
     try:
         before = _status(path)
         if (descriptor := _descriptor_of(path)) is not None:

@@ -3,21 +3,23 @@
 import json
 import math
 import operator
+import os
 import reprlib
 from collections.abc import Callable
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, SupportsIndex, TypeVar, get_args, get_origin
 
 import attrs
 import cattrs
 from cattrs.gen import make_dict_structure_fn
 
-from lrrange.errors import LoadError
+from lrrange.errors import LoadError, OptionError, UnreadableFile
 
-SCHEMA = 2
+SCHEMA = 3
 
 # Documents of these schemas can be read: what is new since has a default.
-_READABLE = (1, 2)
+_READABLE = (1, 2, 3)
 
 # A message quotes no more than this of a file, and values of no fixed type are nested no deeper.
 _LONGEST_QUOTE = 300
@@ -73,6 +75,28 @@ def from_document(text: bytes, path: object, *, kind: str, of: type[Value]) -> V
         raise LoadError(
             f"{path} is a damaged {kind}: {type(error).__name__}: {_quote(error)}.", path=str(path), schema=SCHEMA
         ) from error
+
+
+def read_document(path: object, what: str) -> bytes:
+    """Return the content of a file that holds a document.
+
+    Args:
+        path: of the file.
+        what: is in it, for the error message, such as `"a result"`.
+    Raises: UnreadableFile if there is no such file, or none that may be read; OptionError for what is no path.
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        raise OptionError(
+            f"a {type(path).__name__} is not the path of a file. Give the path of {what} that was saved, such as "
+            f"'result.json'."
+        )
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        reason = f"there is no file {path}, looked for in {os.getcwd()}"
+    except (OSError, ValueError) as error:  # ValueError: the text cannot be a path, such as one with a NUL in it
+        reason = f"{path} cannot be read: {error.strerror if isinstance(error, OSError) and error.strerror else error}"
+    raise UnreadableFile(f"{reason}. Give the path of {what} that was saved.", path=str(path))
 
 
 def to_json(value: object) -> Any:

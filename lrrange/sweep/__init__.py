@@ -1,5 +1,6 @@
 """The range test without a training: rates out, losses in."""
 
+from lrrange.quantity import MetricValue, Quantity
 from lrrange.sweep.curve import Curve, paired_curve
 from lrrange.sweep.divergence import Divergence
 from lrrange.sweep.plan import Shape, SweepPlan
@@ -10,8 +11,10 @@ from lrrange.sweep.sweep import Sweep
 __all__ = [
     "Curve",
     "Divergence",
+    "MetricValue",
     "PlannedSteps",
     "Point",
+    "Quantity",
     "Shape",
     "SmoothingKind",
     "StopReason",

@@ -3,11 +3,16 @@
 import math
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from lrrange.errors import CurveError
+from lrrange.errors import CurveError, UnknownName
+from lrrange.other_tools.attributes import OF_CURVE
+from lrrange.printable import brief
+from lrrange.quantity import LOSS, Quantity
+from lrrange.spelling import Hinting
+from lrrange.storage.columns import Tabular, to_pandas
 from lrrange.sweep.noise import (
     growing_noise,
     noise_level,
@@ -17,6 +22,9 @@ from lrrange.sweep.noise import (
 )
 from lrrange.sweep.paired import level_errors, paired_losses
 from lrrange.sweep.smoothing import SmoothingKind, smooth
+
+if TYPE_CHECKING:
+    import pandas
 
 _NO_FINITE_LOSS = "this curve has no finite loss. Check the data and the loss for NaN."
 
@@ -49,7 +57,7 @@ def _check(lr: tuple[float, ...], loss: tuple[float, ...], smoothed: tuple[float
 
 
 @attrs.frozen(kw_only=True)
-class Curve:
+class Curve(Tabular, Hinting):
     """Rates and losses of one sweep, in the order they were measured.
 
     Args:
@@ -60,16 +68,25 @@ class Curve:
         baseline: of a paired sweep, n losses of the initial weights on the batch of each step; shape (n,). `loss` then
             has no noise of the batches; see `lrrange.sweep.paired`.
         measured: of a paired sweep, n losses as measured; shape (n,).
+        quantity: what was recorded. Where that is a metric and higher is better, `loss` and the other numbers are its
+            negatives, so that they fall while the model learns; `values` has them in their own sign.
+        also: the curve of another quantity of the same steps: of the loss, where a metric was recorded in its place.
 
-    Raises: CurveError if the rates are not positive, finite and rising, if the lengths differ, or if only one of
-        `baseline` and `measured` is given.
+    Raises: CurveError if the rates are not positive, finite and rising, if the lengths differ, if only one of
+        `baseline` and `measured` is given, or if `also` has other rates.
     """
+
+    _elsewhere = OF_CURVE
 
     lr: tuple[float, ...] = attrs.field(converter=_numbers)
     loss: tuple[float, ...] = attrs.field(converter=_numbers)
     smoothed: tuple[float, ...] = attrs.field(converter=_numbers)
     baseline: tuple[float, ...] | None = attrs.field(default=None, converter=_numbers_or_none)
     measured: tuple[float, ...] | None = attrs.field(default=None, converter=_numbers_or_none)
+    quantity: Quantity = LOSS
+    also: "Curve | None" = None
+
+    _content = "the curve"
 
     @smoothed.default
     def _smooth(self) -> tuple[float, ...]:
@@ -86,9 +103,62 @@ class Curve:
                 rates=len(self),
                 losses=lengths[0],
             )
+        if self.also is not None and (self.also.lr != self.lr or self.also.also is not None):
+            raise CurveError(
+                f"the curve of {self.also.quantity.name} has {len(self.also)} rates, which are not the {len(self)} of "
+                f"the curve of {self.quantity.name}. Give both the same rates.",
+                rates=len(self),
+                losses=len(self.also),
+            )
+
+    def __repr__(self) -> str:
+        if not self.lr:
+            return "<Curve without points>"
+        finite = [value for value in self.values if math.isfinite(value)]
+        name = brief(self.quantity.name, 16)
+        losses = f"{name} {min(finite):.4g} to {max(finite):.4g}" if finite else f"no finite {name}"
+        paired = "" if self.measured is None else "paired, "
+        return f"<Curve {paired}{len(self)} points, lr {self.lr[0]:.2e} to {self.lr[-1]:.2e}, {losses}>"
+
+    def _repr_html_(self) -> str:
+        """Return the curve's main numbers as a table, for notebooks."""
+        import html
+
+        facts = {"points": f"{len(self)}" + (", paired" if self.measured is not None else "")}
+        if self.lr:
+            facts["learning rate"] = f"{self.lr[0]:.2e} to {self.lr[-1]:.2e}"
+        if finite := self.finite.lr:
+            name = html.escape(brief(self.quantity.name))
+            start, best = self.quantity.oriented([self.start, self.finite.smoothed[self.lowest]])
+            facts[f"{name} at the start"] = f"{start:.4g}"
+            facts[f"best smoothed {name}"] = f"{best:.4g} at lr={finite[self.lowest]:.2e}"
+            facts["noise of a step"] = f"{self.noise:.2g}"
+        if gaps := len(self) - len(finite):
+            facts["not finite"] = f"{gaps} steps"
+        rows = (f"<tr><th style='text-align:left'>{name}</th><td>{text}</td></tr>" for name, text in facts.items())
+        return f"<table>{''.join(rows)}</table>"
 
     def __len__(self) -> int:
         return len(self.lr)
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """What was recorded at each rate, in its own sign; shape (n,): the losses, or a metric such as an accuracy."""
+        return self.quantity.oriented(self.loss)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The quantities that the sweep recorded: the one of this curve, and the one of `also` if there is any."""
+        return (self.quantity.name,) if self.also is None else (self.quantity.name, self.also.quantity.name)
+
+    def of(self, name: str) -> "Curve":
+        """Return the curve of this quantity from the same sweep, whose `also` is the other one. Raises: UnknownName."""
+        if name == self.quantity.name:
+            return self
+        if self.also is None or name != self.also.quantity.name:
+            known = " and ".join(map(repr, self.names))
+            raise UnknownName(f"this sweep recorded {known}, and not {name!r}.", name=name)
+        return attrs.evolve(self.also, also=attrs.evolve(self, also=None))
 
     @cached_property
     def finite(self) -> "Curve":
@@ -102,12 +172,16 @@ class Curve:
             smoothed=[self.smoothed[i] for i in kept],
             baseline=None if self.baseline is None else [self.baseline[i] for i in kept],
             measured=None if self.measured is None else [self.measured[i] for i in kept],
+            quantity=self.quantity,
         )
 
     @cached_property
     def unpaired(self) -> "Curve":
         """The curve of the losses as measured; the curve itself if it is not paired."""
-        return self if self.measured is None else Curve(lr=self.lr, loss=self.measured)
+        if self.measured is None:
+            return self
+        also = None if self.also is None else self.also.unpaired
+        return Curve(lr=self.lr, loss=self.measured, quantity=self.quantity, also=also)
 
     @cached_property
     def halves(self) -> tuple["Curve", "Curve"]:
@@ -123,6 +197,7 @@ class Curve:
             loss=self.loss[first::2],
             baseline=None if self.baseline is None else self.baseline[first::2],
             measured=None if self.measured is None else self.measured[first::2],
+            quantity=self.quantity,
         )
 
     @cached_property
@@ -197,15 +272,53 @@ class Curve:
         """How far the smoothed loss falls below `start`, in the unit of the loss; 0 if it does not fall."""
         return max(self.start - self.finite.smoothed[self.lowest], 0.0)
 
+    def to_pandas(self) -> "pandas.DataFrame":
+        """Return a DataFrame with a row for each point, and the columns `step` (from 0), `lr`, `loss` and `smoothed`.
 
-def paired_curve(curve: Curve, baseline: Sequence[float], smoothing: SmoothingKind = "ema") -> Curve:
+        A metric is in a column of its name in place of `loss`, in its own sign. The other quantity of the sweep is in
+        two more, such as `loss` and `smoothed_loss`, and a paired sweep has `baseline` and `measured`.
+
+        Raises: MissingExtra if pandas is not installed.
+        """
+        return to_pandas(self._columns())
+
+    def _columns(self) -> dict[str, Sequence[object]]:
+        own_sign = self.quantity.oriented
+        columns: dict[str, Sequence[object]] = {"step": range(len(self)), "lr": self.lr}
+        columns |= {self.quantity.name: self.values, "smoothed": own_sign(self.smoothed)}
+        if self.baseline is not None and self.measured is not None:
+            columns |= {"baseline": own_sign(self.baseline), "measured": own_sign(self.measured)}
+        if self.also is not None:
+            name = self.also.quantity.name
+            columns |= {name: self.also.values, f"smoothed_{name}": self.also.quantity.oriented(self.also.smoothed)}
+        return columns
+
+
+def paired_curve(
+    curve: Curve,
+    baseline: Sequence[float],
+    smoothing: SmoothingKind = "ema",
+    also: Sequence[float] | None = None,
+) -> Curve:
     """Return the curve of the paired losses, which keeps the baseline and the losses as measured.
 
     Args:
         curve: n points as measured.
         baseline: n losses of the initial weights, one for the batch of each step.
         smoothing: of the curve.
+        also: n losses that pair `curve.also` in the same way; None to leave that as it is.
     """
+    other = curve.also
+    if other is not None and also is not None:
+        other = paired_curve(other, also, smoothing)
     loss = paired_losses(curve.loss, baseline)
     smoothed = smooth(curve.lr, loss, smoothing)
-    return Curve(lr=curve.lr, loss=loss, smoothed=smoothed, baseline=baseline, measured=curve.loss)
+    return Curve(
+        lr=curve.lr,
+        loss=loss,
+        smoothed=smoothed,
+        baseline=baseline,
+        measured=curve.loss,
+        quantity=curve.quantity,
+        also=other,
+    )

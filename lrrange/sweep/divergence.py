@@ -11,16 +11,18 @@ from itertools import pairwise
 
 import attrs
 
+from lrrange.spelling import spell_checked
 from lrrange.sweep.noise import noise_from, rounding_of, second_difference, start_level
 from lrrange.sweep.smoothing import OnlineSmoother
-from lrrange.validators import not_negative
+from lrrange.validators import checked_numbers, not_negative
 
 # The usual step is measured without this many last steps. Otherwise a loss that doubles at each step would raise its
 # own threshold.
 _RECENT = 8
 
 
-@attrs.frozen(kw_only=True)
+@spell_checked
+@attrs.frozen(kw_only=True, field_transformer=checked_numbers)
 class Divergence:
     """The stopping rule: the smoothed loss is above its best by more than `drops * drop + noises * noise`.
 

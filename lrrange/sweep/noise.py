@@ -21,8 +21,8 @@ _NINE_OF_TEN = 1.645
 _SPIKE = 6.0
 
 # A curve falls if its largest fall, in standard deviations, is above this. Pure normal noise stays below it in 99.5 %
-# of curves of 20 to 400 losses, and noise with the heavy tails of Student's t(3) in 97.5 % of curves of 200 losses
-# (tests/core/test_noise.py measures both). Shorter curves need more, because their noise is known less well.
+# of curves of 20 to 400 losses, and noise with the heavy tails of Student's t(3) in 97.5 % of curves of 200 losses.
+# Shorter curves need more, because their noise is known less well.
 _SIGNIFICANT = 4.2
 _SHORT_CURVE = 8.0
 
@@ -123,18 +123,8 @@ def despike(loss: Sequence[float], noise: float) -> list[float]:
     return despiked
 
 
-def significant_fall(loss: Sequence[float]) -> bool:
-    """Return whether the losses fall anywhere below their start by more than their noise explains."""
-    return significant_changes(loss)[0]
-
-
-def significant_rise(loss: Sequence[float]) -> bool:
-    """Return whether the losses rise anywhere above their start by more than their noise explains."""
-    return significant_changes(loss)[1]
-
-
 def significant_changes(loss: Sequence[float]) -> tuple[bool, bool]:
-    """Return whether the losses fall and whether they rise, as the two functions above do, at the cost of one."""
+    """Return whether the losses fall below their start anywhere, and rise above it, by more than noise explains."""
     if not loss:
         return False, False
     noise, level = noise_level(loss), start_level(loss)
@@ -147,7 +137,7 @@ def significant_changes_in_growing_noise(loss: Sequence[float], level_error: Seq
     """Return whether losses fall and rise, as `significant_changes` does, if their noise grows along the curve.
 
     Pure noise that grows from nothing, of a normal variable or of Student's t(3), stays below the threshold in 96 % of
-    curves (tests/core/test_paired.py measures both).
+    curves.
 
     Args:
         loss: n finite losses in sweep order, shape (n,).

@@ -6,6 +6,7 @@ from typing import Literal, Protocol
 import attrs
 
 from lrrange.errors import PlanError
+from lrrange.spelling import did_you_mean, spell_checked
 from lrrange.validators import checked_numbers, finite_and_positive
 
 Shape = Literal["exponential", "linear"]
@@ -26,6 +27,7 @@ class Plan(Protocol):
         """Return the rate of step `step`, counted from 0."""
 
 
+@spell_checked
 @attrs.frozen(kw_only=True, field_transformer=checked_numbers)
 class SweepPlan:
     """Where the learning rate starts, where it ends, and in how many steps.
@@ -51,7 +53,10 @@ class SweepPlan:
 
     def __attrs_post_init__(self) -> None:
         if self.shape not in _SHAPES:
-            raise PlanError(f"shape={self.shape!r} is not one of {', '.join(_SHAPES)}.", shape=self.shape)
+            raise PlanError(
+                f"shape={self.shape!r} is not one of {', '.join(_SHAPES)}.{did_you_mean(self.shape, _SHAPES)}",
+                shape=self.shape,
+            )
         if self.num_steps < 2:
             raise PlanError(
                 f"num_steps={self.num_steps} is too few: a sweep takes at least 2, one at each end. 200 is usual.",

@@ -12,6 +12,7 @@ from typing import Any
 import attrs
 
 from lrrange.errors import LossError, SweepStateError
+from lrrange.quantity import LOSS, MetricValue, Quantity, loss_beside
 from lrrange.sweep.curve import Curve
 from lrrange.sweep.plan import Plan
 from lrrange.validators import whole_number
@@ -43,15 +44,27 @@ class Point:
     Args:
         step: number of the step, counted from 0 by `PlannedSteps` itself, not the framework's global step.
         lr: the learning rate of this step.
-        loss: the loss it produced; may be NaN or infinite.
+        loss: the loss it produced; may be NaN or infinite. Where a metric is recorded in its place, the metric, or its
+            negative if higher is better.
         smoothed: in a sweep, the online average that the divergence stop reads, which lags; elsewhere the loss itself.
             NaN where `loss` is not finite.
+        metric: the metric in its own sign, and the training's own loss; None where `loss` is that.
     """
 
     step: int
     lr: float
     loss: float
     smoothed: float
+    metric: MetricValue | None = None
+
+    @property
+    def recorded(self) -> dict[str, float]:
+        """Everything recorded at this step, in its own sign, by name: the loss, or a metric and the loss."""
+        if self.metric is None:
+            return {LOSS.name: self.loss}
+        quantity, loss = self.metric.quantity, self.metric.loss
+        metric = {quantity.name: self.metric.value}
+        return metric if loss is None else metric | {loss_beside(quantity).name: loss}
 
 
 class PlannedSteps:
@@ -69,10 +82,11 @@ class PlannedSteps:
         self.plan: Plan = plan
         self._non_finite_limit = whole_number("non_finite_limit", non_finite_limit)
         self._non_finite_run = 0
-        self._on_advance = on_advance
+        self._on_advance = [] if on_advance is None else [on_advance]
         self._points: list[Point] = []
         self._stop_reason: StopReason | None = None
         self._error: Exception | None = None
+        self._watcher_failed = False
 
     def __repr__(self) -> str:
         state = self._stop_reason.name if self._stop_reason else f"running, lr={self.lr:g}"
@@ -104,6 +118,11 @@ class PlannedSteps:
         return tuple(self._points)
 
     @property
+    def quantity(self) -> Quantity:
+        """What is recorded, as the first step gave it: the loss, or a metric in its place."""
+        return LOSS if not self._points or (metric := self._points[0].metric) is None else metric.quantity
+
+    @property
     def curve(self) -> Curve:
         """The losses by rate: none here, because the rates of a plan need not rise, as those of a curve do."""
         return Curve(lr=(), loss=())
@@ -121,26 +140,49 @@ class PlannedSteps:
         """Record the loss that the step at `lr` produced, and move on to the next step.
 
         Args:
-            loss: one number, or a one-element tensor or array. NaN and infinity are accepted.
+            loss: one number, or a one-element tensor or array. NaN and infinity are accepted. Or a `MetricValue`, to
+                record a metric in place of the loss, and the loss beside it.
         Returns: whether another step follows.
-        Raises: LossError if `loss` is not one number; SweepStateError if the steps have ended. Either changes nothing.
+        Raises: LossError if `loss` is not one number, or not the quantity of the steps before; SweepStateError if the
+            steps have ended. Either changes nothing.
         """
         if self._stop_reason is not None:
             self._check_running("tell a loss to")
-        value = loss if type(loss) is float else _as_number(loss)
+        metric: MetricValue | None = None
+        if type(loss) is float:
+            value = loss
+        elif isinstance(loss, MetricValue):
+            metric = _read(loss)
+            value = float(metric)
+        else:
+            value = _as_number(loss)
+        if self._points and (metric is not None or self._points[0].metric is not None):
+            self._check_quantity(metric)
         lr, finite = self.plan.lr_at(len(self._points)), math.isfinite(value)
         smoothed = self._smoothed(lr, value) if finite else math.nan
         self._non_finite_run = 0 if finite else self._non_finite_run + 1
-        self._points.append(Point(step=len(self._points), lr=lr, loss=value, smoothed=smoothed))
+        self._points.append(Point(step=len(self._points), lr=lr, loss=value, smoothed=smoothed, metric=metric))
         if self._non_finite_run >= self._non_finite_limit:
             self._end("tell", StopReason.NON_FINITE)
         elif finite and self._has_diverged():
             self._end("tell", StopReason.DIVERGED)
         elif len(self._points) == self.plan.num_steps and not self._is_extended():
             self._end("tell", StopReason.COMPLETED)
-        if self._on_advance is not None:
-            self._on_advance(self._points[-1])
+        try:
+            for on_advance in self._on_advance:
+                on_advance(self._points[-1])
+        except Exception:
+            self._watcher_failed = True
+            raise
         return self._stop_reason is None
+
+    def watch(self, on_advance: Callable[[Point], object]) -> None:
+        """Call this function, too, with each new point, after those that were given before it."""
+        self._on_advance.append(on_advance)
+
+    def unwatch(self, on_advance: Callable[[Point], object]) -> None:
+        """No longer call a function that was given to `watch`."""
+        self._on_advance.remove(on_advance)
 
     def is_evaluated_after(self, step: int) -> bool:
         """Return whether the held-out loss may be measured when the loss of this step, counted from 1, is told.
@@ -168,6 +210,8 @@ class PlannedSteps:
         Raises: SweepStateError if they had ended before.
         """
         self._check_running("fail")
+        if self._watcher_failed:
+            return False  # the error of a watcher, which no other rate would prevent
         if not self._outlives_errors():
             if self._points:
                 note_rate(error, self, "The loss had not fallen by then.")
@@ -191,6 +235,15 @@ class PlannedSteps:
     def _is_extended(self) -> bool:
         """Return whether the steps go on with a longer plan after the last step of this one."""
         return False
+
+    def _check_quantity(self, metric: MetricValue | None) -> None:
+        told = LOSS if metric is None else metric.quantity
+        if told != self.quantity:
+            raise LossError(
+                f"the training step returned {told.name} after {self.quantity.name} in the steps before. Return the "
+                f"same quantity at each step.",
+                loss=metric,
+            )
 
     def _check_running(self, move: str) -> None:
         if self._stop_reason is not None:
@@ -219,17 +272,30 @@ def note_rate(error: Exception, steps: PlannedSteps, text: str) -> None:
     error.add_note(f"lrrange: raised in step {step + 1} of {num_steps}, at lr={steps.plan.lr_at(step):.3g}. {text}")
 
 
-def _as_number(loss: Any) -> float:
+def _read(metric: MetricValue) -> MetricValue:
+    """Return the metric and the loss of a step as floats, which may wait for the device that computes them."""
+    name = metric.quantity.name
+    return MetricValue(
+        quantity=metric.quantity,
+        value=_as_number(metric.value, name),
+        loss=None if metric.loss is None else _as_number(metric.loss),
+    )
+
+
+def _as_number(loss: Any, name: str = LOSS.name) -> float:
     if loss is None:
-        raise LossError("the training step returned None instead of its loss. Return the loss from it.", loss=loss)
+        raise LossError(f"the training step returned None instead of its {name}. Return the {name} from it.", loss=loss)
     if isinstance(loss, (str, bytes, bytearray)):
-        raise LossError(f"the training step returned {loss!r}, which is text. Return the loss as a number.", loss=loss)
+        raise LossError(
+            f"the training step returned {loss!r}, which is text. Return the {name} as a number.", loss=loss
+        )
     try:
         # Detached first: some frameworks warn if a tensor that still has its graph is converted to a number.
         return float(loss.detach() if hasattr(loss, "detach") else loss)
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:
         shape = getattr(loss, "shape", None)
         returned = f"a {type(loss).__name__}" + (f" of shape {tuple(shape)}" if shape is not None else "")
+        returned += "" if name == LOSS.name else f" as its {name}"
         raise LossError(
             f"the training step returned {returned}, not one number ({error}). "
             f"Reduce it first, with .mean() for example.",

@@ -4,6 +4,8 @@ import math
 import statistics
 from collections.abc import Sequence
 
+import attrs
+
 from lrrange.sweep.curve import Curve
 from lrrange.sweep.planned_steps import StopReason
 from lrrange.sweep.smoothing import SmoothingKind, smooth
@@ -20,7 +22,7 @@ def median_curve(curves: Sequence[Curve], stop_reasons: Sequence[StopReason], sm
             up. If its data ran out, it is left out there.
         smoothing: how the median is smoothed.
     Returns: the curve up to the last rate at which the median is not infinite. Of paired curves, it has the medians of
-        the paired losses, of those measured and of the baselines.
+        the paired losses, of those measured and of the baselines. Its `also` is the median of theirs.
     """
     blew_up = [reason in _BLEW_UP for reason in stop_reasons]
     loss = _medians([curve.loss for curve in curves], blew_up)
@@ -29,7 +31,34 @@ def median_curve(curves: Sequence[Curve], stop_reasons: Sequence[StopReason], sm
     if all(curve.baseline is not None for curve in curves):
         measured = _medians([curve.measured or () for curve in curves], blew_up)[: len(loss)]
         baseline = _medians([curve.baseline or () for curve in curves], [False] * len(curves))[: len(loss)]
-    return Curve(lr=lr, loss=loss, smoothed=smooth(lr, loss, smoothing), baseline=baseline, measured=measured)
+    also = None
+    others = [curve.also for curve in curves if curve.also is not None]
+    if len(others) == len(curves):
+        also = _to_rates(lr, median_curve(others, stop_reasons, smoothing), smoothing)
+    smoothed = smooth(lr, loss, smoothing)
+    quantity = curves[0].quantity
+    return Curve(
+        lr=lr, loss=loss, smoothed=smoothed, baseline=baseline, measured=measured, quantity=quantity, also=also
+    )
+
+
+def _to_rates(lr: tuple[float, ...], curve: Curve, smoothing: SmoothingKind) -> Curve:
+    """Return the curve with these rates, of which it may have more or fewer. A loss that is not known is a gap."""
+    if curve.lr == lr:
+        return curve
+
+    def resized(losses: Sequence[float]) -> list[float]:
+        return [*losses[: len(lr)], *[math.nan] * (len(lr) - len(losses))]
+
+    loss = resized(curve.loss)
+    return attrs.evolve(
+        curve,
+        lr=lr,
+        loss=loss,
+        smoothed=smooth(lr, loss, smoothing),
+        baseline=None if curve.baseline is None else resized(curve.baseline),
+        measured=None if curve.measured is None else resized(curve.measured),
+    )
 
 
 def _medians(losses: Sequence[Sequence[float]], blew_up: Sequence[bool]) -> list[float]:

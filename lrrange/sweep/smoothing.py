@@ -18,6 +18,7 @@ from typing import Literal, get_args
 
 from lrrange.averages import mean
 from lrrange.errors import UnknownName
+from lrrange.spelling import did_you_mean
 from lrrange.sweep.noise import despike, median_of_three, noise_level, start_level
 
 SmoothingKind = Literal["ema", "median", "none"]
@@ -35,7 +36,8 @@ def check_kind(kind: str) -> SmoothingKind:
     for known in get_args(SmoothingKind):
         if kind == known:
             return known  # type: ignore[no-any-return]  # get_args is typed as Any
-    raise UnknownName(f"smoothing={kind!r} is not one of {', '.join(get_args(SmoothingKind))}.", name=kind)
+    kinds = get_args(SmoothingKind)
+    raise UnknownName(f"smoothing={kind!r} is not one of {', '.join(kinds)}.{did_you_mean(kind, kinds)}", name=kind)
 
 
 class OnlineSmoother:

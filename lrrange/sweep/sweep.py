@@ -1,8 +1,11 @@
 """The sweep: planned steps at rising rates, with their curve and an early stop."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 
 from lrrange.errors import PlanError
+from lrrange.quantity import loss_beside
+from lrrange.spelling import spell_checked
 from lrrange.sweep.curve import Curve
 from lrrange.sweep.divergence import Divergence, DivergenceMonitor
 from lrrange.sweep.plan import SweepPlan
@@ -10,6 +13,7 @@ from lrrange.sweep.planned_steps import PlannedSteps, Point
 from lrrange.sweep.smoothing import OnlineSmoother, SmoothingKind, check_kind, smooth
 
 
+@spell_checked
 class Sweep(PlannedSteps):
     """A sweep of the learning rate. It gives out the rate of each step, records the loss, and stops if it diverges.
 
@@ -45,6 +49,8 @@ class Sweep(PlannedSteps):
         extend: Callable[[Curve], SweepPlan | None] | None = None,
         on_advance: Callable[[Point], object] | None = None,
     ) -> None:
+        if plan is None or isinstance(plan, (str, int, float)):
+            raise PlanError(f"plan={plan!r} is not a plan. Give one such as SweepPlan(num_steps=200).")
         check_divergence(divergence)
         super().__init__(plan, non_finite_limit=non_finite_limit, on_advance=on_advance)
         self._smoothing = check_kind(smoothing)
@@ -55,12 +61,23 @@ class Sweep(PlannedSteps):
 
     @property
     def curve(self) -> Curve:
-        """The rates and losses so far, smoothed to read advice from."""
+        """The rates and losses so far, smoothed to read advice from. Its `also` has the loss beside a metric."""
         if self._curve is None or len(self._curve) != len(self._points):
             lr = [point.lr for point in self._points]
             loss = [point.loss for point in self._points]
-            self._curve = Curve(lr=lr, loss=loss, smoothed=smooth(lr, loss, self._smoothing))
+            smoothed = smooth(lr, loss, self._smoothing)
+            also = self._curve_of_losses(lr)
+            self._curve = Curve(lr=lr, loss=loss, smoothed=smoothed, quantity=self.quantity, also=also)
         return self._curve
+
+    def _curve_of_losses(self, lr: Sequence[float]) -> Curve | None:
+        """Return the curve of the training's own losses where a metric is recorded in their place, or None."""
+        metrics = [point.metric for point in self._points if point.metric is not None]
+        if not any(metric.loss is not None for metric in metrics):
+            return None
+        loss = [math.nan if metric.loss is None else metric.loss for metric in metrics]
+        smoothed = smooth(lr, loss, self._smoothing)
+        return Curve(lr=lr, loss=loss, smoothed=smoothed, quantity=loss_beside(self.quantity))
 
     def _smoothed(self, lr: float, loss: float) -> float:
         return self._smoother.add(lr, loss)

@@ -13,7 +13,6 @@ The hook is here, and imports torch only when it is called with a torch optimize
 `lrrange_clr.lightning`.
 """
 
-import inspect
 import sys
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from lrrange import LRRange, hookimpl
 from lrrange.errors import MissingExtra, OptionError
+from lrrange.spelling import attribute_error, did_you_mean
 
 if TYPE_CHECKING:
     from lrrange_clr.scheduler import ScheduleLR, cyclical, one_cycle
@@ -41,26 +41,26 @@ def lrrange_schedule(optimizer: object, bounds: LRRange, mode: str, options: Map
     from lrrange_clr.scheduler import MODES, cyclical, one_cycle
 
     if mode not in MODES:
-        raise OptionError(f"mode {mode!r} is not one of {', '.join(MODES)}.", mode=mode)
+        raise OptionError(f"mode {mode!r} is not one of {', '.join(MODES)}.{did_you_mean(mode, MODES)}", mode=mode)
     if mode == "one_cycle":
         return _call(one_cycle, mode, (optimizer, bounds), options)
     return _call(cyclical, mode, (optimizer, bounds, mode), options)
 
 
 def _call(make: Callable[..., object], mode: str, given: tuple[object, ...], options: Mapping[str, Any]) -> object:
-    parameters = inspect.signature(make).parameters.values()
     try:
-        inspect.signature(make).bind(*given, **options)
-    except TypeError as error:
-        known = ", ".join(f"{option.name}=" for option in parameters if option.kind is option.KEYWORD_ONLY)
-        message = f"{error}. The options of mode {mode!r} are {known}."
-        raise OptionError(message, mode=mode, options=tuple(options)) from None
-    return make(*given, **options)
+        return make(*given, **options)
+    except OptionError as error:
+        if "options" not in error.numbers:  # of the values
+            raise
+        raise OptionError(f"mode {mode!r}: {error}", mode=mode, options=tuple(options)) from None
 
 
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module 'lrrange_clr' has no attribute {name!r}")
-    from lrrange_clr import scheduler
+if not TYPE_CHECKING:  # a type checker would take any name for one that exists
 
-    return getattr(scheduler, name)
+    def __getattr__(name: str) -> Any:
+        if name not in __all__:
+            raise attribute_error("module 'lrrange_clr'", name, __all__)
+        from lrrange_clr import scheduler
+
+        return getattr(scheduler, name)

@@ -19,6 +19,7 @@ from lrrange import LRRange, RangeTestResult
 from lrrange.cyclical import GAMMA, Anneal, Cycle, CycleMode, OneCycle, bounds_for, half_cycle_steps
 from lrrange.cyclical import one_cycle as one_cycle_schedule
 from lrrange.errors import OptionError, TargetError
+from lrrange.spelling import did_you_mean, spell_checked
 
 MODES = (*get_args(CycleMode), "one_cycle")
 
@@ -95,6 +96,7 @@ class ScheduleLR(LRScheduler):
             set_rate(group, "lr", float(rate))
 
 
+@spell_checked
 def cyclical(
     optimizer: Optimizer,
     bounds: RangeTestResult | LRRange,
@@ -126,8 +128,12 @@ def cyclical(
         `NoSuggestion`, if the result has no range; TargetError if a group has no rate.
     """
     if mode not in get_args(CycleMode):
-        known = ", ".join(get_args(CycleMode))
-        raise OptionError(f"mode {mode!r} is not one of {known}. For a single cycle call one_cycle().", mode=mode)
+        known = get_args(CycleMode)
+        raise OptionError(
+            f"mode {mode!r} is not one of {', '.join(known)}.{did_you_mean(mode, known)} For a single cycle call "
+            f"one_cycle().",
+            mode=mode,
+        )
     if gamma is not None and mode != "exp_range":
         raise OptionError(
             f"gamma={gamma!r} belongs to mode 'exp_range', and the mode is {mode!r}. Leave it out.",
@@ -149,6 +155,7 @@ def cyclical(
     return ScheduleLR(optimizer, schedule)
 
 
+@spell_checked
 def one_cycle(
     optimizer: Optimizer,
     bounds: RangeTestResult | LRRange,

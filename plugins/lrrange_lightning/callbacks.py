@@ -2,7 +2,7 @@
 
 import functools
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -11,9 +11,11 @@ from lrrange import Curve, Divergence, RangeTestResult
 from lrrange.errors import OptionError
 from lrrange.finder import Paired, Parallel, RangeTest, Settings
 from lrrange.protocol import between_steps
+from lrrange.spelling import spell_checked
 from lrrange.sweep import Shape, SmoothingKind
 from lrrange_lightning.apply_rate import apply_to_fit, rate_to_apply
-from lrrange_lightning.fit_step import FitStep, chosen_optimizers
+from lrrange_lightning.fit_step import FitStep, MonitorMode, chosen_optimizers
+from lrrange_lightning.outcome import rates_of, say_outcome
 from lrrange_lightning.rate_sources import find_rate_sources
 from lrrange_lightning.verification import RateVerification, base_of
 
@@ -45,6 +47,7 @@ class _VerifyingCallback(_Callback):
         self._verification = None
 
 
+@spell_checked
 class LRRangeTest(_VerifyingCallback):
     """A callback that runs a range test inside `fit`, applies the suggested rate, and verifies that it is in force.
 
@@ -59,9 +62,13 @@ class LRRangeTest(_VerifyingCallback):
         at_epochs: the epochs, counted from 0, at whose start to run.
         verify_steps: optimizer steps over which to verify the applied rate; 0 for none.
         optimizer: index of the only optimizer to sweep; None sweeps all of them, scaled by one multiplier.
-        monitor: the name of a metric that `training_step` logs, to read instead of the loss that it returns.
+        monitor: the name of a metric that `training_step` logs, to read the advice from instead of the loss that it
+            returns. The loss is recorded, too.
+        monitor_mode: `"max"` if a higher metric is better.
         val_monitor: the name of the held-out loss that validation logs, by which `confirm` judges.
         restore: other objects that training changes: modules, tensors, generators, anything with a `state_dict`.
+        progress: as for `lrrange.find_lr`. The bar is gone when the sweep is over. Unless this is False, the callback
+            then writes what it found and set to standard error, in one line.
         start_lr: the first rate. This argument and all others that are not named here are those of `lrrange.find_lr`.
 
     Attributes:
@@ -82,7 +89,7 @@ class LRRangeTest(_VerifyingCallback):
         end_lr: float | None = None,
         num_steps: int | None = None,
         shape: Shape = "exponential",
-        progress: bool = False,
+        progress: bool | None = None,
         seed: int | None = None,
         repeats: int = 1,
         reset: Callable[[], object] | None = None,
@@ -97,18 +104,32 @@ class LRRangeTest(_VerifyingCallback):
         paired: Paired = "auto",
         optimizer: int | None = None,
         monitor: str | None = None,
+        monitor_mode: MonitorMode = "min",
         val_monitor: str | None = None,
         restore: Any = None,
         verify_steps: int = 20,
     ) -> None:
         super().__init__()
+        if heuristic is not None and not isinstance(heuristic, str) and not callable(heuristic):
+            raise OptionError(f"heuristic={heuristic!r} is neither a name nor a function of a curve.")
+        if apply is not True and apply is not False:
+            raise OptionError(f"apply={apply!r} is neither True nor False.")
+        if not isinstance(at_epochs, Iterable) or not all(isinstance(epoch, int) for epoch in at_epochs):
+            raise OptionError(f"at_epochs={at_epochs!r} is not a list of epochs. Give them such as at_epochs=[0].")
+        if isinstance(verify_steps, bool) or not isinstance(verify_steps, int) or verify_steps < 0:
+            raise OptionError(f"verify_steps={verify_steps!r} is not a whole number of steps, 0 or more.")
         self.apply = apply
         self.at_epochs = frozenset(at_epochs)
         self.results: dict[int, RangeTestResult] = {}
         self.applied: dict[str, float] = {}
         self._verify_steps = verify_steps
         self._fit_step = functools.partial(
-            FitStep, optimizer=optimizer, monitor=monitor, val_monitor=val_monitor, restore=restore
+            FitStep,
+            optimizer=optimizer,
+            monitor=monitor,
+            monitor_mode=monitor_mode,
+            val_monitor=val_monitor,
+            restore=restore,
         )
         self._settings = Settings(
             backend="lightning",
@@ -159,10 +180,11 @@ class LRRangeTest(_VerifyingCallback):
             self._verification.close()  # it must not see the rates of the sweep
         step = self._fit_step(trainer, pl_module)
         sources = find_rate_sources(pl_module, trainer.optimizers) if self.apply else []
-        settings = attrs.evolve(self._settings, progress=self._settings.progress and trainer.is_global_zero)
-        result = between_steps(RangeTest(step, settings, options={}).run)
+        settings = self._settings if trainer.is_global_zero else attrs.evolve(self._settings, progress=False)
+        result = between_steps(RangeTest(step, settings, options={}, keep_bar=False).run)
         self.results.pop(epoch, None)  # from an earlier fit
         self.results[epoch] = result
+        before = rates_of(trainer.optimizers)
         if self.apply:
             lr = rate_to_apply(result, trainer, step.optimizers)
             self.applied = apply_to_fit(trainer, step.optimizers, lr, sources)
@@ -170,8 +192,11 @@ class LRRangeTest(_VerifyingCallback):
                 self._verification = RateVerification(
                     trainer, pl_module, step.optimizers, lr, self._verify_steps, sources
                 )
+        if settings.progress is not False:
+            say_outcome(trainer, result, before, self.applied if self.apply else None)
 
 
+@spell_checked
 class VerifyRate(_VerifyingCallback):
     """A callback that verifies in the first steps of a fit that it trains at a given rate, however it was set.
 
@@ -187,7 +212,14 @@ class VerifyRate(_VerifyingCallback):
 
     def __init__(self, lr: float | RangeTestResult, steps: int = 20, optimizer: int | None = None) -> None:
         super().__init__()
-        self.lr = lr if isinstance(lr, (int, float)) else lr.lr
+        if isinstance(lr, bool) or not isinstance(lr, (int, float, RangeTestResult)):
+            raise OptionError(
+                f"lr={lr!r} is neither a rate nor the result of a range test. Give a number, such as VerifyRate(1e-3).",
+                lr=lr,
+            )
+        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+            raise OptionError(f"steps={steps!r} is not a whole number of steps, 1 or more.", steps=steps)
+        self.lr = lr.lr if isinstance(lr, RangeTestResult) else lr
         self._steps = steps
         self._optimizer = optimizer
 

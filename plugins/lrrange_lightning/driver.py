@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from lrrange_torch.snapshot import digest_of
+from torch import nn
 
 from lrrange.errors import NoData, OptionError, SweepStateError, TargetError
 from lrrange.protocol import StepDriver, deferred_interrupts, is_blow_up
 from lrrange.sweep import PlannedSteps
 from lrrange_lightning.compat import has_spawning_launcher, leave_fit, package_of
 from lrrange_lightning.fit_state import FitState
-from lrrange_lightning.fit_step import FitStep, check_strategy
+from lrrange_lightning.fit_step import FitStep, MonitorMode, check_strategy, monitored
 from lrrange_lightning.silence import silence
 from lrrange_lightning.stand_ins import stand_in_callbacks
 
@@ -39,7 +40,7 @@ class TrainerDriver:
         model: the LightningModule.
         train_dataloaders, val_dataloaders, datamodule: as for `trainer.fit`.
         ckpt_path: a checkpoint file to sweep from, as for `trainer.fit`.
-        optimizer, monitor, val_monitor, restore: see `lrrange_lightning.fit_step.FitStep`.
+        optimizer, monitor, monitor_mode, val_monitor, restore: see `lrrange_lightning.fit_step.FitStep`.
     Raises: TargetError or OptionError for a training that cannot be swept.
     """
 
@@ -55,6 +56,7 @@ class TrainerDriver:
         ckpt_path: Any = None,
         optimizer: int | None = None,
         monitor: str | None = None,
+        monitor_mode: MonitorMode = "min",
         val_monitor: str | None = None,
         restore: Any = None,
     ) -> None:
@@ -63,9 +65,19 @@ class TrainerDriver:
         self._model = getattr(model, "_orig_mod", model)  # the module inside a compiled one, as Lightning does
         if not isinstance(self._model, self._package.LightningModule):
             raise OptionError(
-                f"model is a {type(model).__name__}, and a {self._package.__name__}.Trainer trains a "
-                f"{self._package.__name__}.LightningModule. Take both from the same package.",
+                f"model is {_described(model)}, and a {self._package.__name__}.Trainer trains a "
+                f"{self._package.__name__}.LightningModule. {_model_instead(model)}",
             )
+        for name, value in (
+            ("datamodule", datamodule),
+            ("train_dataloaders", train_dataloaders),
+            ("val_dataloaders", val_dataloaders),
+        ):
+            if isinstance(value, type):
+                raise OptionError(
+                    f"{name} is the class {value.__name__}, which has not been called. Make an object of it: "
+                    f"{name}={value.__name__}(...).",
+                )
         if trainer.state.status.value == "running":
             raise TargetError(
                 "the trainer is in the middle of a fit. Inside a fit use the callback lrrange_lightning.LRRangeTest.",
@@ -83,7 +95,9 @@ class TrainerDriver:
         self._datamodule = datamodule
         self._ckpt_path = ckpt_path
         self._optimizer = optimizer
+        monitored(monitor, monitor_mode)  # which checks them before the first fit
         self._monitor = monitor
+        self._monitor_mode = monitor_mode
         self._val_monitor = val_monitor
         self._restore = restore
         self._seed: int | None = None
@@ -134,6 +148,7 @@ class TrainerDriver:
                 self._model,
                 optimizer=self._optimizer,
                 monitor=self._monitor,
+                monitor_mode=self._monitor_mode,
                 val_monitor=self._val_monitor,
                 first_hooks=_FIRST_HOOKS,
                 within=state,
@@ -203,6 +218,23 @@ class TrainerDriver:
                 datamodule=self._datamodule,
                 ckpt_path=self._ckpt_path,
             )
+
+
+def _described(model: object) -> str:
+    kind = model if isinstance(model, type) else type(model)
+    what = "the class" if isinstance(model, type) else "a"
+    return f"{what} {kind.__module__}.{kind.__qualname__}"
+
+
+def _model_instead(model: object) -> str:
+    """Return what to give in place of this as the model of a Trainer."""
+    if package_of(model, "LightningModule") is not None:
+        return "Take both from the same package."
+    if isinstance(model, type):
+        return f"Make a model of it: model={model.__name__}(...)."
+    if isinstance(model, nn.Module):
+        return "A plain model needs no Trainer: find_lr(model, optimizer=optimizer, loss_fn=loss_fn, loader=loader)."
+    return "Write find_lr(trainer, model=model, train_dataloaders=loader)."
 
 
 class _SweepBeforeTraining:

@@ -5,7 +5,7 @@ to be undone. The parts of a step are public: the module's hooks, and `training_
 of the strategy, which include precision, clipping and gradient synchronisation.
 """
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from lrrange_torch.optimizer import GroupRates, facts_of
@@ -14,12 +14,15 @@ from lrrange_torch.stop_iteration import error_instead
 from torch.optim import Optimizer
 
 from lrrange.errors import OptionError, TargetError
+from lrrange.sweep import MetricValue, Quantity
 from lrrange_lightning.batches import Batches, LoadersExhausted
 from lrrange_lightning.compat import combined_loader, import_from, package_of, remaining_steps, steps_taken
 from lrrange_lightning.fit_state import FitState
-from lrrange_lightning.loss import held_out_loss
+from lrrange_lightning.loss import held_out_loss, mean_recorded
 from lrrange_lightning.optimizer_step import AutomaticStep, ManualStep
 from lrrange_lightning.silence import hold_schedulers, redirect_logging, silence
+
+MonitorMode = Literal["min", "max"]
 
 # The most calls of `training_step` in a row without a loss, or without a step of the optimizer.
 _MOST_CALLS = 25
@@ -31,7 +34,9 @@ class FitStep:
     Args:
         trainer, module: of the fit.
         optimizer: index of the only optimizer to sweep; None sweeps all of them, scaled by one multiplier.
-        monitor: the name of a metric that `training_step` logs, to read instead of the loss that it returns.
+        monitor: the name of a metric that `training_step` logs, to read the advice from instead of the loss that it
+            returns. The loss is recorded, too.
+        monitor_mode: `"max"` if a higher metric is better.
         val_monitor: the name of the held-out loss that validation logs, by which `confirm=True` judges.
         restore: other objects that training changes; see `lrrange_torch.own_step.OwnStep`.
         first_hooks: hooks of the module that the fit has not yet called for its first batch.
@@ -52,6 +57,7 @@ class FitStep:
         *,
         optimizer: int | None = None,
         monitor: str | None = None,
+        monitor_mode: MonitorMode = "min",
         val_monitor: str | None = None,
         restore: object = None,
         first_hooks: tuple[str, ...] = ("on_train_epoch_start",),
@@ -70,7 +76,7 @@ class FitStep:
         self._takes_index = takes(module.training_step, "batch_idx", min_args=2)
         self.optimizers = chosen_optimizers(trainer, optimizer)
         self.rates = GroupRates(self.optimizers)
-        self._monitor = monitor
+        self._monitor = monitored(monitor, monitor_mode)
         self._val_monitor = val_monitor
         self._restore = restore
         self._first_hooks = first_hooks
@@ -120,7 +126,7 @@ class FitStep:
         seed_everything(value, *loaders, *(getattr(loader, "sampler", None) for loader in loaders))
         self._first_epoch += value
 
-    def step(self, lr: float) -> float:
+    def step(self, lr: float) -> float | MetricValue:
         """Train one optimizer step at `lr`, and return the mean loss of its micro-batches and of all processes.
 
         Raises: StopIteration when the data has run out; after a SIGTERM, which Lightning's handler only notes, what a
@@ -133,20 +139,20 @@ class FitStep:
         self._lr = lr
         self.rates.set(lr)
         before = self._optimizer_steps
-        losses: list[float] = []
+        recorded: list[float | MetricValue] = []
         for _ in range(_MOST_CALLS):
             try:
-                losses += self._train()
+                recorded += self._train()
             except LoadersExhausted:
                 raise
             except StopIteration as error:
                 raise error_instead("the module or its optimizer") from error
-            if losses and (self._module.automatic_optimization or self._optimizer_steps > before):
+            if recorded and (self._module.automatic_optimization or self._optimizer_steps > before):
                 break
         else:
-            raise _without_effect(losses)
+            raise _without_effect(recorded)
         self._skipped += self._optimizer_steps == before
-        return sum(losses) / len(losses)
+        return mean_recorded(recorded)
 
     def is_blow_up(self, _: Exception) -> bool:
         """Return whether a rate that is too high may have caused this error: not the loaders', and of one process."""
@@ -176,7 +182,7 @@ class FitStep:
             "processes": self._trainer.world_size,
             "precision": str(self._trainer.precision),
             "accumulate": self._trainer.accumulate_grad_batches,
-            "reads": self._monitor or "loss",
+            "reads": "loss" if self._monitor is None else self._monitor.name,
             "skipped_steps": self._skipped,
             **self._copied,
         }
@@ -203,9 +209,9 @@ class FitStep:
         self._optimizer_steps += 1
 
 
-def _without_effect(losses: list[float]) -> TargetError:
+def _without_effect(recorded: list[float | MetricValue]) -> TargetError:
     """Return the error for a training that gives no loss, or no step of the optimizer, for too many calls."""
-    if not losses:
+    if not recorded:
         return TargetError(
             f"training_step returned None {_MOST_CALLS} times in a row. Return its loss, for most batches at least.",
         )
@@ -213,6 +219,13 @@ def _without_effect(losses: list[float]) -> TargetError:
         f"training_step was called {_MOST_CALLS} times and the optimizer to sweep took no step, so the learning rate "
         f"has no effect. If there are several optimizers, choose one that steps: optimizer=0, 1, ...",
     )
+
+
+def monitored(monitor: str | None, mode: MonitorMode) -> Quantity | None:
+    """Return the logged metric to read, None for none. Raises: OptionError for a mode that does not exist."""
+    if mode not in get_args(MonitorMode):
+        raise OptionError(f"monitor_mode={mode!r} is neither 'min' nor 'max'.")
+    return None if monitor is None else Quantity(name=monitor, higher_is_better=mode == "max")
 
 
 def check_strategy(trainer: Any, package: Any) -> None:
@@ -235,5 +248,6 @@ def chosen_optimizers(trainer: Any, index: int | None) -> list[Optimizer]:
         return optimizers
     if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(optimizers):
         names = ", ".join(f"{number} ({type(optimizer).__name__})" for number, optimizer in enumerate(optimizers))
-        raise OptionError(f"optimizer={index!r} is not an index of the optimizers from configure_optimizers: {names}.")
+        given = repr(index) if isinstance(index, (int, float, str)) else f"(a {type(index).__name__})"
+        raise OptionError(f"optimizer={given} is not an index of the optimizers from configure_optimizers: {names}.")
     return [optimizers[index]]

@@ -1,35 +1,49 @@
 """The loss of a training step and the held-out loss of a fit, as the mean over all processes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torchmetrics import Metric
 
 from lrrange.errors import LossError
+from lrrange.sweep import MetricValue, Quantity
 from lrrange_lightning.silence import LoggedMetrics, own_logging
 
 
 class LossReader:
-    """The loss of each training step, from the output of `training_step` or from what it logs.
+    """What is recorded of each training step: the loss that `training_step` returns, or a metric that it logs as well.
 
     Args:
         trainer: whose processes take part.
         logged: the metrics that the step logs.
-        monitor: the name of the logged metric to read; None for the loss returned.
+        monitor: name and direction of the logged metric to read; None for the loss returned.
     """
 
-    def __init__(self, trainer: Any, logged: LoggedMetrics, monitor: str | None) -> None:
+    def __init__(self, trainer: Any, logged: LoggedMetrics, monitor: Quantity | None) -> None:
         self._trainer = trainer
         self._logged = logged
         self._monitor = monitor
 
-    def __call__(self, output: Any) -> float:
-        """Return the loss, the mean over all processes. Raises: LossError if there is none, or not one number."""
-        value = loss_of(output) if self._monitor is None else self._logged.values.get(self._monitor)
+    def __call__(self, output: Any, loss: float | None = None) -> float | MetricValue:
+        """Return the loss, the mean over all processes; or the metric with this loss.
+
+        Args:
+            output: of `training_step`.
+            loss: the mean over all processes, if it has been read already.
+        Raises: LossError if there is no loss or no such metric, or if it is not one number.
+        """
+        if self._monitor is None:
+            return self._read(loss_of(output)) if loss is None else loss
+        value = self._read(self._logged.values.get(self._monitor.name))
+        if loss is None and self._trainer.strategy.reduce_boolean_decision(_is_loss(loss_of(output)), all=True):
+            loss = mean_over_processes(self._trainer, loss_of(output))
+        return MetricValue(quantity=self._monitor, value=value, loss=loss)
+
+    def _read(self, value: Any) -> float:
         if value is None:
             names = ", ".join(map(repr, self._logged.values)) or "nothing"
-            what = "returned no loss" if self._monitor is None else f"did not log {self._monitor!r}"
+            what = "returned no loss" if self._monitor is None else f"did not log {self._monitor.name!r}"
             raise LossError(
                 f"training_step {what}, so there is no loss to read. Return the loss, or name a metric that it logs "
                 f"with monitor=: it logs {names}.",
@@ -38,9 +52,25 @@ class LossReader:
         return mean_over_processes(self._trainer, value)
 
 
+def mean_recorded(values: Sequence[float | MetricValue]) -> float | MetricValue:
+    """Return the mean of what several micro-batches gave: of their losses, or of their metrics and their losses."""
+    mean = sum(map(float, values)) / len(values)
+    metrics = [value for value in values if isinstance(value, MetricValue)]
+    if not metrics:
+        return mean
+    quantity, losses = metrics[0].quantity, [metric.loss for metric in metrics]
+    loss = None if any(loss is None for loss in losses) else sum(map(float, losses)) / len(losses)
+    return MetricValue(quantity=quantity, value=quantity.sign * mean, loss=loss)
+
+
 def loss_of(output: Any) -> Any:
     """Return the loss in the output of a step: the tensor, the entry `"loss"` of a mapping, or None."""
     return output.get("loss") if isinstance(output, Mapping) else output
+
+
+def _is_loss(returned: Any) -> bool:
+    """Return whether a step returned one number. Under manual optimization it may return anything."""
+    return isinstance(returned, torch.Tensor) and returned.numel() == 1
 
 
 def mean_over_processes(trainer: Any, value: Any) -> float:

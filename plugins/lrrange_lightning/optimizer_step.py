@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from lrrange.errors import TargetError
+from lrrange.sweep import MetricValue, Quantity
 from lrrange_lightning.batches import Batches
 from lrrange_lightning.compat import package_of
 from lrrange_lightning.loss import LossReader, loss_of, mean_over_processes
@@ -24,19 +25,20 @@ class AutomaticStep:
         monitor: see `LossReader`.
     """
 
-    def __init__(self, trainer: Any, module: Any, batches: Batches, logged: LoggedMetrics, monitor: str | None) -> None:
+    def __init__(
+        self, trainer: Any, module: Any, batches: Batches, logged: LoggedMetrics, monitor: Quantity | None
+    ) -> None:
         self._trainer = trainer
         self._module = module
         self._batches = batches
         self._logged = logged
-        self._monitor = monitor
         self._read = LossReader(trainer, logged, monitor)
 
-    def __call__(self) -> list[float]:
-        """Train one step, and return the losses of those micro-batches for which `training_step` returned one."""
+    def __call__(self) -> list[float | MetricValue]:
+        """Train one step. Return what is recorded of those micro-batches for which `training_step` returned a loss."""
         trainer, module = self._trainer, self._module
         count = trainer.accumulate_grad_batches
-        self._losses: list[float] = []
+        self._recorded: list[float | MetricValue] = []
         self._finite = True
         for number in range(count):
             batch, arguments = self._batches.next()
@@ -50,7 +52,7 @@ class AutomaticStep:
                     with _without_synchronisation(trainer):
                         closure()
             module.on_train_batch_end(self._output, batch, index)
-        return self._losses
+        return self._recorded
 
     def _closure(self, arguments: list[Any], index: int, first: bool, last: bool) -> Callable[[], torch.Tensor | None]:
         trainer, module, strategy = self._trainer, self._module, self._trainer.strategy
@@ -69,7 +71,7 @@ class AutomaticStep:
             loss = loss_of(output)
             if loss is None:
                 self._check_single_process()
-                if last and not (self._losses and self._finite):
+                if last and not (self._recorded and self._finite):
                     raise _NoStep
                 return None
             part = loss / count  # a new tensor: the one that the module returned is not changed
@@ -77,7 +79,7 @@ class AutomaticStep:
             # The mean decides, so that either all processes run backward or none does.
             mean = mean_over_processes(trainer, loss)
             if calls == 1:  # LBFGS and others call the closure several times in one step
-                self._losses.append(mean if self._monitor is None else self._read(output))
+                self._recorded.append(self._read(output, mean))
             self._finite &= math.isfinite(mean)
             if not self._finite:
                 raise _NoStep
@@ -98,22 +100,24 @@ class AutomaticStep:
 class ManualStep:
     """A call of a `training_step` that steps its optimizers itself. Args: see `AutomaticStep`."""
 
-    def __init__(self, trainer: Any, module: Any, batches: Batches, logged: LoggedMetrics, monitor: str | None) -> None:
+    def __init__(
+        self, trainer: Any, module: Any, batches: Batches, logged: LoggedMetrics, monitor: Quantity | None
+    ) -> None:
         self._strategy = trainer.strategy
         self._module = module
         self._batches = batches
         self._logged = logged
         self._read = LossReader(trainer, logged, monitor)
 
-    def __call__(self) -> list[float]:
-        """Call `training_step` once, and return its loss."""
+    def __call__(self) -> list[float | MetricValue]:
+        """Call `training_step` once, and return its loss, or the metric and the loss."""
         batch, arguments = self._batches.next()
         self._logged.clear()
         output = self._strategy.training_step(*arguments)
-        loss = self._read(output)
+        recorded = self._read(output)
         outputs = output if isinstance(output, Mapping) else {} if output is None else {"loss": output.detach()}
         self._module.on_train_batch_end(outputs, batch, self._batches.index)
-        return [loss]
+        return [recorded]
 
 
 class _NoStep(Exception):

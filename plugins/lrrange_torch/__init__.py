@@ -9,7 +9,8 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from lrrange import TrainingStep, hookimpl
-from lrrange.errors import MissingExtra
+from lrrange.errors import MissingExtra, TargetError
+from lrrange.spelling import attribute_error
 
 if TYPE_CHECKING:
     from lrrange_torch.optimizer import RateGuard, verify
@@ -19,6 +20,25 @@ __all__ = ["RateGuard", "verify"]
 if find_spec("torch") is None:
     raise MissingExtra("the torch backend needs PyTorch. Install it with: pip install 'lrrange[torch]'", extra="torch")
 
+_EXAMPLE = "find_lr(model, optimizer=optimizer, loss_fn=loss_fn, loader=loader)"
+
+_EPOCHS = "train_epochs= is the length of your training, and num_steps= that of the sweep in optimizer steps"
+
+# What to do where a step of the user's own is the target.
+_NOT_OF_A_STEP = {
+    **dict.fromkeys(
+        ("loss_fn", "loader", "criterion", "train_loader"),
+        f"a function as the target takes a whole step itself. With a model as the target it is {_EXAMPLE}",
+    ),
+    **dict.fromkeys(("model", "scheduler", "grad_scaler"), "name what the step changes in restore=, in a list"),
+    **dict.fromkeys(
+        ("accumulate", "clip_norm", "autocast", "batch_form", "metric", "device"), "the step does that itself"
+    ),
+    "val_loader": "only a model as the target has held-out data",
+    "train_epochs": "give train_steps=, in optimizer steps",
+    "epochs": "give train_steps=, in optimizer steps",
+}
+
 
 @hookimpl
 def lrrange_adapt(target: object, options: Mapping[str, Any]) -> TrainingStep | None:
@@ -26,6 +46,12 @@ def lrrange_adapt(target: object, options: Mapping[str, Any]) -> TrainingStep | 
     torch = sys.modules.get("torch")
     if torch is None:
         return None
+    if isinstance(target, type) and issubclass(target, torch.nn.Module):
+        raise TargetError(
+            f"the target is the class {target.__module__}.{target.__qualname__}, which has not been called. Make a "
+            f"model of it, and its optimizer: model = {target.__name__}(...), then {_EXAMPLE}.",
+            target_type=target.__name__,
+        )
     if not isinstance(target, torch.nn.Module):
         from lrrange_torch.optimizer.argument import is_meant_for_torch
 
@@ -36,8 +62,9 @@ def lrrange_adapt(target: object, options: Mapping[str, Any]) -> TrainingStep | 
     from lrrange_torch.own_step import OwnStep
 
     if isinstance(target, torch.nn.Module):
-        return with_options(LoaderStep, target, options)
-    return with_options(OwnStep, target, options)
+        return with_options(LoaderStep, target, options, example=_EXAMPLE, hints={"epochs": _EPOCHS})
+    example = "find_lr(step, optimizer=optimizer, restore=model)"
+    return with_options(OwnStep, target, options, example=example, hints=_NOT_OF_A_STEP)
 
 
 @hookimpl
@@ -47,6 +74,10 @@ def lrrange_apply(
     """Set the rate in every param group of one or several optimizers, and in the schedulers attached to them."""
     torch = sys.modules.get("torch")
     optimizers: Any = optimizer if isinstance(optimizer, (list, tuple)) else [optimizer]
+    if torch is not None:
+        from lrrange_torch.optimizer.argument import check_is_no_mistake
+
+        check_is_no_mistake(optimizer)
     if torch is None or not optimizers or not all(isinstance(each, torch.optim.Optimizer) for each in optimizers):
         return None
     from lrrange_torch.optimizer import apply_rate
@@ -56,9 +87,11 @@ def lrrange_apply(
     return apply_rate(given, rate_of_first(given, lr, details), scheduler)
 
 
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module 'lrrange_torch' has no attribute {name!r}")
-    from lrrange_torch import optimizer
+if not TYPE_CHECKING:  # a type checker would take any name for one that exists
 
-    return vars(optimizer)[name]
+    def __getattr__(name: str) -> Any:
+        if name not in __all__:
+            raise attribute_error("module 'lrrange_torch'", name, __all__)
+        from lrrange_torch import optimizer
+
+        return vars(optimizer)[name]

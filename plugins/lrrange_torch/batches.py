@@ -28,8 +28,7 @@ class Batches:
     """
 
     def __init__(self, loader: Iterable[Any]) -> None:
-        if not hasattr(loader, "__iter__") and not hasattr(loader, "__getitem__"):
-            raise TargetError(f"loader is a {type(loader).__name__}, which is not an iterable of batches.")
+        check_iterable(loader, "loader")
         check_gives_batches(loader, "loader")
         self._loader = loader
         self._iterator: Iterator[Any] | None = None
@@ -85,6 +84,22 @@ def _no_data(loader: object) -> NoData:
         f"the loader, a {type(loader).__name__}, gives no batch. Check the dataset's length, and drop_last if it is "
         f"shorter than one batch.",
     )
+
+
+def check_iterable(loader: object, name: str) -> None:
+    """Raise TargetError for what cannot be iterated over, or gives no batches if it is."""
+    if isinstance(loader, type):
+        what = f"the class {loader.__name__}, which has not been called"
+    elif loader is None:
+        what = "None"
+    elif isinstance(loader, (str, bytes, Mapping)):
+        what = f"a {type(loader).__name__}, whose items are no batches"
+    elif not hasattr(loader, "__iter__") and not hasattr(loader, "__getitem__"):
+        what = f"a {type(loader).__name__}, which is not an iterable of batches"
+        what += ". If it makes one, call it" if callable(loader) else ""
+    else:
+        return
+    raise TargetError(f"{name} is {what}. Give an iterable of batches, such as DataLoader(dataset, batch_size=...).")
 
 
 def check_gives_batches(loader: object, name: str) -> None:

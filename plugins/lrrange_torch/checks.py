@@ -4,11 +4,14 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import torch
 from torch import nn
 from torch.optim import Optimizer
+from torch.utils.data import DataLoader
 
 from lrrange.errors import OptionError, TargetError
-from lrrange_torch.batches import check_gives_batches
+from lrrange_torch.batches import check_gives_batches, check_iterable
+from lrrange_torch.functions import is_torch_loss
 
 
 def check_trains(model: nn.Module, optimizers: Sequence[Optimizer]) -> None:
@@ -20,6 +23,11 @@ def check_trains(model: nn.Module, optimizers: Sequence[Optimizer]) -> None:
             "the optimizer, then call find_lr.",
         )
     trained = {id(parameter) for parameter in parameters if parameter.requires_grad}
+    if not parameters:
+        raise TargetError(
+            f"this {type(model).__name__} has no parameters, so there is nothing to train. The model goes first: "
+            f"find_lr(model, optimizer=optimizer, loss_fn=loss_fn, loader=loader)."
+        )
     if not trained:
         raise TargetError(
             f"no parameter of this {type(model).__name__} requires a gradient: it is frozen. Unfreeze what is to be "
@@ -37,20 +45,52 @@ def check_trains(model: nn.Module, optimizers: Sequence[Optimizer]) -> None:
 
 def check_options(accumulate: object, clip_norm: object, read_on: object, val_loader: object) -> None:
     """Raise OptionError for a value that the option of this name cannot have."""
-    if not isinstance(accumulate, int) or accumulate < 1:
+    if isinstance(accumulate, bool) or not isinstance(accumulate, int) or accumulate < 1:
         raise OptionError(f"accumulate={accumulate!r} is not a whole number of micro-batches, 1 or more.")
-    if clip_norm is not None and not (isinstance(clip_norm, (int, float)) and clip_norm > 0):
+    is_flag = isinstance(clip_norm, bool)
+    if clip_norm is not None and (is_flag or not (isinstance(clip_norm, (int, float)) and clip_norm > 0)):
         raise OptionError(f"clip_norm={clip_norm!r} is not a positive norm.")
     if read_on not in ("training", "validation"):
         raise OptionError(f"read_on={read_on!r} is neither 'training' nor 'validation'.")
     if read_on == "validation" and val_loader is None:
         raise OptionError("read_on='validation' needs a val_loader to read on.")
+    if val_loader is None:
+        return
+    check_iterable(val_loader, "val_loader")
     check_gives_batches(val_loader, "val_loader")
-    if val_loader is not None and (hasattr(val_loader, "__next__") or not hasattr(val_loader, "__iter__")):
+    if hasattr(val_loader, "__next__") or not hasattr(val_loader, "__iter__"):
         raise OptionError(
             f"val_loader is a {type(val_loader).__name__}, which gives its batches once or not at all. Give one that "
             f"starts again, such as a DataLoader or a list.",
         )
+
+
+def check_precision(autocast: object, grad_scaler: object) -> None:
+    """Raise OptionError for what is no dtype to compute in, or no GradScaler."""
+    if autocast is not None and autocast is not False and not isinstance(autocast, torch.dtype):
+        raise OptionError(f"autocast={autocast!r} is not a dtype. Give torch.bfloat16, torch.float16 or None.")
+    if grad_scaler is not None and (isinstance(grad_scaler, type) or not hasattr(grad_scaler, "is_enabled")):
+        raise OptionError(f"grad_scaler={grad_scaler!r} is not a GradScaler. Give torch.amp.GradScaler(), or None.")
+
+
+def check_places(**given: object) -> None:
+    """Raise OptionError if one of these arguments is surely meant for another one of them.
+
+    Args:
+        given: the values of `optimizer`, `loss_fn` and `loader`, by name.
+    """
+    wrong = {name: place for name, value in given.items() if (place := _place_of(value)) not in (None, name)}
+    if wrong:
+        what = ", and ".join(f"{name}= is a {type(given[name]).__name__}, for {wrong[name]}=" for name in wrong)
+        raise OptionError(f"{what}. Write find_lr(model, optimizer=optimizer, loss_fn=loss_fn, loader=loader).")
+
+
+def _place_of(value: object) -> str | None:
+    if isinstance(value, Optimizer):
+        return "optimizer"
+    if isinstance(value, DataLoader):
+        return "loader"
+    return "loss_fn" if is_torch_loss(value) else None
 
 
 def steps_of_epochs(loader: Iterable[Any], epochs: float | None, accumulate: int) -> int | None:

@@ -1,6 +1,6 @@
-"""The training of `lrrange demo`: LeNet with Adam on small grey images.
+"""The training of `lrrange demo`, LeNet with Adam on small grey images, and a smaller one that needs only PyTorch.
 
-It is also an example of a factory for `lrrange find`: try `lrrange find lrrange_torch.demo:make`.
+Both are examples of a factory for `lrrange find`: try `lrrange find lrrange_torch.demo:make_points`.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from lrrange.errors import MissingExtra, NoData, OptionError, UnknownName
 
-__all__ = ["LeNet", "make"]
+__all__ = ["LeNet", "make", "make_points"]
 
 _EXTRA = "Run: pip install 'lrrange[demo]'"
 
@@ -71,6 +71,27 @@ def make(
         "optimizer": torch.optim.Adam(model.parameters()),
         "loss_fn": nn.CrossEntropyLoss(),
         "loader": DataLoader(images, batch_size=batch_size, shuffle=True, generator=order),
+    }
+
+
+def make_points(seed: int = 0) -> tuple[nn.Sequential, dict[str, Any]]:
+    """Return a small network for points of two classes, and the options to sweep it with.
+
+    Args:
+        seed: of the points, the weights and the order of the points. The global generators are not changed.
+    Returns: a network of two linear layers, and its `optimizer`, `loss_fn`, `loader` and `train_epochs`.
+    """
+    order = torch.Generator().manual_seed(seed % 2**64)
+    points = torch.randn(2048, 20, generator=order)
+    labels = (points[:, :10].sum(1) > points[:, 10:].sum(1)).long()
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed % 2**64)
+        model = nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.Linear(64, 2))
+    return model, {
+        "optimizer": torch.optim.Adam(model.parameters()),
+        "loss_fn": nn.CrossEntropyLoss(),
+        "loader": DataLoader(TensorDataset(points, labels), batch_size=64, shuffle=True, generator=order),
+        "train_epochs": 10,
     }
 
 

@@ -10,6 +10,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from lrrange.errors import OptionError
+from lrrange.sweep import MetricValue
 from lrrange_torch.deferred_loss import PendingLoss
 from lrrange_torch.distributed import Processes
 from lrrange_torch.objective import Objective
@@ -75,7 +76,7 @@ class GradientStep:
         return self._closure_use is not None
 
     def take(self, next_batch: Callable[[], Any]) -> SupportsFloat:
-        """Take one step on the micro-batches that `next_batch` returns. Return the mean of their recorded values."""
+        """Take one step on the micro-batches that `next_batch` returns. Return what is recorded of it."""
         if self.takes_closure:
             return self._closure_step([next_batch() for _ in range(self._accumulate)])
         first: list[Any] = []  # the batch of the first update, which may have to be taken again with a closure
@@ -86,8 +87,8 @@ class GradientStep:
 
         # Of several micro-batches, no more than one may be alive.
         remembers = not self._has_updated and self._accumulate == 1
-        losses, recorded = self._backward(remembered if remembers else next_batch)
-        if not self._may_move(losses, recorded):
+        _, recorded = self._backward(remembered if remembers else next_batch)
+        if not self._may_move(recorded):
             self.skipped += 1
             return recorded
         try:
@@ -103,9 +104,10 @@ class GradientStep:
         return recorded
 
     def evaluate(self, next_batch: Callable[[], Any]) -> SupportsFloat:
-        """Return the mean recorded value of the micro-batches of a step, without taking the step."""
-        recorded = [self.objective(next_batch(), training=False)[1] for _ in range(self._accumulate)]
-        return self.read(recorded, self.objective.sign / len(recorded))
+        """Return what is recorded of the micro-batches of a step, without taking the step."""
+        evaluated = [self.objective(next_batch(), training=False) for _ in range(self._accumulate)]
+        losses, values = [loss.detach() for loss, _ in evaluated], [value for _, value in evaluated]
+        return self.objective.recorded(losses, values, self.read)
 
     def _check_closure_possible(self, error: Exception | None = None) -> None:
         kind = next((type(o).__name__ for o in self.optimizers if closure_use_of(o)), self._rates.names)
@@ -128,15 +130,15 @@ class GradientStep:
 
         if self._closure_use == "after gradients":
             closure()
-            if not self._may_move(*evaluated[0]):
+            if not self._may_move(evaluated[0][1]):
                 self.skipped += 1
                 return evaluated[0][1]
         (optimizer,) = self.optimizers
         optimizer.step(closure)  # type: ignore[arg-type]  # torch says float, and its own closures give tensors
         return evaluated[0][1]
 
-    def _may_move(self, losses: Sequence[torch.Tensor], recorded: SupportsFloat) -> bool:
-        return self.deferred or math.isfinite(self._mean_loss(losses, recorded))
+    def _may_move(self, recorded: SupportsFloat) -> bool:
+        return self.deferred or math.isfinite(recorded.loss if isinstance(recorded, MetricValue) else recorded)
 
     def _update(self) -> None:
         if self.scaler is None:
@@ -159,23 +161,18 @@ class GradientStep:
             nn.utils.clip_grad_norm_(self._rates.parameters(), self.clip_norm)
 
     def _backward(self, next_batch: Callable[[], Any]) -> tuple[list[torch.Tensor], SupportsFloat]:
-        """Compute the gradients of the mean loss. Return the losses, and the mean of the recorded values."""
+        """Compute the gradients of the mean loss. Return the losses, and what is recorded."""
         self._drop_gradients()
-        losses, recorded = [], []
+        losses, values = [], []
         for _ in range(self._accumulate):
             # No name for the batch: it must be gone before the next one is drawn.
             loss, value = self._processes.together(self.objective, next_batch())
             part = loss if self._accumulate == 1 else loss / self._accumulate
             (part if self.scaler is None else self.scaler.scale(part)).backward()  # type: ignore[no-untyped-call]
-            losses.append(value if self.objective.records_loss else loss.detach())
-            recorded.append(value)
+            losses.append(value if self.objective.quantity is None else loss.detach())
+            values.append(value)
             del loss, part
-        return losses, self.read(recorded, self.objective.sign / len(recorded))
-
-    def _mean_loss(self, losses: Sequence[torch.Tensor], recorded: SupportsFloat) -> float:
-        if self.objective.records_loss:
-            return float(recorded)  # which is the mean loss, and has been read already
-        return self._processes.mean(lambda: sum(map(float, losses)) / len(losses))
+        return losses, self.objective.recorded(losses, values, self.read)
 
     def _drop_gradients(self) -> None:
         for optimizer, own in self._zeroing:

@@ -10,12 +10,12 @@ from torch.optim import Optimizer
 from lrrange import Sweep
 from lrrange_torch.accelerate import accelerate_state, unwrap
 from lrrange_torch.batches import Batches, collates
-from lrrange_torch.checks import check_options, check_trains, steps_of_epochs
-from lrrange_torch.deferred_loss import read_now
+from lrrange_torch.checks import check_options, check_places, check_precision, check_trains, steps_of_epochs
+from lrrange_torch.deferred_loss import Reader
 from lrrange_torch.distributed import processes_of
 from lrrange_torch.gradient_step import GradientStep
 from lrrange_torch.objective import BatchForm, MetricMode, Objective
-from lrrange_torch.optimizer.argument import optimizers_of
+from lrrange_torch.optimizer.argument import check_scheduler, optimizers_of
 from lrrange_torch.optimizer.facts import facts_of
 from lrrange_torch.optimizer.rate_control import RateControl
 from lrrange_torch.random_state import seed_everything
@@ -51,10 +51,10 @@ class LoaderStep:
         val_loader: held-out batches, the same ones each time; `find_lr(confirm=True)` then judges by them.
         read_on: `"validation"` records, for each rate, the loss over all of `val_loader` after the step instead of the
             step's own. It costs a pass over `val_loader` each step.
-        metric: what to record instead of the loss: `metric(outputs, targets)`, or `metric(model, batch)` for whole
-            batches, a mean over the batch. Training still follows the loss.
-        metric_mode: `"max"` if higher is better; the negative metric is then recorded, so that the curve falls while
-            the model learns.
+        metric: what to read the advice from instead of the loss: `metric(outputs, targets)`, or `metric(model, batch)`
+            for whole batches, a mean over the batch. Training still follows the loss, which is recorded, too:
+            `result.read_from("loss")` reads it.
+        metric_mode: `"max"` if higher is better.
         snapshot: where everything that training changes is copied to: `"device"`, beside it; `"cpu"`, main memory, or
             `"disk"`, a temporary file, for a model that fills its device.
         restore: anything else that training changes and that cannot be reached from the above; one object, or a list
@@ -99,6 +99,9 @@ class LoaderStep:
         restore: Any = (),
         train_epochs: float | None = None,
     ) -> None:
+        check_places(optimizer=optimizer, loss_fn=loss_fn, loader=loader)
+        check_precision(autocast, grad_scaler)
+        check_scheduler(scheduler)
         self._rates = RateControl(optimizers_of(optimizer, grad_scaler))
         check_trains(model, self._rates.optimizers)
         self._snapshots = SnapshotMaker(self._rates.hooked, why_not_lazy(model), snapshot)
@@ -178,7 +181,7 @@ class LoaderStep:
 
     def _train(self) -> SupportsFloat:
         loss = self._gradients.take(self._next_batch)
-        return loss if self._read_on == "training" else self._validation_loss()
+        return loss if self._read_on == "training" else self._held_out(self._gradients.read)
 
     def _evaluate_batches(self) -> SupportsFloat:
         return self._gradients.evaluate(self._next_batch)
@@ -199,9 +202,9 @@ class LoaderStep:
         """Return whether a rate that is too high may have caused this error: not the loader's, and of one process."""
         return self._processes.size == 1 and not self._is_drawing
 
-    def evaluate(self) -> float | None:
+    def evaluate(self) -> SupportsFloat | None:
         """Return the mean loss, or metric, over the held-out batches; None if there is no `val_loader`."""
-        return None if self._val_loader is None else self._held_out_loss()
+        return None if self._val_loader is None else self._held_out(self._processes.reader(torch.device("cpu")))
 
     def seed(self, value: int) -> None:
         """Seed every random generator that the sweep uses."""
@@ -287,15 +290,10 @@ class LoaderStep:
     def _own_next_batch(self) -> Any:
         return self._objective.checked(next(self._batches))
 
-    def _validation_loss(self) -> SupportsFloat:
-        if not self._gradients.deferred:
-            return self._held_out_loss()
+    def _held_out(self, read: Reader) -> SupportsFloat:
         with self._rates.evaluating():
-            return self._objective.evaluate(self._held_out_batches(), self._gradients.read)
-
-    def _held_out_loss(self) -> float:
-        with self._rates.evaluating():
-            return self._processes.mean(lambda: float(self._objective.evaluate(self._held_out_batches(), read_now)))
+            losses, values = self._processes.together(lambda: self._objective.evaluate(self._held_out_batches()))
+            return self._objective.recorded(losses, values, read)
 
     def _held_out_batches(self) -> Iterator[Any]:
         self._is_drawing = True

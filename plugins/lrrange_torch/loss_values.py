@@ -19,6 +19,22 @@ def not_one_loss(source: str, loss: object, trains: bool) -> LossError:
     return LossError(f"{source} returned {_described(loss, trains)}", loss=loss)
 
 
+def not_one_metric(value: object) -> LossError:
+    """Return the error about a value of a metric that is not one number."""
+    kind, advice = type(value).__name__, "Return one number from it"
+    if value is None:
+        return LossError("metric returned None instead of its value. Return the value from it.", loss=value)
+    if isinstance(value, torch.Tensor):
+        kind = f"{kind} of shape {tuple(value.shape)}"
+        advice = "Reduce it to one number, such as its mean: value.float().mean()"
+    elif isinstance(value, Mapping):
+        keys = ", ".join(map(repr, list(value)[:6]))
+        kind = f"{kind} ({keys})"
+        advice = "Return one of its values, such as lambda outputs, targets: metric(outputs, targets)"
+        advice += f"[{next(iter(value))!r}]" if value else "[name]"
+    return LossError(f"metric returned a {kind}, not one number. {advice}.", loss=value)
+
+
 def is_one_number(loss: object) -> bool:
     """Return whether a value can be recorded as a loss. Other kinds of numbers than Python's and torch's can, too."""
     if isinstance(loss, torch.Tensor):

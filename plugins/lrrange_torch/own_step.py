@@ -9,9 +9,11 @@ from torch import nn
 from torch.optim import Optimizer
 
 from lrrange.errors import TargetError
+from lrrange.sweep import MetricValue
 from lrrange_torch.accelerate import accelerate_state
 from lrrange_torch.deferred_loss import read_now
 from lrrange_torch.distributed import processes_of
+from lrrange_torch.functions import check_step
 from lrrange_torch.loss_values import is_one_number, not_one_loss
 from lrrange_torch.optimizer.argument import optimizers_of
 from lrrange_torch.optimizer.facts import facts_of
@@ -37,7 +39,8 @@ class OwnStep:
     """The *own step*: a `TrainingStep` made of the user's `step()`, for GANs, closures, several inputs, no loader.
 
     Args:
-        step: called without arguments; trains one step and returns its loss, one number. `StopIteration` ends the
+        step: called without arguments; trains one step and returns its loss, one number, or a
+            `lrrange.sweep.MetricValue`, to read the advice from a metric. `StopIteration` ends the
             sweep, except where the forward pass of a module or a dataset raises it, which is an error. If `restore`
             holds a model in DistributedDataParallel, or one sharded by `fully_shard`, all its processes sweep together,
             and read the mean of their losses.
@@ -66,6 +69,7 @@ class OwnStep:
         restore: Any,
         snapshot: CopyLocation = "device",
     ) -> None:
+        check_step(step)
         self._rates = RateControl(optimizers_of(optimizer, scaler="the step's own"))
         self._step = step
         self._restore = tuple(restore) if isinstance(restore, (list, tuple)) else (restore,)
@@ -116,21 +120,39 @@ class OwnStep:
         if self._rates.steps_watched > before:
             self._most_calls = max(self._most_calls, len(losses))
             self._patience = self._most_calls + _SKIPPED_CALLS
-        tensor = next((loss for loss in losses if isinstance(loss, torch.Tensor)), None)
-        read = read_now if tensor is None else self._processes.reader(tensor.device)
-        return losses[0] if len(losses) == 1 and read is read_now else read(losses, 1.0 / len(losses))
+        return self._mean_recorded(losses)
 
     def _call(self) -> Any:
         try:
-            loss = self._step()
+            returned = self._step()
         except StopIteration as error:
             if not is_end_of_data(error):
                 raise error_instead("a module or a dataset in your step()") from error
             raise
         self._calls += 1
+        if not isinstance(returned, MetricValue):
+            return self._read(returned)
+        loss = None if returned.loss is None else self._read(returned.loss)
+        return MetricValue(quantity=returned.quantity, value=self._read(returned.value), loss=loss)
+
+    def _read(self, number: Any) -> Any:
         if self._processes.size > 1:  # which must agree on whether to call again
-            return self._processes.mean(lambda: read_now([_checked(loss)], 1.0))
-        return _checked(loss)
+            return self._processes.mean(lambda: read_now([_checked(number)], 1.0))
+        return _checked(number)
+
+    def _mean_recorded(self, values: Sequence[Any]) -> Any:
+        """Return the mean of what some calls gave: of their losses, or of their metrics and their losses."""
+        if not isinstance(values[0], MetricValue):
+            return self._mean(values)
+        losses = [metric.loss for metric in values]
+        loss = None if any(loss is None for loss in losses) else self._mean(losses)
+        value = self._mean([metric.value for metric in values])
+        return MetricValue(quantity=values[0].quantity, value=value, loss=loss)
+
+    def _mean(self, numbers: Sequence[Any]) -> Any:
+        tensor = next((number for number in numbers if isinstance(number, torch.Tensor)), None)
+        read = read_now if tensor is None else self._processes.reader(tensor.device)
+        return numbers[0] if len(numbers) == 1 and read is read_now else read(numbers, 1.0 / len(numbers))
 
     def _calls_again(self, losses: Sequence[Any]) -> bool:
         """Return whether to call the user's step again, after calls that moved no optimizer."""
@@ -139,7 +161,10 @@ class OwnStep:
             return False  # a captured CUDA graph calls no hooks, so there may have been a step
         if calls < min(self._most_calls, self._patience):
             return True
-        if not math.isfinite(read_now(losses[-1:], 1.0)):
+        last = losses[-1]
+        if isinstance(last, MetricValue) and last.loss is not None:
+            last = last.loss
+        if not math.isfinite(read_now([last], 1.0)):
             return False  # many steps skip their update then, and a GradScaler always does
         if calls < self._patience:
             return True
@@ -193,11 +218,11 @@ class OwnStep:
         }
 
 
-def _checked(loss: Any) -> Any:
-    if not is_one_number(loss):
-        raise not_one_loss("step()", loss, trains=False)
+def _checked(number: Any) -> Any:
+    if not is_one_number(number):
+        raise not_one_loss("step()", number, trains=False)
     # Without its graph, which would keep a micro-batch in memory while others follow.
-    return loss.detach() if isinstance(loss, torch.Tensor) else loss
+    return number.detach() if isinstance(number, torch.Tensor) else number
 
 
 def why_not_lazy_in(restore: Sequence[Any], parameters: Sequence[torch.Tensor]) -> str | None:

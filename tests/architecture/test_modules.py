@@ -20,8 +20,13 @@ TRAINING = "lrrange.finder.training"
 # name, "vars" for `vars`), and why each is right. Names of Python itself, such as __name__, need no reason.
 ALLOWED = {
     ("lrrange.cli.factory", "*"): "follows the dotted path that was typed, module:object.attribute",
+    (
+        "lrrange.finder.executors",
+        "submit",
+    ): "any object with it is an executor, as of Dask, loky and Ray",
     ("lrrange.finder.recognition", "*"): "any object may be its own backend, and its methods and signatures say so",
     ("lrrange.plugins", "*"): "a plug-in is any object, and pluggy finds its hooks by their names as well",
+    ("lrrange.watchers", "*"): "a watcher is any object, and pluggy finds its hooks by their names as well",
     ("lrrange.sweep.planned_steps", "detach"): "a loss may be a tensor of a framework that the core does not import",
     ("lrrange.sweep.planned_steps", "shape"): "a loss may be a tensor of a framework that the core does not import",
 }

@@ -54,6 +54,7 @@ WHOLE = {
         "triangular2",
         "unregister",
     ],
+    "lrrange.spelling": ["attribute_error", "did_you_mean", "spell_checked"],
     "lrrange.protocol": [
         "DeferredLoss",
         "Digestible",
@@ -75,6 +76,7 @@ WHOLE = {
         "between_steps",
         "deferred_interrupts",
         "is_blow_up",
+        "kept_random_state",
         "raised_by_a_signal",
         "split_made",
         "with_options",
@@ -83,6 +85,7 @@ WHOLE = {
     "lrrange_torch.stop_iteration": ["error_instead", "is_end_of_data"],
     "lrrange_lightning": ["LRRangeTest", "VerifyRate", "callback_class", "package_of"],
     "lrrange_clr": ["ScheduleLR", "cyclical", "one_cycle"],
+    "lrrange_trackers": ["MLflowWatcher", "TensorBoardWatcher", "WandbWatcher"],
 }
 
 # These may have more.
@@ -116,6 +119,7 @@ AT_LEAST = {
         "RestoreFailed",
         "SaveError",
         "LoadError",
+        "UnreadableFile",
     ],
     "lrrange.hookspecs": [
         "hookspec",
@@ -127,6 +131,14 @@ AT_LEAST = {
         "lrrange_started",
         "lrrange_advanced",
         "lrrange_finished",
+        "lrrange_trial_started",
+        "lrrange_trial_advanced",
+        "lrrange_trial_finished",
+        "lrrange_found",
+        "lrrange_failed",
+        "lrrange_run_started",
+        "lrrange_run_advanced",
+        "lrrange_run_finished",
         "lrrange_compared",
     ],
     "lrrange.testing": [
@@ -165,11 +177,11 @@ AT_LEAST = {
     ],
     "lrrange.plugins": ["Plugin"],
     "lrrange.cli": ["main"],
-    "lrrange.finder": ["find_lr"],
+    "lrrange.finder": ["find_lr", "is_main_process"],
     "lrrange.sweep": ["Point", "StopReason", "Sweep", "paired_curve"],
     "lrrange_torch.loader_step": ["LoaderStep"],
     "lrrange_torch.own_step": ["OwnStep"],
-    "lrrange_torch.demo": ["LeNet", "make"],
+    "lrrange_torch.demo": ["LeNet", "make", "make_points"],
     "lrrange_torch.tensorboard": ["TensorBoardWatcher"],
     "lrrange_lightning.driver": ["TrainerDriver"],
     "lrrange_clr.lightning": ["CyclicalLR", "configure_optimizers"],

@@ -81,6 +81,10 @@ def assert_same_losses(one: lrrange.RangeTestResult, other: lrrange.RangeTestRes
     for curve, another in zip((one.curve, *one.sweeps), (other.curve, *other.sweeps), strict=True):
         assert another.lr == curve.lr
         assert another.loss == pytest.approx(curve.loss, rel=rel, nan_ok=True)
+        assert another.names == curve.names
+        if curve.also is not None:
+            assert another.also is not None
+            assert another.also.loss == pytest.approx(curve.also.loss, rel=rel, nan_ok=True)
     if one.confirmation is None:
         assert other.confirmation is None
         return

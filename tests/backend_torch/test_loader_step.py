@@ -233,3 +233,12 @@ def test_batches_go_round_in_the_loaders_order() -> None:
 def test_autocast_can_be_switched_off_by_name(model: nn.Module) -> None:
     batches = list(loader_of(data()))
     assert sweep(model, batches, autocast=False).curve == sweep(model, batches).curve
+
+
+def test_the_arguments_after_the_model_may_be_given_by_position(model: nn.Module) -> None:
+    batches, optimizer = list(loader_of(data())), torch.optim.SGD(model.parameters(), 0.1)
+    by_position = lrrange.find_lr(model, optimizer, nn.MSELoss(), batches, num_steps=12)
+    by_name = lrrange.find_lr(model, optimizer=optimizer, loss_fn=nn.MSELoss(), loader=batches, num_steps=12)
+    assert by_position.curve == by_name.curve
+    mixed = lrrange.find_lr(model, optimizer, loader=batches, loss_fn=nn.MSELoss(), num_steps=12)
+    assert mixed.curve == by_name.curve

@@ -1,5 +1,7 @@
 """Sweeps that record a metric or a held-out loss, and what trials are judged by."""
 
+import functools
+import io
 import math
 from typing import Any
 
@@ -10,6 +12,7 @@ from torch.nn import functional as F
 
 import lrrange
 from lrrange.errors import NoData, OptionError
+from lrrange.sweep import MetricValue, Quantity
 from tests.backend_torch.observing import of_module, of_optimizer
 from tests.backend_torch.rigs import seed_all
 
@@ -69,7 +72,7 @@ def test_an_accuracy_is_recorded_as_its_negative_and_gives_a_rate_where_it_rises
     assert all(-1 <= reading <= 0 for reading in result.curve.loss)
     assert min(result.curve.smoothed) < -0.85 < -0.7 < result.curve.smoothed[0]
     assert 1e-4 < result.lr < 1
-    assert result.provenance.details["reads"] == "training minus accuracy"
+    assert result.provenance.details["reads"] == "training accuracy"
 
 
 def test_a_metric_that_should_fall_is_recorded_as_it_is(training: dict[str, Any]) -> None:
@@ -179,3 +182,123 @@ def test_a_grid_of_momenta_shows_the_largest_rate_fall_as_momentum_rises() -> No
     without, with_momentum = tests.max_lr
     assert without > 2 * with_momentum
     assert not math.isnan(with_momentum)
+
+
+class MulticlassAccuracy(nn.Module):
+    """As torchmetrics has them: called with outputs and targets."""
+
+    def forward(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return accuracy(outputs, targets)
+
+
+@pytest.mark.parametrize(
+    ("metric", "name"),
+    [
+        (accuracy, "accuracy"),
+        (MulticlassAccuracy(), "MulticlassAccuracy"),
+        (functools.partial(accuracy), "accuracy"),
+        (lambda outputs, targets: accuracy(outputs, targets), "metric"),
+        (lambda outputs, targets: accuracy(outputs, targets).item(), "metric"),
+    ],
+    ids=["function", "object", "partial", "lambda", "number"],
+)
+def test_a_metric_has_its_own_name_and_sign_and_the_loss_is_the_one_of_a_sweep_without_it(
+    training: dict[str, Any], metric: Any, name: str
+) -> None:
+    state = of_module(training["target"])
+    result = find(training, metric=metric, paired=False, divergence=None, seed=3)
+    assert of_module(training["target"]) == state
+    assert result.curve.names == (name, "loss")
+    assert max(result.curve.values) > 0.85
+    plain = find(training, paired=False, divergence=None, seed=3)
+    assert result.read_from("loss").curve.loss == plain.curve.loss
+    assert result.read_from("loss").lr == plain.lr
+
+
+SEVERAL: dict[str, dict[str, Any]] = {
+    "accumulated": {"accumulate": 3},
+    "held out": {"val_loader": batches(2, 64, seed=2), "read_on": "validation", "num_steps": 60},
+    "repeats": {"repeats": 2},
+    "paired": {"paired": True},
+    "whole batches": {
+        "batch_form": "whole",
+        "loss_fn": lambda model, batch: F.cross_entropy(model(batch[0]), batch[1]),
+        "metric": lambda model, batch: accuracy(model(batch[0]), batch[1]),
+    },
+}
+
+
+@pytest.mark.parametrize("options", SEVERAL.values(), ids=SEVERAL)
+def test_the_loss_beside_a_metric_is_the_one_that_would_be_read_without_it(
+    training: dict[str, Any], options: dict[str, Any]
+) -> None:
+    training["target"] = nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 2))
+    training["optimizer"] = torch.optim.Adam(training["target"].parameters())
+    options = {"seed": 1, "divergence": None, **options}
+    with_metric = find(training, **{"metric": accuracy, **options})
+    options.pop("metric", None)
+    plain = find(training, **options)
+    by_loss = with_metric.read_from("loss")
+    assert by_loss.curve.loss == pytest.approx(plain.curve.loss, rel=1e-6, nan_ok=True)
+    assert by_loss.curve.unpaired.loss == pytest.approx(plain.curve.unpaired.loss, rel=1e-6, nan_ok=True)
+    assert (by_loss.curve.measured is None) is (plain.curve.measured is None)
+    assert [len(sweep) for sweep in by_loss.sweeps] == [len(sweep) for sweep in plain.sweeps]
+    assert all(0 <= value <= 1 for value in with_metric.curve.unpaired.values)
+
+
+def test_trials_of_a_metric_are_judged_by_it_on_held_out_data(training: dict[str, Any]) -> None:
+    result = find(training, metric=accuracy, val_loader=batches(2, 64, seed=2), confirm=True, confirm_steps=120)
+    assert result.confirmation is not None
+    assert result.confirmation.quantity.name == "accuracy"
+    assert result.confirmation.held_out
+    assert -1 <= result.confirmation.best.loss < -0.5
+
+
+def test_a_step_of_your_own_may_return_a_metric_with_its_loss(training: dict[str, Any]) -> None:
+    model, optimizer = training["target"], training["optimizer"]
+    data = training["loader"]
+    taken = 0
+    quantity = Quantity(name="accuracy", higher_is_better=True)
+
+    def step() -> MetricValue:
+        nonlocal taken
+        taken += 1
+        inputs, targets = data[taken % len(data)]
+        outputs = model(inputs)
+        loss = F.cross_entropy(outputs, targets)
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        return MetricValue(quantity=quantity, value=accuracy(outputs, targets), loss=loss)
+
+    result = lrrange.find_lr(step, optimizer=optimizer, restore=model)
+    assert result.curve.names == ("accuracy", "loss")
+    assert result.curve.values[0] < 0.8 < max(result.curve.values)
+    assert result.curve.also is not None
+    assert result.curve.also.loss[0] == pytest.approx(math.log(2), abs=0.3)
+
+
+def test_a_comparison_of_runs_with_a_metric_ranks_by_it(training: dict[str, Any]) -> None:
+    def make_run(seed: int) -> tuple[nn.Module, dict[str, Any]]:
+        torch.manual_seed(seed)
+        model = nn.Sequential(nn.Linear(6, 16), nn.Tanh(), nn.Linear(16, 2))
+        held_out = batches(2, 64, seed=2)
+        options = {"loss_fn": F.cross_entropy, "loader": training["loader"], "val_loader": held_out, "metric": accuracy}
+        return model, {"optimizer": torch.optim.Adam(model.parameters()), **options}
+
+    comparison = lrrange.compare(make_run, policies={"low": 1e-5, "good": 1e-2}, steps=40, repeats=2)
+    assert comparison.winner == "good"
+    assert comparison.judged_by == "held-out accuracy"
+    assert comparison.table[0].mean < -0.8
+    means = _means_shown(comparison)
+    assert len(means) == 2
+    assert all(float(mean) > 0 for mean in means)
+
+
+def _means_shown(comparison: lrrange.Comparison) -> list[str]:
+    from rich.console import Console
+
+    console = Console(width=120, record=True, file=io.StringIO())
+    console.print(comparison)
+    ends = [line.split() for line in console.export_text().splitlines() if line.split()[:1] in (["good"], ["low"])]
+    return [words[1] for words in ends]

@@ -9,6 +9,7 @@ from benchmarks.quality.report.measurements import Measurements
 from benchmarks.quality.report.plots import draw
 from benchmarks.quality.report.reliability import confident_and_bad, reliabilities
 from benchmarks.quality.report.tables import NOT_MEASURED, front_sections, sections
+from benchmarks.quality.report.tables.bank import PUBLIC_PAGE
 from tests.benchmarks.stand_ins import add_to_bank, held_out, suggestion
 
 # Two trainings of different architectures and optimizers, and one on which nothing can be learnt.
@@ -79,7 +80,7 @@ def test_the_headline_has_three_sentences_of_held_out_figures_and_so_has_the_fro
     assert "the best of 2 other finders, fastai valley, gives away 0.188. Of lrrange's answers 50 % are bad" in text
     assert "of the other's 100 %. Of the answers that lrrange calls confident (50 % of all), 0 % are bad." in text
     front = " ".join(front_sections(measured)["held-out"].split())
-    assert text.startswith(front.removesuffix(" [How that was measured](docs/quality.md)."))
+    assert text.startswith(front.removesuffix(f" [How that was measured]({PUBLIC_PAGE})."))
 
 
 def test_the_headline_says_what_not_telling_the_length_costs(measured, tmp_path):

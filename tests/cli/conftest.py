@@ -120,11 +120,14 @@ def saved(project, lrrange):
 
 @pytest.fixture
 def one_error_line():
-    """Check that a run failed with this code, one line on standard error, and no traceback; return the line."""
+    """Check that a run failed with this code, one line on standard error, and no traceback; return the line.
+
+    Beside it there may be the lines about progress.
+    """
 
     def check(run, code):
         assert run.exit_code == code, run.output
-        lines = run.stderr.splitlines()
+        lines = [line for line in run.stderr.splitlines() if not line.startswith("lrrange: ")]
         assert len(lines) == 1, run.stderr
         assert lines[0].startswith("Error: ")
         assert run.exception is None or isinstance(run.exception, SystemExit)

@@ -34,7 +34,7 @@ def test_every_command_explains_itself(lrrange, command):
         ["nonesuch"],
         ["find"],
         ["find", "train:make", "--nonesuch"],
-        ["find", "train:make", "--steps", "many"],
+        ["find", "train:make", "--num-steps", "many"],
         ["find", "train:make", "--shape", "wavy"],
         ["demo", "--data", "imagenet"],
     ],
@@ -74,7 +74,7 @@ def test_the_working_directory_is_searched_though_python_does_not(project):
 
 
 def test_a_terminal_that_knows_only_ascii_gets_the_table_too(project):
-    script = "from lrrange.cli import main; main(['find', 'train:make'])"
+    script = "from lrrange.cli import main; main(['find', 'train:make', '--verbose'])"
     run = python("-c", script, cwd=project.path, env={"PYTHONIOENCODING": "ascii", "PYTHONPATH": str(project.path)})
     assert run.returncode == 0, run.stderr
     assert "valley" in run.stdout

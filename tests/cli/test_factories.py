@@ -11,6 +11,9 @@ import pytest
         ("train:nonesuch", "module 'train' has no 'nonesuch'"),
         ("train:Loop.nonesuch", "module 'train' has no 'Loop.nonesuch'"),
         ("train:not_callable", "of type int"),
+        ("train:mkae", "Did you mean 'make'?"),
+        ("train:keep", "keep() does not work: it takes (loop). Let it take no argument, or give each a default."),
+        ("odd:model", "odd:model is a Model. Give a function that makes the training, called as model()"),
         ("train", "is not MODULE:FACTORY"),
         ("train:", "is not MODULE:FACTORY"),
         (":make", "is not MODULE:FACTORY"),
@@ -18,7 +21,10 @@ import pytest
         ("./sub/train.py:make", "Try sub.train:make"),
     ],
 )
-def test_a_missing_factory_is_one_line_and_exit_code_2(project, lrrange, one_error_line, name, says):
+def test_what_is_no_factory_is_one_line_and_exit_code_2(project, lrrange, one_error_line, name, says):
+    project.path.joinpath("odd.py").write_text(
+        "class Model:\n    def __call__(self, *inputs, **options):\n        raise AssertionError\nmodel = Model()\n"
+    )
     assert says in one_error_line(lrrange("find", name), 2)
 
 
@@ -100,3 +106,13 @@ def test_with_json_the_place_of_the_users_error_is_a_field(project, lrrange):
     error = json.loads(lrrange("find", "train:make_failing", "--json").stdout)["error"]
     assert error["message"] == "two lines of [brackets]"
     assert error["where"].endswith(f"train.py:{line_of(project, 'raise ValueError')}")
+
+
+def test_an_error_without_a_line_of_the_users_names_no_file_of_lrrange(monkeypatch, project, lrrange, one_error_line):
+    def fail(*_, **__):
+        raise RuntimeError("no line of yours")
+
+    monkeypatch.setattr("lrrange.cli.commands.find_lr", fail)
+    line = one_error_line(lrrange("find", "train:make"), 1)
+    assert "RuntimeError: no line of yours" in line
+    assert "lrrange/" not in line

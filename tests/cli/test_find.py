@@ -8,7 +8,7 @@ import lrrange as library
 
 
 def test_an_answer_is_exit_code_0_and_shows_every_heuristic_the_range_and_the_stop_reason(project, lrrange):
-    run = lrrange("find", "train:make")
+    run = lrrange("find", "train:make", "--verbose", "--no-progress")
     assert (run.exit_code, run.stderr) == (0, "")
     for shown in ("steepest", "valley", "min/10", "slide", "midway", "diverged at step", "Loop:"):
         assert shown in run.stdout
@@ -20,7 +20,7 @@ def test_the_target_is_put_back_after_the_sweep(project, lrrange):
 
 
 def test_saving_writes_a_result_that_load_reads(project, lrrange):
-    run = lrrange("find", "train:make", "--save", "run.json", "--start-lr", "1e-5", "--steps", "50")
+    run = lrrange("find", "train:make", "--save", "run.json", "--start-lr", "1e-5", "--num-steps", "50")
     result = library.load("run.json")
     assert run.exit_code == 0
     assert "Wrote run.json" in run.stdout
@@ -48,7 +48,7 @@ def test_the_factorys_options_reach_the_sweep(project, lrrange):
 
 
 def test_what_is_typed_goes_before_the_factorys_options(project, lrrange):
-    run = lrrange("find", "train:make_with_options", "--json", "--heuristic", "slide", "--steps", "80")
+    run = lrrange("find", "train:make_with_options", "--json", "--heuristic", "slide", "--num-steps", "80")
     document = json.loads(run.stdout)["result"]
     plan = document["plan"]
     assert (plan["end_lr"], plan["num_steps"], document["heuristic"]) == (0.5, 80, "slide")
@@ -78,7 +78,7 @@ def test_a_refused_result_is_still_a_whole_json_document(project, lrrange, one_e
     ("arguments", "kind"),
     [
         (["train:make", "--start-lr", "1", "--end-lr", "0.1"], "PlanError"),
-        (["train:make", "--steps", "1"], "PlanError"),
+        (["train:make", "--num-steps", "1"], "PlanError"),
         (["train:make", "--seed", "3"], "OptionError"),
         (["train:make", "--heuristic", "nonesuch"], "UnknownName"),
         (["train:make", "--backend", "nonesuch"], "BackendNotFound"),
@@ -102,6 +102,12 @@ def test_a_save_path_in_no_folder_is_refused_before_the_first_step(project, lrra
     assert "there is no folder nowhere" in one_error_line(run, 1)
 
 
+def test_a_read_only_folder_is_refused_before_the_first_step(project, lrrange, one_error_line, monkeypatch):
+    monkeypatch.setattr("lrrange.cli.output.os.access", lambda *_: False)  # root may write everywhere
+    run = lrrange("find", "train:make_interrupted", "--save", "run.json")
+    assert "run.json cannot be written: no permission" in one_error_line(run, 1)
+
+
 def test_a_result_that_cannot_be_saved_is_printed_all_the_same(project, lrrange, one_error_line, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
@@ -109,7 +115,7 @@ def test_a_result_that_cannot_be_saved_is_printed_all_the_same(project, lrrange,
     monkeypatch.setattr("lrrange.storage.atomic.os.replace", full)
     run = lrrange("find", "train:make", "--save", "run.json")
     assert "No space left on device" in one_error_line(run, 1)
-    assert "valley" in run.stdout
+    assert "verdict" in run.stdout
     assert sorted(path.name for path in project.path.glob("*.json*")) == []
 
 
@@ -175,3 +181,46 @@ def test_pairing_is_passed_on(project, lrrange, typed, shown):
 
 def test_another_way_of_pairing_is_a_mistake_in_the_command(project, lrrange):
     assert lrrange("find", "train:make", "--paired", "always").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("flag", "stop_reason"), [("--divergence", "diverged"), ("--no-divergence", "completed"), (None, "diverged")]
+)
+def test_stopping_early_can_be_switched_off(project, lrrange, flag, stop_reason):
+    run = lrrange("find", "train:make", "--json", *([flag] if flag else []))
+    assert json.loads(run.stdout)["result"]["stop_reason"] == stop_reason
+
+
+def test_the_number_of_non_finite_losses_is_passed_on(project, lrrange):
+    project.path.joinpath("nans.py").write_text(
+        "import math, train\nclass Nans(train.Loop):\n"
+        "    def step(self, lr):\n        return math.nan if lr > 1e-2 else super().step(lr)\n"
+    )
+    lengths = [
+        len(
+            json.loads(lrrange("find", "nans:Nans", "--json", "--non-finite-limit", limit).stdout)["result"]["curve"][
+                "lr"
+            ]
+        )
+        for limit in (1, 5)
+    ]
+    assert lengths[1] - lengths[0] == 4
+
+
+@pytest.mark.parametrize(("flag", "length"), [("--no-confirm", 0), ("--confirm", 1), (None, 1)])
+def test_a_flag_overrides_the_factory_in_both_directions(project, lrrange, flag, length):
+    project.path.joinpath("sure.py").write_text(
+        "import train\ndef make():\n    return train.Loop(), {'confirm': True}\n"
+    )
+    run = lrrange("find", "sure:make", "--json", *([flag] if flag else []))
+    assert bool(json.loads(run.stdout)["result"]["confirmation"]) == bool(length)
+
+
+@pytest.mark.parametrize(("flag", "verified"), [("--verify-restore", True), ("--no-verify-restore", False)])
+def test_verifying_is_passed_on(project, lrrange, flag, verified):
+    """A loop of one's own has no digest to take."""
+    run = lrrange("find", "train:make", "--json", flag)
+    if verified:
+        assert "verify_restore" in json.loads(run.stdout)["error"]["message"]
+    else:
+        assert "answer" in json.loads(run.stdout)

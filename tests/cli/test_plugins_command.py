@@ -69,7 +69,7 @@ def test_the_table_of_plug_ins_shows_the_reason_one_was_set_aside(installed):
 
 
 def test_a_broken_plug_in_stops_no_sweep(installed):
-    run = installed("find", "train:make")
+    run = installed("find", "train:make", "-v", "--no-progress")
     assert (run.returncode, run.stderr) == (0, "")
     assert "first" in run.stdout
 

@@ -36,9 +36,10 @@ def test_the_range_asked_for_comes_first(saved, lrrange):
 
 
 def test_the_table_shows_the_range_asked_for_with_its_source(saved, lrrange):
-    run = lrrange("suggest", saved, "--range", "max/10")
+    run = lrrange("suggest", saved, "--range", "max/10", "-v")
     bounds = library.load(saved).range_by("max/10")
-    assert f"{bounds.base_lr:.2e} to {bounds.max_lr:.2e}  max/10: Smith 2018" in run.stdout
+    assert f"{bounds.base_lr:.2e} to {bounds.max_lr:.2e}  max/10, from base_lr to max_lr" in run.stdout
+    assert "max/10: Smith 2018" in run.stdout
 
 
 @pytest.mark.parametrize(("option", "value"), [("--heuristic", "nonesuch"), ("--range", "nonesuch")])

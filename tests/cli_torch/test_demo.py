@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from click.testing import CliRunner
-from lrrange_torch.demo import LeNet, make
+from lrrange_torch.demo import LeNet, make, make_points
 
 import lrrange as library
 from lrrange.cli import main
@@ -19,7 +19,8 @@ FOLDERS = {"mnist": ("mnist-10k", "MNIST"), "fashion-mnist": ("fashion-mnist-min
 
 
 def lrrange(*arguments):
-    return CliRunner().invoke(main, list(map(str, arguments)))
+    options = [] if arguments[0] == "suggest" else ["--no-progress"]
+    return CliRunner().invoke(main, [*map(str, arguments), *options])
 
 
 @pytest.fixture
@@ -54,19 +55,19 @@ def data_and_root(request, tmp_path):
 
 
 def test_the_demo_answers_writes_both_files_and_says_what_to_type_next(here):
-    run = lrrange("demo", "--steps", 60)
+    run = lrrange("demo", "--num-steps", 60)
     assert (run.exit_code, run.stderr) == (0, "")
     result = library.load("lrrange-demo.json")
-    for shown in ("steepest", "valley", "min/10", "slide", f"{result.lr:.2e}", f"{result.range.max_lr:.2e}", "of 60"):
+    for shown in ("verdict", "blow-up", f"{result.lr:.2e}", f"{result.range.max_lr:.2e}", "of 60"):
         assert shown in run.stdout.replace("all 60", "of 60")
     assert (here / "lrrange-demo.png").read_bytes().startswith(b"\x89PNG")
-    assert run.stdout.splitlines()[-1] == "Next: lrrange suggest lrrange-demo.json --heuristic steepest"
+    assert run.stdout.splitlines()[-1] == "Another heuristic: lrrange suggest lrrange-demo.json --heuristic steepest"
     assert sorted(path.name for path in here.iterdir()) == ["lrrange-demo.json", "lrrange-demo.png"]
 
 
 def test_the_next_command_works_as_printed(here):
-    run = lrrange("demo", "--steps", 60, "--out-dir", "with space/inner")
-    command = run.stdout.splitlines()[-1].removeprefix("Next: lrrange ")
+    run = lrrange("demo", "--num-steps", 60, "--out-dir", "with space/inner")
+    command = run.stdout.splitlines()[-1].removeprefix("Another heuristic: lrrange ")
     assert "'with space/inner/lrrange-demo.json'" in command
     assert lrrange(*shlex.split(command)).exit_code == 0
 
@@ -82,7 +83,7 @@ def test_the_default_demo_learns_and_every_heuristic_answers(here):
 
 def test_the_same_seed_gives_the_same_curve_and_another_another(here):
     curves = [
-        json.loads(lrrange("demo", "--steps", 12, "--seed", seed, "--json").stdout)["result"]["curve"]
+        json.loads(lrrange("demo", "--num-steps", 12, "--seed", seed, "--json").stdout)["result"]["curve"]
         for seed in (1, 1, 2)
     ]
     assert curves[0] == curves[1]
@@ -90,7 +91,7 @@ def test_the_same_seed_gives_the_same_curve_and_another_another(here):
 
 
 def test_json_is_one_document_on_stdout(here):
-    run = lrrange("demo", "--steps", 30, "--json", "--heuristic", "steepest")
+    run = lrrange("demo", "--num-steps", 30, "--json", "--heuristic", "steepest")
     document = json.loads(run.stdout)
     assert document == json.loads((here / "lrrange-demo.json").read_text())
     assert document["result"]["heuristic"] == "steepest"
@@ -98,10 +99,10 @@ def test_json_is_one_document_on_stdout(here):
 
 def test_where_nothing_can_be_written_the_answer_is_printed_all_the_same(here):
     (here / "taken").write_text("a file, not a folder")
-    run = lrrange("demo", "--steps", 60, "--out-dir", "taken/inner")
+    run = lrrange("demo", "--num-steps", 60, "--out-dir", "taken/inner")
     assert run.exit_code == 1
-    assert "valley" in run.stdout
-    assert "Next:" not in run.stdout
+    assert "verdict" in run.stdout
+    assert "Another heuristic:" not in run.stdout
     lines = run.stderr.splitlines()
     assert [line.split(" could not be written to ")[0] for line in lines] == ["Error: the plot", "Error: the result"]
 
@@ -111,27 +112,56 @@ def test_a_read_only_folder_is_told_by_its_reason(here, monkeypatch):
         raise PermissionError(13, "Permission denied", str(file))
 
     monkeypatch.setattr("lrrange.storage.atomic.open", refuse, raising=False)
-    run = lrrange("demo", "--steps", 60)
+    run = lrrange("demo", "--num-steps", 60)
     assert run.exit_code == 1
     assert run.stderr.count("Permission denied") == 2
-    assert "valley" in run.stdout
+    assert "verdict" in run.stdout
 
 
 def test_the_demo_in_a_real_process(here):
-    script = "from lrrange.cli import main; main(['demo', '--steps', '30'])"
+    script = "from lrrange.cli import main; main(['demo', '--num-steps', '30', '--no-progress'])"
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert (run.returncode, run.stderr) == (0, "")
     assert "Wrote lrrange-demo.png" in run.stdout
 
 
 def test_the_demos_factory_is_one_that_find_takes(here):
-    run = lrrange("find", "lrrange_torch.demo:make", "--steps", 30, "--start-lr", 1e-4, "--seed", 3, "--json")
+    run = lrrange("find", "lrrange_torch.demo:make", "--num-steps", 30, "--start-lr", 1e-4, "--seed", 3, "--json")
     assert json.loads(run.stdout)["result"]["provenance"]["seed"] == 3
+
+
+def test_the_first_example_needs_nothing_but_torch(here, monkeypatch):
+    for name in ("sklearn", "torchvision", "matplotlib", "numpy"):
+        for loaded in [loaded for loaded in sys.modules if loaded.partition(".")[0] == name]:
+            monkeypatch.delitem(sys.modules, loaded)
+        monkeypatch.setitem(sys.modules, name, None)
+    run = lrrange("find", "lrrange_torch.demo:make_points", "--json")
+    result = json.loads(run.stdout)
+    assert (run.exit_code, run.stderr) == (0, "")
+    assert 1e-3 < result["answer"]["lr"] < 0.1
+    assert result["result"]["facts"]["train_steps"] == 320
+
+
+@pytest.mark.parametrize(
+    ("words", "steps"), [([], 320), (["--train-epochs", "2"], 64), (["--train-steps", "100"], 100)]
+)
+def test_the_length_that_is_typed_replaces_the_factorys(here, words, steps):
+    run = lrrange("find", "lrrange_torch.demo:make_points", "--num-steps", 30, "--json", *words)
+    assert json.loads(run.stdout)["result"]["facts"]["train_steps"] == steps
+
+
+def test_the_points_depend_on_the_seed_and_leave_the_global_generator_alone():
+    before = torch.get_rng_state()
+    (first, options), (second, same), (_, others) = (make_points(seed) for seed in (1, 1, 2))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(first[0].weight, second[0].weight)
+    assert torch.equal(next(iter(options["loader"]))[0], next(iter(same["loader"]))[0])
+    assert not torch.equal(next(iter(options["loader"]))[0], next(iter(others["loader"]))[0])
 
 
 def test_torchvisions_images_are_swept(data_and_root, here):
     data, root = data_and_root
-    run = lrrange("demo", "--data", data, "--root", root, "--steps", 30)
+    run = lrrange("demo", "--data", data, "--root", root, "--num-steps", 30)
     assert (run.exit_code, run.stderr) == (0, "")
     assert len(library.load("lrrange-demo.json").curve) > 12
 

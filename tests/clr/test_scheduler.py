@@ -58,7 +58,7 @@ def test_half_a_cycle_is_two_epochs_of_the_loader_by_default_and_a_warning_says_
     scheduler = cyclical(sgd(), BOUNDS, loader=loader)
     assert (scheduler.schedule.steps_up, scheduler.schedule.steps_down) == (20, 20)
     assert "2 epochs (20 steps)" in caplog.text
-    assert "steps_up=20" in repr(scheduler)
+    assert "20 steps up" in repr(scheduler)
 
 
 def test_a_length_in_epochs_counts_the_optimizer_steps_that_the_user_counts(caplog: pytest.LogCaptureFixture) -> None:

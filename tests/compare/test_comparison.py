@@ -160,16 +160,17 @@ def shown():
 def test_the_table_shows_the_winner_the_gaps_the_verdict_and_what_failed(compared, shown):
     text = shown(compared(fixed=[0.50, 0.61, 0.72], clr=[0.40, 0.50, 0.60], bold=[INF, INF, 3.0], broken=[None] * 3))
     rows = [line.split() for line in text.splitlines() if line.strip()]
-    assert [row[0] for row in rows[2:6]] == ["clr", "fixed", "bold", "broken"]
-    assert rows[3][-3:] == ["3", "of", "3"]
+    first = next(number for number, row in enumerate(rows) if row[0] == "policy") + 2  # after the head and its rule
+    assert [row[0] for row in rows[first : first + 4]] == ["clr", "fixed", "bold", "broken"]
+    assert "3 of 3" in " ".join(rows[first + 1])
     assert "2 of 3 diverged" in text
     assert "clr wins: 0.11 below fixed" in text
-    assert "uncertain: 3 of 12 runs did not finish" in text
+    assert "- 3 of 12 runs did not finish" in text
     assert "broken, seed 2, attempt 2: OSError: gone (train.py:3)" in text
 
 
 def test_the_table_without_a_winner_says_why(compared, shown):
-    assert "none: every run under every policy diverged" in shown(compared(clr=[INF], fixed=[INF]))
+    assert "none  every run under every policy diverged" in shown(compared(clr=[INF], fixed=[INF]))
 
 
 def test_names_that_look_like_markup_are_shown_as_they_are(compared, shown):
@@ -178,5 +179,6 @@ def test_names_that_look_like_markup_are_shown_as_they_are(compared, shown):
 
 def test_a_notebook_gets_the_same_table(compared):
     html = compared(fixed=[0.5, 0.6], clr=[0.4, 0.4])._repr_html_()
-    assert html.startswith("<pre")
+    assert html.startswith("<div")
     assert "clr wins" in html
+    assert html.count("<tr") > html.count("<table") > 1

@@ -3,8 +3,6 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import pytest
 import torch
-from lrrange_torch.tensorboard import TensorBoardWatcher
-from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
 
 import lrrange
@@ -148,24 +146,6 @@ def test_the_users_own_weights_and_random_state_are_as_before():
 def test_a_model_that_is_not_a_network_of_this_kind_is_a_failed_run():
     comparison = compare(lambda seed: (nn.Linear(2, 2), {"optimiser": None}), retries=0)
     assert "OptionError" in comparison.failed[0].error
-
-
-def test_tensorboard_gets_a_run_for_each_policy_and_seed(tmp_path):
-    comparison = compare(
-        policies={"0.1": 0.1, "one/cycle": one_cycle()},
-        repeats=1,
-        evaluate_every=6,
-        watchers=[TensorBoardWatcher(tmp_path)],
-    )
-    assert sorted(folder.name for folder in tmp_path.iterdir()) == ["0.1", "one%2Fcycle"]
-    written = EventAccumulator(str(tmp_path / "one%2Fcycle" / "seed-0")).Reload()
-    run = comparison.of("one/cycle")[0]
-    assert [event.value for event in written.Scalars("loss/training")] == pytest.approx(run.losses)
-    assert [event.value for event in written.Scalars("lr")] == pytest.approx(comparison.policy("one/cycle").lr)
-    assert [event.value for event in written.Scalars("momentum")] == pytest.approx(one_cycle_momenta())
-    assert [event.step for event in written.Scalars("loss/held-out")] == [6, 12]
-    fixed = EventAccumulator(str(tmp_path / "0.1" / "seed-0")).Reload()
-    assert "momentum" not in fixed.Tags()["scalars"]
 
 
 def one_cycle_momenta():

@@ -107,7 +107,8 @@ def test_a_plug_in_that_does_not_load_is_set_aside_with_its_reason_which_is_rais
     assert message == report["problems"][name]
 
 
-def test_a_plug_in_that_is_none_for_the_target_is_not_the_one_to_blame(report):
+def test_a_plug_in_that_trains_nothing_is_no_backend_and_not_listed_as_one(report):
     raised, message, _ = report["raised"]["sound"]
-    assert raised == "TargetError"
-    assert "sound (not of its kind)" in message
+    assert raised == "BackendNotFound"
+    assert "the plug-in 'sound' is no backend" in message
+    assert "sound" not in message.partition("Installed:")[2]

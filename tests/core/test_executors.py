@@ -4,6 +4,7 @@ import multiprocessing
 import threading
 import time
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
@@ -126,10 +127,36 @@ class Unsendable:
         raise RuntimeError("not to be sent")
 
 
-@pytest.mark.parametrize("factory", [lambda noise: pytest.fail("made"), Unsendable(), threading.Lock().__enter__])
+@pytest.mark.parametrize(
+    "factory", [lambda noise: pytest.fail("made"), Unsendable(), partial(lambda noise: pytest.fail("made"))]
+)
 def test_a_factory_that_cannot_be_sent_to_a_process_is_refused_before_the_first_job(processes, factory):
     with pytest.raises(OptionError, match="make cannot be sent to another process.*Make it a function at the top of"):
         grid(factory, executor=processes)
+
+
+class SaysWhere:
+    """A heuristic that answers with the thread in which it was first pickled."""
+
+    def __init__(self, thread=None):
+        self.thread = thread
+
+    def __reduce__(self):
+        return SaysWhere, (self.thread or threading.current_thread().name,)
+
+    def __call__(self, curve):
+        if self.thread != threading.main_thread().name:
+            raise AssertionError(self.thread)
+        return 1e-3
+
+
+def test_options_are_pickled_in_the_thread_of_the_call_where_a_watcher_finds_the_active_run(processes):
+    assert [cell.result.lr for cell in grid(make, executor=processes, heuristic=SaysWhere())] == [1e-3] * 4
+
+
+def test_an_option_that_cannot_be_sent_to_a_process_is_refused_by_its_name(processes):
+    with pytest.raises(OptionError, match="heuristic= cannot be sent to another process.*Let make return it"):
+        grid(make, executor=processes, heuristic=lambda curve: 1.0)
 
 
 def test_a_factory_for_threads_or_another_executor_is_not_checked():

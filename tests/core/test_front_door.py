@@ -1,5 +1,6 @@
 """The promises of `import lrrange`: its names, the modules it loads, and their documentation."""
 
+import importlib.metadata
 import json
 import re
 import subprocess
@@ -24,6 +25,10 @@ LATER = [
     "lrrange.plugins",
     "lrrange.storage.documents",
     "lrrange.testing",
+    "csv",
+    "difflib",
+    "html",
+    "secrets",
 ]
 
 
@@ -88,6 +93,16 @@ def test_a_name_that_is_not_there_is_an_attribute_error_that_says_so():
         from lrrange import tune  # noqa: F401
 
 
+MODULES = [path.stem for path in Path(lrrange.__file__).parent.iterdir() if path.suffix in ("", ".py")]
+
+
+@pytest.mark.parametrize("module", sorted(name for name in MODULES if not name.startswith("_")))
+def test_a_module_of_the_package_is_imported_from_it(module):
+    code = f"from lrrange import {module}; print({module}.__name__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, f"lrrange.{module}\n"), done.stderr
+
+
 def test_every_promised_name_says_what_it_gives():
     assert [name for name in lrrange.__all__ if not getattr(lrrange, name).__doc__] == []
 
@@ -96,6 +111,10 @@ def test_what_most_people_need_is_promised():
     assert {"find_lr", "load", "Sweep", "SweepPlan", "RangeTestResult", "StopReason", "LRRangeError"} <= set(
         lrrange.__all__
     )
+
+
+def test_the_version_is_that_of_the_installed_package():
+    assert lrrange.__version__ == importlib.metadata.version("lrrange")
 
 
 def test_the_package_is_typed():

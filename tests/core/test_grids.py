@@ -57,8 +57,10 @@ def test_a_setting_without_an_answer_is_shown_with_its_reason_and_the_others_are
     grid = lrrange.grid(Loop, {"drop": [0.0, 1.0]}, end_lr=1e-2)
     assert math.isnan(grid.max_lr[0])
     assert not math.isnan(grid.max_lr[1])
-    refused, answered = [line for line in text_of(grid).splitlines() if line.strip().startswith(("0.0", "1.0"))]
-    assert "does not fall" in refused
+    text = text_of(grid)
+    refused, answered = [line for line in text.splitlines() if line.strip().startswith(("0.0", "1.0"))]
+    assert "refused [1]" in refused
+    assert "[1]  the loss does not fall" in text
     assert f"{grid[1].result.lr:.2e}" in answered
     assert f"{grid.max_lr[1]:.2e}" in answered
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lrrange import find_lr, load
+from lrrange import Suggestion, find_lr, load
 from lrrange.errors import LoadError
 from lrrange.result import dumps
 from lrrange.storage.documents import SCHEMA
@@ -85,12 +85,21 @@ def test_json_of_something_else_is_refused(loaded, document):
         loaded(document)
 
 
-@pytest.mark.parametrize("schema", [0, 3, 99, None, "1", [1], {}])
+@pytest.mark.parametrize("schema", [0, 4, 99, None, "1", [1], {}])
 def test_a_schema_that_this_version_does_not_know_is_refused_with_the_version_that_wrote_it(loaded, schema):
     document = changed("schema", to=schema) | {"lrrange": "9.9"}
-    with pytest.raises(LoadError, match="written by lrrange 9.9.*reads schema 1 to 2.*Install that version") as caught:
+    with pytest.raises(LoadError, match="written by lrrange 9.9.*reads schema 1 to 3.*Install that version") as caught:
         loaded(document)
     assert caught.value.schema == schema
+
+
+def test_a_file_from_before_answers_said_what_they_read_is_loaded_without_it(loaded):
+    document = json.loads(WHOLE) | {"schema": 2}
+    for answer in document["result"]["answers"]:
+        answer.pop("read", None)
+    result = loaded(document)
+    assert not any(answer.read for answer in result.answers if isinstance(answer, Suggestion))
+    assert result.lr == pytest.approx(loaded(WHOLE.encode()).lr)
 
 
 def test_a_document_without_its_result_is_refused(loaded):

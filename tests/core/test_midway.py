@@ -45,6 +45,41 @@ def test_the_rate_is_what_the_rule_reads_from_the_fall_and_the_blow_up(landscape
     assert math.log10(midway(landscape.curve()).lr) == pytest.approx(expected(CONSTANT, landscape), abs=0.2)
 
 
+def from_what_was_read(read):
+    """Return the rate that follows from what an answer says it has read."""
+    decades = min(max(math.log10(read.get("blow_up", read.get("last")) / read["usual_fall"]), 0.0), WIDEST)
+    return read["usual_fall"] * 10 ** (read["part"] * decades + read["shift"])
+
+
+@given(landscapes(noise=0.05), st.sampled_from(["sgd", "adam", "sign", None]), st.integers(10, 10_000))
+def test_an_answer_says_what_it_has_read_and_its_rate_follows_from_that(landscape, kind, steps):
+    answer = midway(landscape.curve(), TrainingFacts(optimizer=kind, train_steps=steps))
+    assert from_what_was_read(answer.read) == pytest.approx(answer.lr)
+    assert math.log10(answer.read["fall"]) == pytest.approx(landscape.falls_to(0.8), abs=0.3)
+    assert math.log10(answer.read["blow_up"]) == pytest.approx(landscape.back_at_top, abs=0.3)
+
+
+def test_the_fall_that_was_read_is_the_one_of_this_curve_however_dense_its_steps_are():
+    landscape = Landscape()
+    dense = midway(landscape.curve(SweepPlan(start_lr=1e-7, end_lr=10.0, num_steps=800)))
+    assert math.log10(dense.read["fall"]) == pytest.approx(landscape.falls_to(0.8), abs=0.1)
+    assert dense.read["usual_fall"] == pytest.approx(4 * dense.read["fall"], rel=0.01)
+    assert from_what_was_read(dense.read) == pytest.approx(dense.lr)
+
+
+def test_an_answer_without_a_fall_has_read_the_blow_up_alone():
+    answer = midway(Landscape(drop=0.5, fall=math.inf).curve())
+    assert set(answer.read) == {"blow_up", "shift"}
+    assert answer.lr == pytest.approx(answer.read["blow_up"] * 10 ** answer.read["shift"])
+
+
+def test_an_answer_without_a_blow_up_has_read_the_last_rate_in_its_place():
+    answer = midway(Landscape(blow_up=math.inf, fall=-5.0).curve())
+    assert answer.read["last"] == pytest.approx(PLAN.end_lr)
+    assert "blow_up" not in answer.read
+    assert from_what_was_read(answer.read) == pytest.approx(answer.lr)
+
+
 @given(landscapes(noise=0.05))
 def test_the_interval_is_under_two_decades_wide_and_holds_the_rate(landscape):
     answer = midway(landscape.curve())

@@ -12,13 +12,20 @@ from lrrange.sweep.noise import (
     noise_from,
     noise_level,
     rounding_of,
-    significant_fall,
-    significant_rise,
+    significant_changes,
     start_level,
 )
 from tests.core.strategies import Landscape, finite_losses
 
 CURVES = 400
+
+
+def significant_fall(losses):
+    return significant_changes(losses)[0]
+
+
+def significant_rise(losses):
+    return significant_changes(losses)[1]
 
 
 def normal(random_):

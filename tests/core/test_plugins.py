@@ -9,7 +9,7 @@ import lrrange
 from lrrange import LRRange, find_lr, hookimpl, list_plugins, make_schedule, register, unregister
 from lrrange.advice.heuristics import HEURISTICS
 from lrrange.errors import BackendNotFound, LRRangeError, OptionError, PluginUnavailable, UnknownName
-from lrrange.plugins import heuristics, hook_of, make_manager
+from lrrange.plugins import checked_name, heuristics, hook_of, make_manager
 from tests.core.strategies import Landscape
 from tests.core.training import Loop
 
@@ -127,11 +127,47 @@ def test_the_last_one_registered_is_not_asked_before_the_first(registered):
     assert called == ["one", "two"]
 
 
-def test_a_backend_by_a_name_that_nothing_has_is_refused_and_the_others_are_named(registered):
+class Adapts:
+    @hookimpl
+    def lrrange_adapt(self):
+        raise AssertionError
+
+
+def test_a_backend_by_a_name_that_nothing_has_is_refused_and_those_that_train_are_named(registered):
+    registered(Adapts(), "adapts")
     registered(Empty(), "empty")
-    with pytest.raises(BackendNotFound, match=r"no plug-in 'jax' is installed\. Installed: empty") as caught:
+    with pytest.raises(BackendNotFound, match=r"no plug-in 'jax' is installed\. Installed: adapts") as caught:
         find_lr(Loop(), backend="jax")
     assert caught.value.name == "jax"
+    assert "empty" not in str(caught.value)
+
+
+def test_a_name_that_is_known_is_not_compared_with_others(registered, monkeypatch):
+    registered(Adapts(), "first")
+    monkeypatch.setattr("lrrange.plugins.did_you_mean", lambda *_: pytest.fail("compared"))
+    assert checked_name("lrrange_adapt", "first") == "first"
+
+
+def test_a_test_looks_for_the_hooks_of_a_plug_in_once(registered):
+    looked_for = []
+
+    class Counts:
+        def __getattr__(self, name):
+            looked_for.append(name)
+            raise AttributeError(name)
+
+    registered(Counts(), "counts")
+    find_lr(Loop(), num_steps=50)
+    looked_for.clear()
+    find_lr(Loop(), num_steps=50)
+    assert looked_for == []
+
+
+def test_a_plug_in_that_trains_nothing_is_no_backend(registered):
+    registered(Adapts(), "adapts")
+    registered(Empty(), "empty")
+    with pytest.raises(BackendNotFound, match=r"'empty' is no backend: it has no lrrange_adapt\. Installed: adapts"):
+        find_lr(Loop(), backend="empty")
 
 
 def test_one_plug_in_alone_is_asked_or_all(registered):

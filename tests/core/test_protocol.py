@@ -5,12 +5,15 @@ import os
 import signal
 import threading
 
+import attrs
 import pytest
 
 import lrrange
 from lrrange import Driver, StopReason, Sweep, SweepPlan, TrainingStep
 from lrrange.errors import OptionError
+from lrrange.finder import Settings
 from lrrange.protocol import StepDriver, deferred_interrupts, with_options
+from lrrange.protocol.options import OPTIONS_OF_FIND_LR
 from tests.core.training import Loop, OwnLoop, SeededLoop
 
 
@@ -349,17 +352,44 @@ def test_options_reach_the_adapter():
 
 @pytest.mark.parametrize(
     ("options", "named"),
-    [({"optimizer": 1, "loder": 2}, "'loder'"), ({}, "'optimizer'")],
-    ids=["unknown", "missing"],
+    [
+        ({"optimizer": 1, "colour": 2}, "colour= is unknown here. The options here are optimizer=, loader=, start_lr="),
+        ({"optimizer": 1, "loder": 2}, r"loder= is not an option here\. Did you mean loader=\?$"),
+        ({"optimizer": 1, "end_rl": 2}, r"end_rl= is not an option here\. Did you mean end_lr=\?$"),
+        ({"optimizer": 1, "num_iter": 2}, r"num_iter= is called num_steps= here\.$"),
+        ({"opt": 1, "max_lr": 2}, r"opt= is called optimizer= here\. max_lr= is called end_lr= here\.$"),
+        ({"optimizer": 1, "batchsize": 2}, r"batchsize= is not an option here: the loader has it\.$"),
+        ({"num_it": 2}, r"num_it= is called num_steps= here\. optimizer= is missing"),
+        ({}, r"optimizer= is missing\. For example: find_lr\(target, optimizer=optimizer\)$"),
+    ],
 )
-def test_an_unknown_or_missing_option_is_refused_and_the_known_ones_are_listed(options, named):
-    with pytest.raises(OptionError, match=f"{named}.*The options here are optimizer=, loader=") as caught:
+def test_an_unknown_or_missing_option_is_refused_with_the_one_that_is_meant(options, named):
+    with pytest.raises(OptionError, match=named) as caught:
         with_options(Adapted, "model", options)
     assert caught.value.options == tuple(options)
 
 
+def test_an_option_of_the_adapters_comes_before_advice_about_one_of_that_name_elsewhere():
+    def adapter(target, batch_size):
+        raise AssertionError((target, batch_size))
+
+    with pytest.raises(OptionError, match=r"batchsize= is not an option here\. Did you mean batch_size=\?$"):
+        with_options(adapter, "model", {"batchsize": 2})
+
+
+def test_words_of_the_plug_in_are_used():
+    with pytest.raises(
+        OptionError, match=r"epochs= is not an option here: count in laps\. optimizer= is missing.*: go!"
+    ):
+        with_options(Adapted, "model", {"epochs": 2}, example="go!", hints={"epochs": "count in laps"})
+
+
+def test_the_options_of_find_lr_are_all_known():
+    assert set(OPTIONS_OF_FIND_LR) == {field.name for field in attrs.fields(Settings)}
+
+
 def test_the_error_for_an_adapter_without_options_says_that_it_has_none():
-    with pytest.raises(OptionError, match="The options here are none"):
+    with pytest.raises(OptionError, match="loader= is unknown here. The options here are start_lr="):
         with_options(lambda target: target, "model", {"loader": []})
 
 

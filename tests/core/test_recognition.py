@@ -61,7 +61,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("kind", REFUSED, ids=lambda kind: kind.__name__)
 def test_a_trainer_with_another_run_is_refused_with_what_it_takes_and_what_is_wanted(kind):
-    with pytest.raises(TargetError, match=f"nothing installed can train a {kind.__name__}.*{REFUSED[kind]}") as caught:
+    with pytest.raises(TargetError, match=f"can train a {__name__}.{kind.__name__}.*{REFUSED[kind]}") as caught:
         find_lr(kind())
     assert "called sweep or annotated as lrrange.Sweep" in str(caught.value)
 

@@ -1,6 +1,8 @@
 """Run by torchrun, in two processes on the CPU. What each finds goes to a file of its own, one for each case."""
 
+import contextlib
 import datetime
+import io
 import json
 import os
 import random
@@ -18,6 +20,7 @@ from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
 import lrrange
 from lrrange.errors import ProcessFailed
+from lrrange.sweep import MetricValue, Quantity
 from tests.backend_torch.observing import bits_of_values, of_random_states
 
 RANK = int(os.environ.get("RANK", "0"))
@@ -85,6 +88,13 @@ class Training:
         return lrrange.find_lr(
             lambda: self.step().item(), optimizer=self.optimizer, restore=self.model, **{**SWEEP, **changes}
         )
+
+    def own_metric(self) -> lrrange.RangeTestResult:
+        def step() -> MetricValue:
+            loss = self.step()
+            return MetricValue(quantity=Quantity(name="root"), value=loss.sqrt(), loss=loss)
+
+        return lrrange.find_lr(step, optimizer=self.optimizer, restore=self.model, **SWEEP)
 
     def train(self, steps: int = 6) -> list[float]:
         return [self.step().item() for _ in range(steps)]
@@ -199,10 +209,29 @@ def paired() -> dict[str, Any]:
     }
 
 
+def metric() -> dict[str, Any]:
+    """A sweep that reads a metric, with trials, and one that reads the loss."""
+    training = Training(ddp)
+    held_out = [training.data[8 * RANK : 8 * RANK + 8]]
+    options = {"metric": F.l1_loss, "metric_mode": "min", "confirm": True, "confirm_steps": 120, "val_loader": held_out}
+    before = training.state()
+    result = training.loader_step(seed=1, divergence=None, **options)
+    return {
+        "names": result.curve.names,
+        "values": result.curve.values,
+        "loss": result.read_from("loss").curve.loss,
+        "plain": training.loader_step(seed=1, divergence=None).curve.loss,
+        "trials": [trial.loss for trial in result.confirmation.trials],
+        "own step": training.own_metric().curve.values,
+        "same": before == training.state(),
+    }
+
+
 def progress() -> dict[str, Any]:
-    """Whether a bar is made at all; where there is no terminal it draws nothing."""
-    Training(ddp).loader_step(progress=True)
-    return {"bar": "lrrange.report.progress" in sys.modules}
+    """The number of lines about the progress that this process writes."""
+    with contextlib.redirect_stderr(io.StringIO()) as written:
+        Training(ddp).loader_step(progress=True)
+    return {"lines": written.getvalue().count("lrrange: range test")}
 
 
 def alone() -> dict[str, Any]:
@@ -227,6 +256,7 @@ CASES: dict[str, Callable[[], dict[str, Any]]] = {
     "uneven": uneven,
     "held-out": held_out,
     "paired": paired,
+    "metric": metric,
     "alone": alone,
     "progress": progress,
 }

@@ -115,7 +115,7 @@ def test_a_model_that_is_not_shared_is_swept_without_the_other_process(found: Fo
 
 
 def test_only_the_first_process_shows_progress(found: Found) -> None:
-    assert found("progress") == ({"bar": True}, {"bar": False})
+    assert found("progress") == ({"lines": 2}, {"lines": 0})
 
 
 def test_an_error_that_nobody_catches_ends_both_processes(tmp_path: Path) -> None:
@@ -129,5 +129,16 @@ def test_both_processes_read_the_same_paired_losses(found: Found) -> None:
     assert zero["loss"] == one["loss"]
     assert zero["first"][0] == zero["first"][1]
     assert zero["noise"][0] < zero["noise"][1]
+    assert zero["same"]
+    assert one["same"]
+
+
+def test_both_processes_read_the_same_metric_and_the_loss_of_a_sweep_without_it(found: Found) -> None:
+    zero, one = found("metric")
+    assert zero["names"] == ["l1_loss", "loss"]
+    assert zero["values"] == one["values"]
+    assert zero["trials"] == one["trials"]
+    assert zero["own step"] == one["own step"]
+    assert zero["loss"] == one["loss"] == zero["plain"]
     assert zero["same"]
     assert one["same"]

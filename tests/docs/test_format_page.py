@@ -16,7 +16,12 @@ from tests.docs.pages import DOCS, blocks, section
 PAGE = DOCS / "format.md"
 
 # Whatever the backend or the error has to say: these hold any names.
-FREE_FORM = ("result.provenance.versions", "result.provenance.details", "result.answers[].numbers")
+FREE_FORM = (
+    "result.provenance.versions",
+    "result.provenance.details",
+    "result.answers[].numbers",
+    "result.answers[].read",
+)
 
 
 class Loop:

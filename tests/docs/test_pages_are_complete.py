@@ -10,6 +10,7 @@ import lrrange_torch
 import lrrange_torch.optimizer
 import lrrange_torch.snapshot
 import lrrange_torch.stop_iteration
+import lrrange_trackers
 import pytest
 from click.testing import CliRunner
 from lrrange_torch.loader_step import LoaderStep
@@ -21,6 +22,7 @@ from lrrange import errors, hookspecs
 from lrrange.advice.heuristics import HEURISTICS
 from lrrange.advice.ranges import RANGE_RULES
 from lrrange.cli import main
+from lrrange.finder import Settings
 from lrrange.protocol import optional
 from tests.docs.pages import DOCS, blocks, section
 
@@ -39,6 +41,7 @@ MODULES = (
     lrrange_torch.stop_iteration,
     lrrange_lightning,
     lrrange_clr,
+    lrrange_trackers,
 )
 
 
@@ -86,7 +89,8 @@ def test_the_command_line_page_describes_only_commands_that_exist_and_every_exit
     text = (DOCS / "cli.md").read_text()
     assert set(re.findall(r"^## `lrrange (\w+)`$", text, re.M)) == set(main.commands)
     assert isinstance(main, click.Group)
-    codes = re.findall(r"\b(\d+) [a-zA-Z]", main.help.split("Exit codes:")[1])
+    help_text = CliRunner().invoke(main, ["--help"]).output
+    codes = re.findall(r"^  (\d+) ", help_text.split("Exit codes:")[1], re.M)
     assert re.findall(r"^\| (\d+) \|", text, re.M) == codes
 
 
@@ -106,7 +110,7 @@ def test_every_heuristic_range_rule_and_stop_reason_is_explained() -> None:
 @pytest.mark.parametrize(
     ("heading", "function"),
     [
-        ("## Options of every sweep", lrrange.find_lr),
+        ("## Options of every sweep", Settings),
         ("## Options for a model", LoaderStep),
         ("## Options for a step of your own", OwnStep),
     ],
@@ -114,8 +118,8 @@ def test_every_heuristic_range_rule_and_stop_reason_is_explained() -> None:
 def test_every_option_is_in_its_table(heading: str, function) -> None:
     options = {
         name
-        for name, parameter in list(inspect.signature(function).parameters.items())[1:]
-        if parameter.kind is not parameter.VAR_KEYWORD
+        for name, parameter in inspect.signature(function).parameters.items()
+        if name not in ("model", "step")  # the target
     }
     rows = re.findall(r"^\| (`.*?) \|", section(DOCS / "quickstart.md", heading), re.M)
     assert {name for row in rows for name in re.findall(r"`(\w+)`", row)} == options

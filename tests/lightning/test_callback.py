@@ -41,21 +41,6 @@ def test_the_options_of_find_lr_are_those_of_the_callback(pl: Any) -> None:
     assert result.provenance.backend == "lightning"
 
 
-def test_a_bar_is_shown_if_it_is_asked_for(pl: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    import lrrange.report.progress
-
-    shown: list[int] = []
-
-    class Bar(Watcher):
-        @hookimpl
-        def lrrange_finished(self) -> None:
-            shown.append(self.steps)
-
-    monkeypatch.setattr(lrrange.report.progress, "ProgressBar", Bar)
-    trainer(pl, callbacks=[LRRangeTest(progress=True, **SWEEP)]).fit(plain(pl), loader())
-    assert shown == [80]
-
-
 @pytest.mark.parametrize("error", [ValueError("on purpose"), KeyboardInterrupt()], ids=["error", "ctrl-c"])
 def test_what_ends_the_sweep_ends_the_fit_and_leaves_the_training_as_it_was(package: Any, error: BaseException) -> None:
     class Before(package.Callback):

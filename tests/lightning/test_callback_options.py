@@ -8,17 +8,14 @@ import torch
 from lrrange_lightning import LRRangeTest
 from lrrange_lightning.fit_step import FitStep
 
-from lrrange import find_lr
 from lrrange.errors import PlanError
 from lrrange.finder import Settings
 from tests.lightning.trainings import loader, plain, trainer
 
 # Options of `find_lr` that the callback does not take.
 NOT_TAKEN = {
-    "target": "the fit that is running is swept",
     "backend": "it is always the Lightning backend",
     "verify_restore": "a fit is put back by its parts, and has no digest() to compare before and after",
-    "options": "the backend's own options are spelled out, so that LightningCLI can read them",
 }
 
 # Options of the callback that `find_lr` does not have.
@@ -37,15 +34,15 @@ def parameters(function: Any) -> dict[str, inspect.Parameter]:
 
 
 def test_the_callback_takes_the_options_of_find_lr_and_of_the_backend() -> None:
-    theirs = parameters(find_lr).keys() - NOT_TAKEN.keys()
+    theirs = parameters(Settings).keys() - NOT_TAKEN.keys()
     backends = parameters(FitStep).keys() - NOT_FROM_THE_USER
     assert parameters(LRRangeTest).keys() == theirs | backends | OWN.keys()
-    assert NOT_TAKEN.keys() <= parameters(find_lr).keys()
+    assert NOT_TAKEN.keys() <= parameters(Settings).keys()
 
 
-@pytest.mark.parametrize("name", sorted(parameters(find_lr).keys() - NOT_TAKEN.keys()))
+@pytest.mark.parametrize("name", sorted(parameters(Settings).keys() - NOT_TAKEN.keys()))
 def test_an_option_of_the_callback_has_the_default_of_find_lr(name: str) -> None:
-    assert parameters(LRRangeTest)[name].default == parameters(find_lr)[name].default
+    assert parameters(LRRangeTest)[name].default == parameters(Settings)[name].default
 
 
 def test_every_option_of_a_sweep_reaches_find_lr() -> None:
@@ -69,8 +66,8 @@ def test_every_option_of_a_sweep_reaches_find_lr() -> None:
         "train_steps": 300,
         "paired": True,
     }
-    assert given.keys() == parameters(find_lr).keys() - NOT_TAKEN.keys()
-    assert all(parameters(find_lr)[name].default != value for name, value in given.items())
+    assert given.keys() == parameters(Settings).keys() - NOT_TAKEN.keys()
+    assert all(parameters(Settings)[name].default != value for name, value in given.items())
     expected = Settings(**given, backend="lightning")
     assert LRRangeTest(**given)._settings == expected
 

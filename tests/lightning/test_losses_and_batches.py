@@ -8,7 +8,7 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset
 
 from lrrange import StopReason
-from lrrange.errors import LossError, NoData, TargetError
+from lrrange.errors import LossError, NoData, OptionError, TargetError
 from tests.backend_torch.rigs import seed_all
 from tests.lightning.finding import changed, find
 from tests.lightning.trainings import classes, data, gan, loader, plain, trainer
@@ -91,6 +91,37 @@ def test_a_metric_that_training_step_logs_can_be_read_instead(pl: Any) -> None:
     other = find(pl, gan(pl), monitor="judge_loss", end_lr=0.1)
     assert result.curve.loss != other.curve.loss == find(pl, gan(pl), end_lr=0.1).curve.loss
     assert result.provenance.details["reads"] == "maker_loss"
+
+
+def test_a_logged_accuracy_rises_under_its_name_and_the_loss_is_recorded_beside_it(pl: Any) -> None:
+    class Classifier(classes(pl).Plain):
+        def training_step(self, batch: Any, batch_idx: int) -> Any:
+            loss = super().training_step(batch, batch_idx)
+            self.log("train_acc", torch.exp(-loss.detach()))
+            return {"loss": loss}
+
+    def found(**options: Any) -> Any:
+        seed_all()
+        fitting = trainer(pl, accumulate_grad_batches=2)
+        return find(pl, Classifier(), trainer=fitting, divergence=None, end_lr=1.0, **options)
+
+    result, plain = found(monitor="train_acc", monitor_mode="max"), found()
+    assert result.curve.names == ("train_acc", "loss")
+    assert all(0 < value <= 1 for value in result.curve.values)
+    assert result.curve.loss == tuple(-value for value in result.curve.values)
+    assert result.read_from("loss").curve.loss == pytest.approx(plain.curve.loss)
+    assert result.provenance.details["reads"] == "train_acc"
+    with pytest.raises(OptionError, match="monitor_mode='best'"):
+        found(monitor="train_acc", monitor_mode="best")
+
+
+def test_a_manual_step_that_returns_no_loss_has_its_metric_alone(pl: Any) -> None:
+    class Silent(classes(pl).Gan):
+        def training_step(self, batch: Any, batch_idx: int) -> None:
+            super().training_step(batch, batch_idx)
+
+    assert find(pl, Silent(), monitor="maker_loss", end_lr=0.1).curve.names == ("maker_loss",)
+    assert find(pl, gan(pl), monitor="maker_loss", end_lr=0.1).curve.names == ("maker_loss", "loss")
 
 
 def test_a_step_that_gives_no_loss_is_an_error_that_names_what_it_logs(pl: Any) -> None:

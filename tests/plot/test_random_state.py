@@ -9,7 +9,7 @@ import sys
 import pytest
 
 PROGRAM = """
-import random, sys
+import io, os, random, sys
 import numpy
 import lrrange
 
@@ -28,6 +28,10 @@ class DrawsOnImport:
             numpy.random.rand()
             drawn.append(name)
 
+class Terminal(io.StringIO):
+    def isatty(self): return True
+
+os.environ["TERM"] = "xterm"
 drawn = []
 sys.meta_path.insert(0, DrawsOnImport())
 result = lrrange.find_lr(Loop(), num_steps=50)
@@ -45,11 +49,12 @@ assert [list(part) if hasattr(part, "tolist") else part for part in numpy.random
 
 ACTIONS = {
     "table": "result.__rich__()",
-    "html": "assert '<pre' in result._repr_html_()",
+    "text": "assert 'verdict' in str(result)",
+    "html": "assert '<img' in result._repr_html_()",
     "plot": "result.plot()",
-    "saved plot": "from lrrange.report.plot import save_plot; save_plot(result, path)",
+    "saved plot": "result.plot(path=path)",
     "grid": "g = lrrange.grid(lambda a: Loop(), {'a': [1]}, num_steps=50); g.__rich__(); g.plot()",
-    "progress": "lrrange.find_lr(Loop(), num_steps=50, progress=True)",
+    "progress": "sys.stderr = Terminal(); lrrange.find_lr(Loop(), num_steps=50)",
     "command": "from lrrange.cli import main",
 }
 
@@ -63,7 +68,10 @@ def test_the_random_states_are_as_they_were(action, tmp_path):
 
 def test_a_training_that_draws_from_the_global_state_gives_the_same_losses_with_a_progress_bar():
     program = """
-import random, lrrange
+import io, os, random, sys, lrrange
+
+class Terminal(io.StringIO):
+    def isatty(self): return True
 
 class Global:
     def step(self, lr): return random.random()
@@ -75,7 +83,11 @@ def losses(progress):
     random.seed(1)
     return lrrange.find_lr(Global(), num_steps=50, progress=progress).curve.loss, random.random()
 
-assert losses(True) == losses(False)
+os.environ["TERM"] = "xterm"
+sys.stderr = Terminal()
+with_bar, drawn = losses(None), sys.stderr.getvalue()
+assert "50/50" in drawn
+assert losses(False) == with_bar
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

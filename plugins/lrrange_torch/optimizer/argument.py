@@ -1,6 +1,7 @@
 """The argument `optimizer=`: one optimizer or several, and for anything else an error with what to write."""
 
 import functools
+import types
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -49,6 +50,27 @@ def optimizers_of(given: object, scaler: object = None) -> tuple[Optimizer, ...]
                     f"groups: one wraps the other. Give only the one whose step() the training calls.",
                 )
     return tuple(distinct)
+
+
+def check_is_no_mistake(given: object) -> None:
+    """Raise OptionError for something of torch's that is given in place of its optimizer. A LightningModule is none."""
+    is_model = isinstance(given, nn.Module) and not hasattr(given, "configure_optimizers")
+    if is_model or isinstance(given, LRScheduler) or _class_of_optimizer(given) is not None:
+        _checked(given, "optimizer")
+
+
+def check_scheduler(given: object) -> None:
+    """Raise OptionError for what is surely no LR scheduler of an optimizer. Any other object may be."""
+    for value in given if isinstance(given, (list, tuple)) else [given]:
+        if isinstance(value, type):
+            what = f"the class {value.__name__}, which has not been called. Give {value.__name__}(optimizer, ...)"
+        elif isinstance(value, Optimizer):
+            what = f"a {type(value).__name__}, an optimizer. Leave scheduler= out, or give the scheduler made with it"
+        elif isinstance(value, (str, bytes, bool, int, float, types.FunctionType)):
+            what = f"a {type(value).__name__}. Give the scheduler itself, such as CosineAnnealingLR(optimizer, ...)"
+        else:
+            continue
+        raise OptionError(f"scheduler is {what}.")
 
 
 def is_meant_for_torch(given: object) -> bool:
@@ -109,4 +131,7 @@ def _what_is_wrong(value: Any) -> str:
         )
     if callable(value):
         return f"a {kind}, not an optimizer. If it makes one, call it first, and give what it returns."
-    return f"a {kind}, not a torch.optim.Optimizer. Make it with the model's parameters first."
+    return (
+        f"a {kind}, not a torch.optim.Optimizer. Make one first, such as torch.optim.Adam(model.parameters()), and "
+        f"give that."
+    )

@@ -9,7 +9,9 @@ from torch.optim import Optimizer
 
 from lrrange import RangeTestResult
 from lrrange.errors import OptionError, RateNotInForce
+from lrrange.spelling import spell_checked
 from lrrange_torch.accelerate import unwrap
+from lrrange_torch.optimizer.argument import check_scheduler, optimizers_of
 from lrrange_torch.optimizer.rates import GroupRates, groups_of
 from lrrange_torch.optimizer.recording_group import RateListener
 from lrrange_torch.optimizer.shares import rate_of_first
@@ -41,9 +43,14 @@ class RateGuard:
         scheduler: Any = None,
         explain: Callable[[RateNotInForce], RateNotInForce] = lambda error: error,
     ) -> None:
+        if isinstance(steps, bool) or not isinstance(steps, int):
+            raise OptionError(f"steps={steps!r} is not a whole number of steps.", steps=steps)
         if steps < 1:
             raise OptionError(f"steps={steps} leaves nothing to watch. Give 1 or more.", steps=steps)
-        given = [optimizer] if isinstance(optimizer, Optimizer) else list(optimizer)
+        if isinstance(lr, bool) or not isinstance(lr, (int, float)) or not lr >= 0:
+            raise OptionError(f"lr={lr!r} is not a rate. Give a positive number, such as 1e-3.", lr=lr)
+        check_scheduler(scheduler)
+        given = [optimizer] if isinstance(optimizer, Optimizer) else list(optimizers_of(optimizer))
         optimizers = [inner_optimizer(each) for each in given]
         rates = GroupRates(optimizers)
         is_base = rates.reference is not None and same_rate(rates.reference, lr)
@@ -166,6 +173,7 @@ class _Watched:
         self.steps_seen = 0
 
 
+@spell_checked
 def verify(
     optimizer: Optimizer | Sequence[Optimizer],
     result: RangeTestResult | float,
@@ -189,6 +197,12 @@ def verify(
     Raises: from the optimizer's step, RateNotInForce with `group`, `wanted` and `actual`: something else has set the
         rate, or the optimizer never reads it.
     """
-    if isinstance(result, (int, float)):
+    if not isinstance(result, (RangeTestResult, int, float)):
+        raise OptionError(
+            f"result={result!r} is neither the result of a range test nor a rate. Give verify(optimizer, result), or a "
+            f"number, such as verify(optimizer, 1e-3).",
+        )
+    if not isinstance(result, RangeTestResult):
         return RateGuard(optimizer, result, steps, scheduler)
+    optimizers_of(optimizer)
     return RateGuard(optimizer, rate_of_first(optimizer, result.lr, result.provenance.details), steps, scheduler)

@@ -9,6 +9,7 @@ from torch.optim import Optimizer
 
 from lrrange.errors import OptionError, RateNotInForce
 from lrrange_torch.accelerate import unwrap
+from lrrange_torch.optimizer.argument import check_scheduler
 from lrrange_torch.optimizer.rates import GroupRates, base_rate, groups_of, set_rate
 from lrrange_torch.same_rate import same_rate
 from lrrange_torch.scheduler import (
@@ -43,6 +44,7 @@ def apply_rate(
     Raises: OptionError if `lr` is not a positive number, or the scheduler drives another optimizer; RateNotInForce if a
         scheduler would bring back rates that do not follow from `lr`. Nothing is changed then.
     """
+    check_scheduler(scheduler)
     if not 0 < lr < math.inf:
         raise OptionError(f"lr={lr!r} is not a positive, finite rate.", lr=lr)
     given = [optimizer] if isinstance(optimizer, Optimizer) else list(optimizer)

@@ -106,7 +106,7 @@ def why_not_alike(setup: TrainingSetup, other: TrainingSetup) -> str | None:
 
 def same_objective(objective: Objective, other: Objective) -> bool:
     """Return whether two objectives compute the same from a model's outputs, as far as can be seen."""
-    return (objective.whole, objective.sign) == (other.whole, other.sign) and all(
+    return (objective.whole, objective.quantity) == (other.whole, other.quantity) and all(
         function is counterpart
         or (
             isinstance(function, nn.Module)

@@ -19,7 +19,7 @@ from torch import nn
 from lrrange import StopReason, Sweep
 from lrrange.errors import NoData
 from lrrange.protocol import Seedable, TrainingStep, deferred_interrupts
-from lrrange_torch.deferred_loss import STEPS_LATE, PendingTensors
+from lrrange_torch.deferred_loss import STEPS_LATE, PendingTensors, read_now
 from lrrange_torch.snapshot.snapshot import snapshot_of_random_state
 from lrrange_torch.stop_iteration import error_instead
 from lrrange_torch.vmap.batch_streams import BATCHES_AHEAD, BatchStream
@@ -278,7 +278,7 @@ class _JointRun:
             if self._is_drawing:
                 raise
             raise error_instead(_OF_A_STEP) from error
-        self._pending.append((list(going), PendingTensors([recorded])))
+        self._pending.append((list(going), PendingTensors(recorded)))
         self._taken += 1
 
     def _end_raised(self, going: Sequence[int]) -> None:
@@ -295,7 +295,8 @@ class _JointRun:
         self._pending.append(last)
 
     def _tell(self, going: Sequence[int], recorded: PendingTensors) -> None:
-        losses = recorded.values()[0].tolist()
+        objective, numbers = self._replicas[0].training.setup.objective, map(torch.Tensor.tolist, recorded.values())
+        losses = [objective.recorded(run[:1], run[-1:], read_now) for run in zip(*numbers, strict=True)]
         running = [run for run in going if self._sweeps[run].running]  # an earlier loss may have ended one
         step = len(self._sweeps[running[0]].points) + 1 if running else 0
         evaluated = [run for run in running if self._is_evaluated(run, step)]

@@ -151,7 +151,7 @@ class StackedWeights:
 
     def step(
         self, draw: Callable[[], Sequence[Any]], rates: Mapping[int, float], skip_non_finite: bool
-    ) -> torch.Tensor:
+    ) -> list[torch.Tensor]:
         """Take one optimizer step of some of the runs.
 
         Args:
@@ -159,13 +159,15 @@ class StackedWeights:
                 micro-batch of the step, so that only one is in memory.
             rates: by run. Runs without one are left as they are.
             skip_non_finite: read the losses now, and leave a run as it is if its loss is not finite.
-        Returns: the recorded value of each run, shape (runs,).
+        Returns: the loss of each run, shape (runs,), and its metric if one is recorded.
         """
         self._drop_gradients(range(len(self._setups)))
         accumulate = self._setups[0].accumulate
         passes = [self._pass(draw(), rates) for _ in range(accumulate)]
         losses = torch.stack([losses for losses, _ in passes]).sum(0)
-        recorded = torch.stack([recorded for _, recorded in passes]).sum(0)
+        recorded = [losses / accumulate]
+        if self._setups[0].objective.quantity is not None:
+            recorded.append(torch.stack([metrics for _, metrics in passes]).sum(0) / accumulate)
         rates = {run: rate for run, rate in rates.items() if run not in self.raised}
         if skip_non_finite:
             finite = torch.isfinite(losses).tolist()
@@ -180,7 +182,7 @@ class StackedWeights:
             if (norm := self._setups[run].clip_norm) is not None:
                 nn.utils.clip_grad_norm_(self._held[run], norm)
         self._optimizer.step()
-        return recorded * (self._setups[0].objective.sign / accumulate)
+        return recorded
 
     def _pass(self, batches: Sequence[Any], runs: Iterable[int]) -> tuple[torch.Tensor, torch.Tensor]:
         """Compute the gradients of one batch for each run. Return the losses and recorded values, of shape (runs,)."""

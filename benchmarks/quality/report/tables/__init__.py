@@ -21,7 +21,7 @@ def sections(measured: Measurements) -> dict[str, str]:
 def front_sections(measured: Measurements) -> dict[str, str]:
     """Return the generated part of the README: figures on held-out families alone."""
     text = bank.front(measured.bank)
-    return {"held-out": _wrapped(text or "How good its answers are: [`docs/quality.md`](docs/quality.md).")}
+    return {"held-out": _wrapped(text or f"How good its answers are: [`docs/quality.md`]({bank.PUBLIC_PAGE}).")}
 
 
 def _wrapped(text: str) -> str:

@@ -13,6 +13,9 @@ from benchmarks.quality.report.statistics import FinderRegret, TaskRegrets, diff
 from benchmarks.quality.report.tables.cells import mean_percent, percent, regret_and_interval, signed
 from benchmarks.quality.store import Row
 
+# Where the README links to. Its links are absolute, because a package index shows it too.
+PUBLIC_PAGE = "https://github.com/lrrange/lrrange/blob/main/docs/quality.md"
+
 # Forms of the released lrrange whose cost and effect are shown next to the default's.
 _OPTIONS = (
     "lrrange_paired",
@@ -51,7 +54,7 @@ def _headline(bank: BankMeasurements) -> str:
 def front(bank: BankMeasurements) -> str:
     """Return what the front page says of the held-out figures."""
     text = _given_away(bank)
-    return f"{text} [How that was measured](docs/quality.md)." if text else ""
+    return f"{text} [How that was measured]({PUBLIC_PAGE})." if text else ""
 
 
 def _given_away(bank: BankMeasurements) -> str:

@@ -1,0 +1,266 @@
+"""`find_lr`: run a range test on whatever a plug-in can train.
+
+The signatures marked with `@overload` are for type checkers, editors and `help`: one for each kind of target that
+lrrange comes with plug-ins for. A test compares them with the adapters of the plug-ins.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal, Unpack, get_overloads, overload
+
+from lrrange.advice.suggestion import Heuristic
+from lrrange.finder.baseline import Paired
+from lrrange.finder.range_test import RangeTest
+from lrrange.finder.settings import Settings, SweepOptions
+from lrrange.finder.targets import CallableModel, Optimizers, Trainer
+from lrrange.finder.together import Parallel
+from lrrange.finder.training import misspelt_first
+from lrrange.protocol.interrupts import between_steps
+from lrrange.result import RangeTestResult
+from lrrange.spelling import spell_checked
+from lrrange.sweep.divergence import Divergence
+from lrrange.sweep.plan import Shape
+from lrrange.sweep.smoothing import SmoothingKind
+
+
+@overload
+def find_lr(
+    target: CallableModel,
+    optimizer: Optimizers,
+    loss_fn: Callable[..., Any],
+    loader: Iterable[Any],
+    *,
+    scheduler: object = None,
+    grad_scaler: object = None,
+    accumulate: int = 1,
+    clip_norm: float | None = None,
+    batch_form: Literal["inputs_and_targets", "whole"] = "inputs_and_targets",
+    autocast: object = None,
+    val_loader: Iterable[Any] | None = None,
+    read_on: Literal["training", "validation"] = "training",
+    metric: Callable[..., Any] | None = None,
+    metric_mode: Literal["max", "min"] = "max",
+    snapshot: Literal["device", "cpu", "disk"] = "device",
+    restore: object = (),
+    train_epochs: float | None = None,
+    **settings: Unpack[SweepOptions],
+) -> RangeTestResult: ...
+
+
+@overload
+def find_lr(
+    target: Callable[[], Any],
+    optimizer: Optimizers,
+    *,
+    restore: object,
+    snapshot: Literal["device", "cpu", "disk"] = "device",
+    **settings: Unpack[SweepOptions],
+) -> RangeTestResult: ...
+
+
+@overload
+def find_lr(
+    target: Trainer,
+    *,
+    model: CallableModel,
+    train_dataloaders: object = None,
+    val_dataloaders: object = None,
+    datamodule: object = None,
+    ckpt_path: object = None,
+    optimizer: int | None = None,
+    monitor: str | None = None,
+    monitor_mode: Literal["max", "min"] = "min",
+    val_monitor: str | None = None,
+    restore: object = None,
+    **settings: Unpack[SweepOptions],
+) -> RangeTestResult: ...
+
+
+@overload  # a training step, a driver, or the target of another plug-in
+def find_lr(
+    target: object,
+    *,
+    start_lr: float | None = None,
+    end_lr: float | None = None,
+    num_steps: int | None = None,
+    shape: Shape = "exponential",
+    heuristic: str | Heuristic | None = None,
+    backend: str | None = None,
+    progress: bool | None = None,
+    seed: int | None = None,
+    repeats: int = 1,
+    reset: Callable[[], object] | None = None,
+    confirm: bool = False,
+    confirm_steps: int = 648,
+    smoothing: SmoothingKind = "ema",
+    divergence: Divergence | None = Divergence(),  # noqa: B008  a frozen value, safe to share
+    non_finite_limit: int = 3,
+    watchers: Sequence[object] = (),
+    verify_restore: bool = False,
+    parallel: Parallel = "off",
+    train_steps: int | None = None,
+    paired: Paired = "auto",
+) -> RangeTestResult: ...
+
+
+@overload  # options that only the named plug-in knows
+def find_lr(target: object, *, backend: str, **options: Any) -> RangeTestResult: ...
+
+
+@spell_checked
+def find_lr(
+    target: object,
+    optimizer: Optimizers | int | None = None,
+    loss_fn: Callable[..., Any] | None = None,
+    loader: Iterable[Any] | None = None,
+    *,
+    start_lr: float | None = None,
+    end_lr: float | None = None,
+    num_steps: int | None = None,
+    shape: Shape = "exponential",
+    heuristic: str | Heuristic | None = None,
+    backend: str | None = None,
+    progress: bool | None = None,
+    seed: int | None = None,
+    repeats: int = 1,
+    reset: Callable[[], object] | None = None,
+    confirm: bool = False,
+    confirm_steps: int = 648,
+    smoothing: SmoothingKind = "ema",
+    divergence: Divergence | None = Divergence(),  # noqa: B008  a frozen value, safe to share
+    non_finite_limit: int = 3,
+    watchers: Sequence[object] = (),
+    verify_restore: bool = False,
+    parallel: Parallel = "off",
+    train_steps: int | None = None,
+    paired: Paired = "auto",
+    **options: Any,
+) -> RangeTestResult:
+    """Raise the learning rate step by step over a short mock training, put everything back, and read the answer.
+
+    For example, with a PyTorch model, with a step of your own, and with a Lightning Trainer:
+
+        result = lrrange.find_lr(model, optimizer, loss_fn, loader, train_epochs=10)
+        result = lrrange.find_lr(step, optimizer, restore=(model, scheduler), num_steps=100)
+        result = lrrange.find_lr(trainer, model=module, datamodule=data)
+        print(result)
+        result.apply(optimizer)
+
+    Args:
+        target: what to train: anything an installed plug-in can adapt, or a `TrainingStep` or `Driver` itself.
+        optimizer, loss_fn, loader: of a PyTorch model; see "A PyTorch model" below.
+        start_lr, end_lr: the first and last rate. The defaults are 1e-7 and 10, or what the backend knows to fit the
+            optimizer. If `num_steps` is left out, a sweep whose loss still falls at the default end goes on for two
+            decades, and one that blows up at once from the default start is run again from four decades lower.
+        num_steps: optimizer steps of a sweep. The default is 25 per decade: 200 between the default rates.
+        shape: how the rate rises; see `SweepPlan`.
+        heuristic: name of a heuristic, or a function of the `Curve`. By default lrrange chooses, and says which.
+        backend: name of the only plug-in to use.
+        progress: by default there is a progress bar in a terminal or notebook. True writes a line at the start and the
+            end elsewhere, and False shows nothing. Everything is on standard error, and only of the first process.
+        seed: of every random number generator during the sweep. Their states are put back afterwards.
+        repeats: number of sweeps. The second and later ones have other seeds; the median of their curves is read, and
+            the intervals span the answers to each of them.
+        reset: gives the target other initial weights, in place, for the second and later sweeps. The old weights are
+            put back afterwards.
+        confirm: after the sweep, try rates around the answer in short runs from the same start.
+        confirm_steps: steps of these runs together, at most.
+        smoothing: of the curve that advice is read from: `"ema"`, `"median"` or `"none"`.
+        divergence: when to stop early; None for never.
+        non_finite_limit: this many losses in a row that are not finite end the sweep.
+        watchers: objects with some of the hooks of a watcher, such as `lrrange_advanced`; see `lrrange.hookspecs`.
+        verify_restore: take a digest of everything that training changes, before and after the sweep, and raise
+            RestoreFailed if one bit differs. Each takes about a millisecond per MiB of weights, buffers and optimizer
+            state. `provenance.details["restore_verified"]` says whether it was done.
+        parallel: how repeated sweeps, and the short runs that confirm, are taken. `"off"` runs one after another.
+            `"vmap"` takes their steps side by side where the backend can. `"auto"` measures a few steps and takes the
+            faster of the two, so the choice may differ from run to run. Side by side, losses are the same up to
+            rounding. `provenance.details["parallel"]` says what was done and why.
+        train_steps: number of optimizer steps of the training that the rate is for. A backend may know it itself:
+            Lightning from its Trainer, PyTorch from `train_epochs=`. Where nobody knows, the result says what is
+            assumed.
+        paired: True measures the losses of the initial weights on the batches of the sweep as well, and takes the noise
+            of the batches out of the curve with them; see `lrrange.sweep.paired`. `"auto"` does so only where no fall
+            of the loss stands out of the noise, and the backend can compute losses without a step. In our measurements
+            that was one sweep in ten, and pairing every sweep was no better. `provenance.details["paired"]` says what
+            came of it. If the batches are not the same a second time, the curve stays as it is, and with True there is
+            a NotPairedWarning.
+        options: of another plug-in. Name it with `backend=`, so that type checkers accept them.
+
+    A PyTorch model takes these options; see `lrrange_torch.loader_step.LoaderStep`:
+        optimizer (Optimizer, or several in a list): of the model's parameters.
+        loss_fn (callable): `loss_fn(model(inputs), targets)`, or `loss_fn(model, batch)` with `batch_form="whole"`.
+        loader (iterable): of batches. It starts again if it is shorter than the sweep.
+        scheduler (LRScheduler): attached to the optimizer, left as it was.
+        grad_scaler (GradScaler), autocast (dtype): for mixed precision.
+        accumulate (int): micro-batches per optimizer step.
+        clip_norm (float): clip the norm of the gradients to this.
+        batch_form ("inputs_and_targets" or "whole"): what a batch is.
+        val_loader (iterable): held-out batches, by which `confirm=True` judges.
+        read_on ("training" or "validation"): the data whose loss is recorded.
+        metric (callable), metric_mode ("max" or "min"): what to read the advice from instead of the loss.
+        snapshot ("device", "cpu" or "disk"): where everything is copied to that training changes.
+        restore (object or list): anything else that training changes.
+        train_epochs (float): passes over the loader of the training that the rate is for.
+
+    A step of your own is a function without arguments that trains one step and returns its loss. It takes `optimizer`,
+    `restore` (everything else that the step changes) and `snapshot`; see `lrrange_torch.own_step.OwnStep`.
+
+    A Lightning Trainer takes these options; see `lrrange_lightning.driver.TrainerDriver`:
+        model (LightningModule): what to train.
+        train_dataloaders, val_dataloaders, datamodule, ckpt_path: as for `trainer.fit`.
+        optimizer (int): index of the only optimizer to sweep, of several.
+        monitor (str), monitor_mode ("max" or "min"): name of a logged metric to read instead of the loss.
+        val_monitor (str): name of the logged held-out loss by which `confirm=True` judges.
+        restore (object or list): anything else that training changes.
+
+    Returns: the curve, the answer of every heuristic, the chosen one, and the range.
+    Raises: before the first step, an `LRRangeError` that says what to change, for anything wrong with the arguments.
+        What the training itself raises passes through. In every case the target is put back; RestoreFailed is raised
+        if a digest shows that something differs. RateNotInForce is raised if the losses do not depend on the rate.
+    Cost: at most `num_steps` training steps for each sweep, and as many forward passes (or steps at rate zero) to pair
+        it, `confirm_steps` more to confirm, about six to probe the rate where the backend does not prove it, and one
+        copy of what training changes.
+    """
+    positional = {"optimizer": optimizer, "loss_fn": loss_fn, "loader": loader}
+    options = {name: value for name, value in positional.items() if value is not None} | options
+    with misspelt_first(target, backend, options):
+        settings = Settings(
+            start_lr=start_lr,
+            end_lr=end_lr,
+            num_steps=num_steps,
+            shape=shape,
+            heuristic=heuristic,
+            backend=backend,
+            progress=progress,
+            seed=seed,
+            repeats=repeats,
+            reset=reset,
+            confirm=confirm,
+            confirm_steps=confirm_steps,
+            smoothing=smoothing,
+            divergence=divergence,
+            non_finite_limit=non_finite_limit,
+            watchers=watchers,
+            verify_restore=verify_restore,
+            parallel=parallel,
+            train_steps=train_steps,
+            paired=paired,
+        )
+    return between_steps(lambda: RangeTest(target, settings, options).run())
+
+
+def _whole_signature() -> inspect.Signature:
+    """Return the signature of `find_lr` with the options of all kinds of targets, for `help` and for notebooks."""
+    signature = inspect.signature(find_lr)
+    parameters = dict(signature.parameters)
+    others = parameters.pop("options")
+    for typed in get_overloads(find_lr):
+        for name, parameter in inspect.signature(typed).parameters.items():
+            if parameter.kind is parameter.KEYWORD_ONLY:
+                required = parameter.default is parameter.empty  # for one kind of target, and not for all
+                parameters.setdefault(name, parameter.replace(default=None) if required else parameter)
+    return signature.replace(parameters=[*parameters.values(), others])
+
+
+find_lr.__signature__ = _whole_signature()  # type: ignore[attr-defined]

@@ -1,0 +1,1 @@
+"""What is printed of range tests and grids: in terminals, logs and notebooks."""

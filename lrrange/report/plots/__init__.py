@@ -1,0 +1,1 @@
+"""Plots of range tests and grids, and the parts that all plots share. They need matplotlib."""

@@ -1,0 +1,76 @@
+"""What an installed package says: it names no file that only the repository has, and numbers are those in force."""
+
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+
+import lrrange
+from lrrange.advice.evidence import USUAL_TRAINING
+from lrrange.advice.rule import ASSUMED_TRAIN_STEPS
+from lrrange.finder.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+INSTALLED = [path for folder in ("lrrange", "plugins") for path in (ROOT / folder).rglob("*.py")]
+
+# `docs/quality.md`, `benchmarks/quality`, `CHANGELOG.md`; but not the address of a page.
+ONLY_IN_THE_REPOSITORY = re.compile(r"(?<![\w/.])(?:(?:docs|examples|tests)/|benchmarks[/.])\w+|\b[A-Za-z-]+\.md\b")
+
+
+def test_no_text_of_an_installed_package_names_a_file_that_it_does_not_have() -> None:
+    assert len(INSTALLED) > 100
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {match[0]}"
+        for path in INSTALLED
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        for match in ONLY_IN_THE_REPOSITORY.finditer(line)
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("text", ["(`docs/quality.md`)", "`benchmarks.quality.fit` fits", "see README.md", "docs/a"])
+def test_a_file_of_the_repository_would_be_found(text: str) -> None:
+    assert ONLY_IN_THE_REPOSITORY.search(text)
+
+
+def stated(pattern: str, *pages: str) -> set[str]:
+    """Return every number that these texts state in place of the group of the pattern. Each page states one."""
+    texts = {name: (ROOT / name).read_text() for name in pages}
+    texts["find_lr"] = " ".join(inspect.getdoc(lrrange.find_lr).split())
+    found = {name: re.findall(pattern, " ".join(text.split())) for name, text in texts.items()}
+    assert all(found[name] for name in pages), found
+    return {number.replace(",", "") for numbers in found.values() for number in numbers}
+
+
+def test_the_steps_of_a_sweep_are_the_same_in_every_text() -> None:
+    class Loop:
+        def step(self, lr: float) -> float:
+            return 1 / (1 + 1000 * lr) + lr**2
+
+        def snapshot(self) -> None:
+            return None
+
+        def restore(self, state: None) -> None:
+            pass
+
+    plan = lrrange.find_lr(Loop()).plan
+    assert stated(r"default is (\d+) per decade", "docs/quickstart.md") == {"25"}
+    assert plan.num_steps == 25 * 8
+    assert stated(r"from 1e-7 to 10 in (\d+) steps", "docs/quickstart.md") == {f"{plan.num_steps}"}
+    assert stated(r"(\d+) between the default", "docs/quickstart.md") <= {f"{plan.num_steps}"} | {"is"}
+    assert (f"{plan.start_lr:g}", f"{plan.end_lr:g}") == ("1e-07", "10")
+    assert stated(r"defaults are 1e-7 and (\d+)", "docs/quickstart.md") == {"10"}
+
+
+def test_the_steps_that_confirm_are_the_same_in_every_text() -> None:
+    budget = f"{Settings().confirm_steps}"
+    signature = inspect.signature(lrrange.find_lr).parameters["confirm_steps"].default
+    assert f"{signature}" == budget
+    assert stated(r"together; (\d+) by default", "docs/quickstart.md") == {budget}
+    assert stated(r"these runs together\. +\[default: +(\d+)\]", "docs/cli.md") == {budget}
+    assert re.findall(r"(\d+) is usual", (ROOT / "lrrange/finder/trials.py").read_text()) == [budget]
+
+
+def test_the_length_that_is_assumed_is_one_number() -> None:
+    assert ASSUMED_TRAIN_STEPS == USUAL_TRAINING
