@@ -113,7 +113,7 @@ def test_a_file_in_the_place_of_axes_is_an_error_that_names_the_argument(name: s
     for file in ("x.png", tmp_path / "x.png"):
         with pytest.raises(OptionError, match=r"To write the picture to it: plot\(path='.*x.png'\)"):
             THINGS[name].plot(file)
-    with pytest.raises(OptionError, match=r"ax= is a int\. Give matplotlib axes"):
+    with pytest.raises(OptionError, match=r"ax= is an int\. Give matplotlib axes"):
         THINGS[name].plot(3)
     assert list(tmp_path.iterdir()) == []
 

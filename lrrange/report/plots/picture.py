@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Union
 
 from lrrange.errors import OptionError
+from lrrange.printable import describe
 from lrrange.random_state import kept_random_state
 from lrrange.report.plots.figures import check_plottable, need_matplotlib, root_of, save_figure
 
@@ -129,7 +130,7 @@ class Picture(abc.ABC):
             )
         if not isinstance(canvas, Iterable):
             raise OptionError(
-                f"ax= is a {type(canvas).__name__}. Give matplotlib axes, as in fig, ax = plt.subplots(), or a figure.",
+                f"ax= is {describe(canvas)}. Give matplotlib axes, as in fig, ax = plt.subplots(), or a figure.",
             )
         for part in canvas:  # an array of axes has rows
             yield from self._given(part)
