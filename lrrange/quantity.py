@@ -1,6 +1,6 @@
 """What a sweep records: the loss, or a metric in its place together with the loss."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import attrs
@@ -85,3 +85,17 @@ class MetricValue:
 
     def __float__(self) -> float:
         return self.quantity.sign * float(self.value)
+
+
+def mean_recorded(values: Sequence[Any], mean: Callable[[Sequence[Any]], Any]) -> Any:
+    """Return the mean of what several micro-batches of a step recorded: of their losses, or of metrics and losses.
+
+    Args:
+        values: a loss of each, or a `MetricValue` of each.
+        mean: returns the mean of several numbers.
+    """
+    if not isinstance(values[0], MetricValue):
+        return mean(values)
+    losses = [metric.loss for metric in values]
+    loss = None if any(loss is None for loss in losses) else mean(losses)
+    return MetricValue(quantity=values[0].quantity, value=mean([metric.value for metric in values]), loss=loss)

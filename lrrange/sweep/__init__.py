@@ -1,6 +1,6 @@
 """The range test without a training: rates out, losses in."""
 
-from lrrange.quantity import MetricValue, Quantity
+from lrrange.quantity import MetricValue, Quantity, mean_recorded
 from lrrange.sweep.curve import Curve, paired_curve
 from lrrange.sweep.divergence import Divergence
 from lrrange.sweep.plan import Shape, SweepPlan
@@ -20,5 +20,6 @@ __all__ = [
     "StopReason",
     "Sweep",
     "SweepPlan",
+    "mean_recorded",
     "paired_curve",
 ]

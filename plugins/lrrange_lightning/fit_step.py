@@ -14,11 +14,11 @@ from lrrange_torch.stop_iteration import error_instead
 from torch.optim import Optimizer
 
 from lrrange.errors import OptionError, TargetError
-from lrrange.sweep import MetricValue, Quantity
+from lrrange.sweep import MetricValue, Quantity, mean_recorded
 from lrrange_lightning.batches import Batches, LoadersExhausted
 from lrrange_lightning.compat import combined_loader, import_from, package_of, remaining_steps, steps_taken
 from lrrange_lightning.fit_state import FitState
-from lrrange_lightning.loss import held_out_loss, mean_recorded
+from lrrange_lightning.loss import held_out_loss
 from lrrange_lightning.optimizer_step import AutomaticStep, ManualStep
 from lrrange_lightning.silence import hold_schedulers, redirect_logging, silence
 
@@ -152,7 +152,8 @@ class FitStep:
         else:
             raise _without_effect(recorded)
         self._skipped += self._optimizer_steps == before
-        return mean_recorded(recorded)
+        mean: float | MetricValue = mean_recorded(recorded, lambda numbers: sum(map(float, numbers)) / len(numbers))
+        return mean
 
     def is_blow_up(self, _: Exception) -> bool:
         """Return whether a rate that is too high may have caused this error: not the loaders', and of one process."""

@@ -1,6 +1,6 @@
 """The loss of a training step and the held-out loss of a fit, as the mean over all processes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -50,17 +50,6 @@ class LossReader:
                 logged=tuple(self._logged.values),
             )
         return mean_over_processes(self._trainer, value)
-
-
-def mean_recorded(values: Sequence[float | MetricValue]) -> float | MetricValue:
-    """Return the mean of what several micro-batches gave: of their losses, or of their metrics and their losses."""
-    mean = sum(map(float, values)) / len(values)
-    metrics = [value for value in values if isinstance(value, MetricValue)]
-    if not metrics:
-        return mean
-    quantity, losses = metrics[0].quantity, [metric.loss for metric in metrics]
-    loss = None if any(loss is None for loss in losses) else sum(map(float, losses)) / len(losses)
-    return MetricValue(quantity=quantity, value=quantity.sign * mean, loss=loss)
 
 
 def loss_of(output: Any) -> Any:

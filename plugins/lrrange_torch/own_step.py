@@ -9,7 +9,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from lrrange.errors import TargetError
-from lrrange.sweep import MetricValue
+from lrrange.sweep import MetricValue, mean_recorded
 from lrrange_torch.accelerate import accelerate_state
 from lrrange_torch.deferred_loss import read_now
 from lrrange_torch.distributed import processes_of
@@ -120,7 +120,7 @@ class OwnStep:
         if self._rates.steps_watched > before:
             self._most_calls = max(self._most_calls, len(losses))
             self._patience = self._most_calls + _SKIPPED_CALLS
-        return self._mean_recorded(losses)
+        return mean_recorded(losses, self._mean)
 
     def _call(self) -> Any:
         try:
@@ -139,15 +139,6 @@ class OwnStep:
         if self._processes.size > 1:  # which must agree on whether to call again
             return self._processes.mean(lambda: read_now([_checked(number)], 1.0))
         return _checked(number)
-
-    def _mean_recorded(self, values: Sequence[Any]) -> Any:
-        """Return the mean of what some calls gave: of their losses, or of their metrics and their losses."""
-        if not isinstance(values[0], MetricValue):
-            return self._mean(values)
-        losses = [metric.loss for metric in values]
-        loss = None if any(loss is None for loss in losses) else self._mean(losses)
-        value = self._mean([metric.value for metric in values])
-        return MetricValue(quantity=values[0].quantity, value=value, loss=loss)
 
     def _mean(self, numbers: Sequence[Any]) -> Any:
         tensor = next((number for number in numbers if isinstance(number, torch.Tensor)), None)

@@ -178,7 +178,7 @@ AT_LEAST = {
     "lrrange.plugins": ["Plugin"],
     "lrrange.cli": ["main"],
     "lrrange.finder": ["find_lr", "is_main_process"],
-    "lrrange.sweep": ["Point", "StopReason", "Sweep", "paired_curve"],
+    "lrrange.sweep": ["Point", "StopReason", "Sweep", "mean_recorded", "paired_curve"],
     "lrrange_torch.loader_step": ["LoaderStep"],
     "lrrange_torch.own_step": ["OwnStep"],
     "lrrange_torch.demo": ["LeNet", "make", "make_points"],
