@@ -1,5 +1,6 @@
 """Watchers: objects whose hooks are called for one range test or one comparison."""
 
+import contextlib
 import inspect
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -62,6 +63,20 @@ def manager_with(watchers: Iterable[object], call: str, hooks: Sequence[str]) ->
                 f"Give it once."
             ) from error
     return manager
+
+
+@contextlib.contextmanager
+def noted_on(error: BaseException, hook: str) -> Iterator[None]:
+    """Make what a watcher raises in this block a note on an earlier error, which it must not hide.
+
+    Args:
+        error: the earlier one.
+        hook: name of the hook that is called.
+    """
+    try:
+        yield
+    except Exception as another:
+        error.add_note(f"A watcher then raised in {hook}: {type(another).__name__}: {another}")
 
 
 def with_hooks(watchers: Iterable[object], hooks: Sequence[str]) -> tuple[object, ...]:

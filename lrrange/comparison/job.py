@@ -23,6 +23,7 @@ from lrrange.protocol.training_step import TrainingStep
 from lrrange.quantity import LOSS, MetricValue, Quantity
 from lrrange.report.progress import Progress
 from lrrange.sweep.planned_steps import PlannedSteps, StopReason
+from lrrange.watchers import noted_on
 
 # A run without held-out data is judged by the mean training loss of this part of its steps, at its end.
 _JUDGED_PART = 0.1
@@ -91,10 +92,8 @@ class Announcer:
             with self._progress.stage("", [steps]):
                 yield
         except BaseException as error:
-            try:
+            with noted_on(error, "lrrange_run_finished"):
                 self._call(self._finished, policy=policy, seed=seed, error=error)
-            except Exception as another:
-                error.add_note(f"A watcher then raised in lrrange_run_finished: {type(another).__name__}: {another}")
             raise
         self._call(self._finished, policy=policy, seed=seed, error=None)
 

@@ -10,6 +10,7 @@ import attrs
 from lrrange.errors import TargetError
 from lrrange.finder.training import Training
 from lrrange.sweep.planned_steps import PlannedSteps
+from lrrange.watchers import noted_on
 
 if TYPE_CHECKING:
     import pluggy
@@ -107,11 +108,8 @@ def announced(runs: Sequence[PlannedRun]) -> Iterator[Callable[[], None]]:
             run.check_ended()
     except BaseException as error:
         for run in begun:
-            try:
+            with noted_on(error, run.announcement.end_hook if run.announcement is not None else ""):
                 run.announce_end()
-            except Exception as another:
-                hook = run.announcement.end_hook if run.announcement is not None else ""
-                error.add_note(f"A watcher then raised in {hook}: {type(another).__name__}: {another}")
         raise
 
 
@@ -121,8 +119,6 @@ def failure_announced(hook: "pluggy.HookRelay") -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        try:
+        with noted_on(error, "lrrange_failed"):
             hook.lrrange_failed(error=error)
-        except Exception as another:
-            error.add_note(f"A watcher then raised in lrrange_failed: {type(another).__name__}: {another}")
         raise
