@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lrrange.averages import mean
@@ -39,6 +39,9 @@ _WINDOW = 0.03
 # The plot ends at the first loss plus this part of the drop. Above that the loss only diverges.
 _HEADROOM = 0.15
 
+# The smoothed training loss of each run, by its policy and seed.
+_Curves = Mapping[tuple[str, int], Sequence[float]]
+
 
 class ComparisonPicture(Picture):
     """The plot of a comparison: the losses of its runs, and below them the rates."""
@@ -60,8 +63,9 @@ class ComparisonPicture(Picture):
         if not comparison.finished:
             raise NoWinner("no run finished, so there is nothing to draw.")
         losses = axes[0]
-        _set_scale(comparison, losses)
-        _set_limits(comparison, losses)
+        curves = {(run.policy, run.seed): _smooth(run) for run in comparison.finished}
+        _set_scale(comparison, curves, losses)
+        _set_limits(comparison, curves, losses)
         for ax in axes:
             style_axes(ax)
         drawn: list[float] = []
@@ -70,7 +74,7 @@ class ComparisonPicture(Picture):
                 colours = (*PALETTE, ink(losses))
                 color, dash = colours[index % len(colours)], _DASHES[index // len(colours) % len(_DASHES)]
                 label = plain_label(_make_label(comparison, policy.name))
-                _draw_losses(losses, runs, comparison.quantity, color, dash, label)
+                _draw_losses(losses, runs, curves, comparison.quantity, color, dash, label)
                 longest = max(len(run.losses) for run in runs)
                 lr = drawable_rates(policy.lr[:longest])
                 for rates in axes[1:]:
@@ -93,15 +97,18 @@ class ComparisonPicture(Picture):
         legend_inside(axes[0])
 
 
-def _set_scale(comparison: Standings, ax: "Axes") -> None:
+def _set_scale(comparison: Standings, curves: _Curves, ax: "Axes") -> None:
     """Make the axis of the losses logarithmic if none is zero or below; the one of a metric is linear."""
     is_loss = comparison.quantity == LOSS
-    positive = all(loss > 0 for run in comparison.finished for loss in (*_smooth(run), *_held_out_losses(run)))
+    held_out = map(_held_out_losses, comparison.finished)
+    positive = all(loss > 0 for losses in (*curves.values(), *held_out) for loss in losses)
     ax.set_yscale("log" if is_loss and positive else "linear")
 
 
-def _draw_losses(ax: "Axes", runs: Sequence[Run], quantity: Quantity, color: str, dash: str, label: str) -> None:
-    steps, *levels = _find_band([_smooth(run) for run in runs])
+def _draw_losses(
+    ax: "Axes", runs: Sequence[Run], curves: _Curves, quantity: Quantity, color: str, dash: str, label: str
+) -> None:
+    steps, *levels = _find_band([curves[run.policy, run.seed] for run in runs])
     medians, low, high = map(quantity.oriented, levels)
     limits = ax.get_ylim()
     edges = clamped(low, *limits), clamped(high, *limits)
@@ -147,15 +154,15 @@ def _make_label(comparison: Standings, policy: str) -> str:
     return f"{policy}  (ends at {comparison.quantity.sign * standing.mean:.4g})"
 
 
-def _set_limits(comparison: Standings, ax: "Axes") -> None:
+def _set_limits(comparison: Standings, curves: _Curves, ax: "Axes") -> None:
     """Set limits that show every whole descent, but only the beginning of a divergence."""
-    curves = [curve for run in comparison.finished if (curve := _smooth(run))]
+    smoothed = [curve for curve in curves.values() if curve]
     held_out = [loss for run in comparison.finished for loss in _held_out_losses(run)]
-    finite = [value for value in (*map(min, curves), *held_out) if math.isfinite(value)]
+    finite = [value for value in (*map(min, smoothed), *held_out) if math.isfinite(value)]
     if not finite:
         return
     finite = drawable(finite)
-    bottom, top = min(finite), max((curve[0] for curve in curves), default=max(finite))
+    bottom, top = min(finite), max((curve[0] for curve in smoothed), default=max(finite))
     if ax.get_yscale() == "log" and bottom > 0:
         bottom, top = drawable_rates((bottom, max(bottom, top)))
         ax.set_ylim(bottom / 1.3, top * (top / bottom) ** _HEADROOM if top > bottom else top * 1.3)
