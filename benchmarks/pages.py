@@ -34,3 +34,8 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]], *, numbers: bool
     """
     aligned = ["---", *(("---:" if numbers else "---") for _ in header[1:])]
     return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in (header, aligned, *rows))
+
+
+def table_or_nothing(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Return a table in Markdown, or an empty text if there is no row."""
+    return table(header, rows) if rows else ""

@@ -37,6 +37,20 @@ def rounds(loader: Iterable[Any]) -> Iterable[Any]:
         yield from loader
 
 
+def step_of(model: nn.Module, optimizer: Any, batches: Any) -> Callable[[], torch.Tensor]:
+    """Return a step as a user writes it, on the next of these batches."""
+
+    def step() -> torch.Tensor:
+        optimizer.zero_grad()
+        inputs, targets = next(batches)
+        loss = F.mse_loss(model(inputs), targets)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step
+
+
 def rig_of(
     model: nn.Module, optimizer: torch.optim.Optimizer, loader: DataLoader, loss: Callable[..., Any], **options: Any
 ) -> Rig:

@@ -15,7 +15,7 @@ import lrrange
 from lrrange import testing
 from lrrange.errors import OptionError, RateNotInForce
 from tests.backend_torch.observing import of_module, of_optimizer, plain
-from tests.backend_torch.rigs import data, loader_of, rig_of, rounds, seed_all
+from tests.backend_torch.rigs import data, loader_of, rig_of, rounds, seed_all, step_of
 
 # The steps here draw from a generator, which cannot be put back.
 pytestmark = pytest.mark.filterwarnings("ignore::lrrange.errors.NotKeptWarning")
@@ -449,16 +449,7 @@ def test_a_schedule_free_optimizer_in_eval_mode_is_swept_in_a_step_of_ones_own()
     rig.train(5)
     optimizer: Any = rig.options["optimizer"]
     model: Any = rig.target
-    batches = rounds(loader_of(data()))
-
-    def step() -> torch.Tensor:
-        optimizer.zero_grad()
-        inputs, targets = next(batches)
-        loss = F.mse_loss(model(inputs), targets)
-        loss.backward()
-        optimizer.step()
-        return loss
-
+    step = step_of(model, optimizer, rounds(loader_of(data())))
     before = of_module(model), of_optimizer(optimizer)
     result = lrrange.find_lr(step, optimizer=optimizer, restore=model, num_steps=20, start_lr=1e-4, end_lr=1.0)
     assert len(result.curve.lr) == 20

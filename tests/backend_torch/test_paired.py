@@ -17,7 +17,7 @@ import lrrange
 from lrrange import Curve, RangeTestResult
 from lrrange.errors import NotPairedWarning
 from lrrange.sweep.noise import noise_level
-from tests.backend_torch.rigs import Busy, data, loader_of, seed_all
+from tests.backend_torch.rigs import Busy, data, loader_of, seed_all, step_of
 from tests.backend_torch.sweeping import sweep, sweep_own
 
 o = torch.optim
@@ -186,17 +186,9 @@ def test_every_optimizer_of_torch_can_be_paired_in_a_step_of_your_own(kind: Any)
     optimizer = kind(model.parameters(), lr=0.01, weight_decay=0.0) if kind is o.Muon else kind(model.parameters())
     loader = DataLoader(data(), 4, shuffle=True)
 
-    def step() -> torch.Tensor:
-        optimizer.zero_grad()
-        inputs, targets = next(batches)
-        loss = F.mse_loss(model(inputs), targets)
-        loss.backward()
-        optimizer.step()
-        return loss
-
     batches = Batches(loader)
     result = lrrange.find_lr(
-        step,
+        step_of(model, optimizer, batches),
         optimizer=optimizer,
         restore=[model, batches],
         start_lr=1e-7,
@@ -235,15 +227,7 @@ def test_a_step_of_your_own_is_put_back_after_its_second_run() -> None:
     optimizer = o.AdamW(model.parameters(), 0.01, weight_decay=0.1)
     batches = Batches(DataLoader(data(), 8, shuffle=True))
 
-    def step() -> torch.Tensor:
-        optimizer.zero_grad()
-        inputs, targets = next(batches)
-        loss = F.mse_loss(model(inputs), targets)
-        loss.backward()
-        optimizer.step()
-        return loss
-
-    result = sweep_own(step, optimizer, [model, batches], paired=True, num_steps=30)
+    result = sweep_own(step_of(model, optimizer, batches), optimizer, [model, batches], paired=True, num_steps=30)
     assert result.curve.baseline is not None
     assert is_quiet_at_the_start(result.curve, 8)
 

@@ -6,6 +6,7 @@ import lrrange
 from lrrange.cyclical import OneCycle
 from lrrange.errors import NoWinner, OptionError, PlanError, RateNotInForce, TargetError, UnknownName
 from tests.compare.training import Descent, compare, make, make_failing, make_without_held_out_data, untimed
+from tests.core.training import Late
 
 
 def test_every_policy_trains_from_every_seed_at_its_own_rates():
@@ -213,18 +214,6 @@ def test_momentum_is_set_before_each_step_where_the_schedule_cycles_it():
     assert targets[0].used == [(schedule.lr_at(step), schedule.momentum_at(step)) for step in range(30)]
     assert comparison.runs[0].momentum
     assert comparison.table[0].momentum
-
-
-class Late:
-    """A loss that a device is still computing."""
-
-    steps_late = 4
-
-    def __init__(self, loss):
-        self.loss = loss
-
-    def __float__(self):
-        return self.loss
 
 
 class WithLateLosses(WithMomentum):

@@ -21,7 +21,7 @@ from lrrange.sweep.noise import noise_level, significant_changes_in_growing_nois
 from lrrange.sweep.paired import coefficients, level_errors, paired_losses
 from lrrange.sweep.repeats import median_curve
 from tests.core.strategies import PLAN, Landscape
-from tests.core.training import Loop, SeededLoop
+from tests.core.training import Late, Loop, SeededLoop
 
 LEVEL = 2.3
 
@@ -372,15 +372,6 @@ def test_each_repeat_has_a_baseline_with_its_own_seed_and_weights():
 
 
 def test_deferred_losses_are_paired():
-    class Late:
-        steps_late = 4
-
-        def __init__(self, loss):
-            self.loss = loss
-
-        def __float__(self):
-            return self.loss
-
     class Deferred(Forward):
         def step(self, lr):
             return Late(super().step(lr))

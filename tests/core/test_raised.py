@@ -15,7 +15,7 @@ from lrrange import StopReason, Sweep, SweepPlan, find_lr, hookimpl, load
 from lrrange.errors import LossError, ProcessFailed, RateNotInForce, TargetError
 from lrrange.protocol import StepDriver
 from tests.core.strategies import Landscape
-from tests.core.training import Loop, OwnLoop, SeededLoop
+from tests.core.training import Late, Loop, OwnLoop, SeededLoop
 
 TEXT = "Expected parameter loc to satisfy the constraint Real(), but found nan"
 LANDSCAPE = Landscape(noise=0.02)
@@ -269,22 +269,14 @@ def test_in_a_repeated_test_the_rates_above_count_as_a_blow_up():
     assert result.curve.lr[-1] <= 0.2
 
 
-class Late:
-    """A loss that is read two steps late."""
-
+class TwoStepsLate(Late):
     steps_late = 2
-
-    def __init__(self, loss):
-        self.loss = loss
-
-    def __float__(self):
-        return self.loss
 
 
 def test_losses_that_are_read_late_are_read_before_the_error_counts():
     class Device(Refuses):
         def step(self, lr):
-            return Late(super().step(lr))
+            return TwoStepsLate(super().step(lr))
 
     late, at_once = find_lr(Device()), find_lr(Refuses())
     assert (late.curve, late.stop_reason) == (at_once.curve, StopReason.RAISED)
@@ -296,7 +288,7 @@ def test_an_error_in_a_step_after_the_last_that_counts_is_none():
 
     class Device(Refuses):
         def step(self, lr):
-            return Late(super().step(lr))
+            return TwoStepsLate(super().step(lr))
 
     result = find_lr(Device(limit=diverges * 1.01))
     assert result.stop_reason is StopReason.DIVERGED

@@ -108,3 +108,15 @@ class SeededOwnLoop(OwnLoop):
             super().run(sweep)
         finally:
             self.loop.restore(before)
+
+
+class Late:
+    """A loss that a device is still computing, which is read some steps late."""
+
+    steps_late = 4
+
+    def __init__(self, loss):
+        self.loss = loss
+
+    def __float__(self):
+        return self.loss

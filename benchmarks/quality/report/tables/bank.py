@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from benchmarks.pages import table
+from benchmarks.pages import table, table_or_nothing
 from benchmarks.quality.bank.generator import AXES, ORIGINS
 from benchmarks.quality.report.budgets import common_budgets, slope_of
 from benchmarks.quality.report.measurements import DEFAULT, FORMS, OURS, PEERS, UNTOLD, BankMeasurements, label
@@ -108,7 +108,7 @@ def _finders(bank: BankMeasurements) -> str:
         shown = f"**{label(name)}**" if name.startswith(DEFAULT) else label(name)
         lines.append((bank.finder_regrets[name], [shown, origin, f"{cost.forwards:.0f}" if cost else "0"]))
     lines.sort(key=lambda line: line[0].mean)
-    return _table_or_nothing(
+    return table_or_nothing(
         ["finder", "its constants are", "regret (90 %)", "bad / catastrophic", "no answer", "steps"],
         [
             [
@@ -187,7 +187,7 @@ def _options(bank: BankMeasurements) -> str:
     names = [name for name in (DEFAULT, *_OPTIONS) if name in bank.complete()]
     if DEFAULT not in names:
         return ""
-    return _table_or_nothing(
+    return table_or_nothing(
         ["find_lr as released", "regret", "more than the first (90 %)", "bad", "confident and bad", "steps"],
         [_ablation_line(bank, label(name), bank.rows[name], bank.rows[DEFAULT], name == DEFAULT) for name in names],
     )
@@ -221,7 +221,7 @@ def _steps(bank: BankMeasurements) -> str:
                 )
                 yield [label(name), version, f"{cost.forwards:.0f}", str(cost.most_forwards), updates, evaluations]
 
-    return _table_or_nothing(["finder", "version", "forward passes", "the most", "updates", "evaluations"], [*lines()])
+    return table_or_nothing(["finder", "version", "forward passes", "the most", "updates", "evaluations"], [*lines()])
 
 
 def _budgets(bank: BankMeasurements) -> str:
@@ -242,7 +242,7 @@ def _budgets(bank: BankMeasurements) -> str:
 def _slopes(bank: BankMeasurements) -> str:
     every = [slope for of_kind in bank.slopes.values() for slope in of_kind]
     rows = [("all", every), *sorted(bank.slopes.items(), key=lambda item: float(np.median(item[1])))]
-    return _table_or_nothing(
+    return table_or_nothing(
         ["optimizer", "tasks", "median", "half of the tasks"],
         [
             [kind, len(found), f"{np.median(found):+.2f}", "{:+.2f} to {:+.2f}".format(*np.percentile(found, [25, 75]))]
@@ -250,10 +250,6 @@ def _slopes(bank: BankMeasurements) -> str:
             if found
         ],
     )
-
-
-def _table_or_nothing(header: list[str], rows: list[list[object]] | list[list[str]]) -> str:
-    return table(header, rows) if rows else ""
 
 
 PARTS: dict[str, Callable[[BankMeasurements], str]] = {

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks.pages import table
+from benchmarks.pages import table, table_or_nothing
 from benchmarks.quality.ground_truth import PROTOCOLS
 from benchmarks.quality.regret import TaskRegret
 from benchmarks.quality.report.measurements import DEFAULT, LENGTHS, TaskMeasurements, label
@@ -73,7 +73,7 @@ def _verdicts(measured: TaskMeasurements) -> str:
             )
             lines.append([label(name), percent(found.inside), percent(found.near), f"{found.width:.2f}", *trusted])
     header = ["finder", "best rate inside", "or half a step away", "median width (decades)", "confident", "of them bad"]
-    return table(header, lines) if lines else ""
+    return table_or_nothing(header, lines)
 
 
 def other_lengths(measured: TaskMeasurements) -> list[tuple[list[Row], int, list[Row]]]:
@@ -92,7 +92,7 @@ def _length(measured: TaskMeasurements) -> str:
         regret = measured.finder_regrets[LENGTHS[length]]
         rows.append([length, *("" if value is None else f"{value:.2f}" for value in moved), f"{regret.mean:.3f}"])
     header = ["steps", "`lr` moves by (decades)", "`max_lr` moves by (decades)", "regret"]
-    return table(header, rows) if rows else ""
+    return table_or_nothing(header, rows)
 
 
 PARTS: dict[str, Callable[[TaskMeasurements], str]] = {

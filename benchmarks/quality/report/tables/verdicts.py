@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from benchmarks.pages import table
+from benchmarks.pages import table, table_or_nothing
 from benchmarks.quality.bank.generator import AXES
 from benchmarks.quality.bank.measuring import PER_DECADE
 from benchmarks.quality.report.measurements import OURS, BankMeasurements
@@ -39,7 +39,7 @@ def _confident(bank: BankMeasurements) -> str:
         if found and found[0]:
             answered = sum(row["lr"] is not None for row in rows)
             lines.append([axis, answered, f"{found[0]} ({percent(found[0] / answered)})", percent(found[1] / found[0])])
-    return table(["held out by", "answers", "confident", "of them bad"], lines) if lines else ""
+    return table_or_nothing(["held out by", "answers", "confident", "of them bad"], lines)
 
 
 def _coverage(bank: BankMeasurements) -> str:
@@ -49,7 +49,7 @@ def _coverage(bank: BankMeasurements) -> str:
         if found:
             lines.append([axis, found.answers, percent(found.inside), percent(found.near), f"{found.width:.2f}"])
     header = ["held out by", "answers", "best rate inside", "or half a step of the grid away", "median width (decades)"]
-    return table(header, lines) if lines else ""
+    return table_or_nothing(header, lines)
 
 
 PARTS: dict[str, Callable[[BankMeasurements], str]] = {
