@@ -1,16 +1,27 @@
-# `make demo` and `make test` set everything up on a fresh checkout. VENV=... puts the environment elsewhere.
+# `make demo`, `make test` and `make frameworks` set everything up on a fresh checkout. VENV=... puts the environment
+# elsewhere.
 VENV ?= .venv
 PYTHON ?= python3
 BIN = $(VENV)/bin
 READY = $(VENV)/.ready
+TRANSFORMERS_4 = $(VENV)/transformers-4
 
-.PHONY: demo test check docs wheel clean
+.PHONY: demo test frameworks check docs wheel clean
 
 demo: $(READY)
 	$(BIN)/lrrange demo
 
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --ignore tests/frameworks
+
+# The plug-ins for other frameworks; and the one for transformers once more, with the last version before 5. What imports
+# JAX has processes of its own, because JAX cannot be forked, and loaders of PyTorch fork.
+WITH_JAX = $(addprefix tests/frameworks/,jax test_pages.py test_signatures.py)
+
+frameworks: $(READY) $(TRANSFORMERS_4)/.ready
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/frameworks $(addprefix --ignore=,$(WITH_JAX))
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(WITH_JAX)
+	OMP_NUM_THREADS=1 PYTHONPATH=$(TRANSFORMERS_4) $(BIN)/python -m pytest -n 2 tests/frameworks/transformers
 
 check: $(READY)
 	$(BIN)/ruff check .
@@ -29,6 +40,11 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	touch $(READY)
+
+$(TRANSFORMERS_4)/.ready: $(READY)
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target $(TRANSFORMERS_4) \
+	  transformers==4.57.6 huggingface_hub==0.36.0 tokenizers==0.22.2 datasets==4.8.4
+	touch $@
 
 clean:
 	rm -rf $(VENV) build dist docs/_build

@@ -1,8 +1,12 @@
 """Sphinx: builds the documentation from these pages and the docstrings, without a network."""
 
+import os
 import re
 from importlib.metadata import version as installed_version
 from typing import Any
+
+# Keras is imported with the plug-in that is described, and reads its backend then.
+os.environ.setdefault("KERAS_BACKEND", "torch")
 
 project = "lrrange"
 author = "the lrrange authors"

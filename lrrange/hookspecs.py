@@ -13,6 +13,7 @@ import pluggy
 from lrrange.advice.ranges import LRRange
 from lrrange.advice.suggestion import Heuristic
 from lrrange.policy import Policy, Run
+from lrrange.protocol.rate_proof import RateProof
 from lrrange.protocol.training_step import Driver, TrainingStep
 from lrrange.sweep.plan import SweepPlan
 from lrrange.sweep.planned_steps import Point, StopReason
@@ -23,6 +24,7 @@ __all__ = [
     "hookspec",
     "lrrange_adapt",
     "lrrange_advanced",
+    "lrrange_applied",
     "lrrange_apply",
     "lrrange_compared",
     "lrrange_failed",
@@ -37,6 +39,7 @@ __all__ = [
     "lrrange_trial_advanced",
     "lrrange_trial_finished",
     "lrrange_trial_started",
+    "lrrange_verify",
 ]
 
 
@@ -72,13 +75,43 @@ def lrrange_schedule(optimizer: object, bounds: LRRange, mode: str, options: Map
 
 @hookspec(firstresult=True)
 def lrrange_apply(
-    optimizer: object, lr: float, scheduler: object | None, details: Mapping[str, Any]
+    optimizer: object, lr: float, scheduler: object | None, details: Mapping[str, Any], result: Any
 ) -> Mapping[str, Any] | None:
     """Set `lr` in `optimizer` and in the base rates of `scheduler`, and return the values that were set, by name.
 
-    `optimizer` may be a list of several. `details` is what the backend reported of the sweep, and empty for a rate that
-    the user gave. Return None if your plug-in does not handle this optimizer. Raise an error, and change nothing, if
-    the rate would not stay in force.
+    `optimizer` is whatever the user gave to `result.apply`: an optimizer, a list of several, a trainer, an estimator.
+    `details` is what the backend reported of the sweep, and `result` the `RangeTestResult`; for a rate that the user
+    gave, `details` is empty and `result` is None. Where your plug-in knows the schedule of the training, set
+    `result.lr_for(schedule).lr` instead of `lr`. Return None if your plug-in does not handle this optimizer. Raise an
+    error, and change nothing, if the rate would not stay in force.
+    """
+
+
+@hookspec(firstresult=True)
+def lrrange_applied(state: object, lr: float, details: Mapping[str, Any]) -> object | None:
+    """Return a new state like `state` that trains at `lr`, where states are values that nothing changes in place.
+
+    Return None if your plug-in does not handle this state. Raise an error if the rate would not be in force.
+    """
+
+
+@hookspec(firstresult=True)
+def lrrange_verify(
+    target: object,
+    lr: float,
+    steps: int,
+    scheduler: object | None,
+    options: Mapping[str, Any],
+    details: Mapping[str, Any],
+    result: Any,
+) -> RateProof | None:
+    """Prove that the training of `target` uses `lr`, and return the proof.
+
+    Watch the next `steps` steps of the training and raise RateNotInForce from the first that uses another rate. Where
+    nobody can watch them, take the steps now, put everything back, and return a `lrrange.protocol.ProvedRate`.
+    `options` are further keyword arguments of `result.verify`. `details` and `result` are those of `lrrange_apply`:
+    where it sets `result.lr_for(schedule).lr`, that is the rate to prove. Return None if your plug-in does not handle
+    this target.
     """
 
 

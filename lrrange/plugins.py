@@ -158,8 +158,13 @@ def hook_of(manager: pluggy.PluginManager, hook: str, name: str | None) -> plugg
 
 
 def names_of(hook: str) -> list[str]:
-    """Return the names of the plug-ins that work and implement a hook."""
-    return [known.name for known in list_plugins() if hook in known.hooks]
+    """Return the names of the plug-ins that work and implement a hook, in the order in which they are asked.
+
+    Those marked with `hookimpl(tryfirst=True)` come first, and those with `trylast=True` last. Among equals, the
+    registered ones come before the installed ones.
+    """
+    implementations = getattr(make_manager().hook, hook).get_hookimpls()
+    return [implementation.plugin_name for implementation in reversed(implementations)]
 
 
 def checked_name(hook: str, name: str) -> str:

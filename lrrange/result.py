@@ -4,12 +4,13 @@ import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import attrs
 
 from lrrange.advice.advice import Advice
 from lrrange.advice.suggestion import Refusal
+from lrrange.cyclical.scheduled_rate import ScheduledRate, rate_for
 from lrrange.errors import LRRangeError, NoSuggestion
 from lrrange.other_tools.attributes import OF_RESULT
 from lrrange.printable import brief
@@ -21,10 +22,13 @@ if TYPE_CHECKING:
     import pandas
     from matplotlib.axes import Axes
 
+    from lrrange.protocol.rate_proof import RateProof
     from lrrange.report.pages.page import Page
     from lrrange.report.plots.picture import Canvas, Picture
 
 _KIND = "result"
+
+State = TypeVar("State")
 
 
 @attrs.frozen(kw_only=True)
@@ -76,7 +80,70 @@ class RangeTestResult(Tabular, Advice, Printed):
 
         if lr is not None:
             return set_rate(optimizer, lr, scheduler)
-        return set_rate(optimizer, self.lr, scheduler, self.provenance.details)
+        return set_rate(optimizer, self.lr, scheduler, self.provenance.details, self)
+
+    @spell_checked
+    def applied(self, state: State, *, lr: float | None = None) -> State:
+        """Return a state like `state` that trains at the suggested rate (or `lr`), where states are immutable.
+
+        It is what `apply` is for frameworks such as JAX, in which nothing is changed in place.
+
+        Args:
+            state: of any framework that a plug-in knows, such as a pytree with an optax state in it.
+            lr: another rate, such as `result.lr_for("cosine").lr`.
+        Raises: as `apply` does; TargetError if no plug-in makes new states of this kind.
+        """
+        from lrrange.optimizers import with_rate
+
+        if lr is not None:
+            return cast(State, with_rate(state, lr))
+        return cast(State, with_rate(state, self.lr, self.provenance.details))
+
+    @spell_checked
+    def verify(
+        self,
+        target: object,
+        *,
+        steps: int = 20,
+        lr: float | None = None,
+        scheduler: object | None = None,
+        **options: Any,
+    ) -> "RateProof":
+        """Prove that the training which follows uses the suggested rate (or `lr`), in any framework.
+
+        Args:
+            target: what was applied to: an optimizer, a trainer, a model, an estimator, a step.
+            steps: optimizer steps to watch.
+            lr: the rate that should be in force, if it is not `result.lr`.
+            scheduler: attached to the optimizer, if the plug-in does not find it.
+            options: of the plug-in: the data, where it takes the steps at once.
+        Returns: a watch over the next `steps` steps: RateNotInForce is raised from the one that uses another rate. Its
+            `proved` says whether it has seen the rate in force, and `close()` ends it. `with result.verify(optimizer):`
+            raises at the end of the block as well, if no step was taken. Where nobody can watch a training, as with
+            compiled steps of JAX, the steps are taken now on a copy, and the proof is complete.
+        Raises: TargetError if no plug-in knows the target; OptionError for an option that the plug-in does not have.
+        """
+        from lrrange.optimizers import prove_rate
+
+        if lr is not None:
+            return prove_rate(target, lr, steps, scheduler, options)
+        return prove_rate(target, self.lr, steps, scheduler, options, self.provenance.details, self)
+
+    @spell_checked
+    def lr_for(self, schedule: object, *, warmup: bool = False) -> ScheduledRate:
+        """Return the rate to give to a schedule: the constant rate, the peak of a cycle, or one between the two.
+
+        Args:
+            schedule: the name of one, such as `"linear"`, `"cosine"` or `"one_cycle"`, or a scheduler, whose class name
+                is looked up.
+            warmup: whether the rate first climbs to the one that is given. A name that has it, such as
+                `"warmup_cosine_decay"`, says so itself.
+        Returns: `lr` for schedules that hold the rate; the `max_lr` of the range for those that climb to it and fall
+            again, as `make_schedule` takes it; and their geometric mean for those that decay from the first step. Its
+            `reason` says which it is.
+        Raises: the `NoSuggestion` with the reason, if there is no rate; OptionError for a schedule that is not known.
+        """
+        return rate_for(schedule, warmup, self)
 
     @spell_checked
     def save(self, path: str | Path) -> None:

@@ -20,3 +20,6 @@ settings.load_profile("gate")
 
 # Trackers report how they are used to those who make them, from a thread and over the network.
 os.environ |= {"DO_NOT_TRACK": "true", "MLFLOW_DISABLE_TELEMETRY": "true", "WANDB_ERROR_REPORTING": "false"}
+
+# Keras reads its backend when it is imported, and TensorFlow, its default, is not installed.
+os.environ.setdefault("KERAS_BACKEND", "torch")

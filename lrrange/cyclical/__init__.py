@@ -18,6 +18,7 @@ from lrrange.cyclical.constructors import (
     triangular,
     triangular2,
 )
+from lrrange.cyclical.scheduled_rate import ScheduledRate, ScheduleKind
 from lrrange.cyclical.schedules import DIV_FACTOR, GAMMA, Anneal, Cycle, CycleMode, OneCycle, Schedule
 
 __all__ = [
@@ -30,6 +31,8 @@ __all__ = [
     "GAMMA",
     "OneCycle",
     "Schedule",
+    "ScheduleKind",
+    "ScheduledRate",
     "bounds_for",
     "exp_range",
     "half_cycle_steps",

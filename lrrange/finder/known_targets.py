@@ -15,22 +15,28 @@ _MODEL_IS_MISSING = f"The model itself goes first: {_MODEL_FIRST}"
 _DATA = "It is the data of a training: find_lr(trainer, model=model, datamodule=datamodule)"
 _CALLBACK = "It goes into a Trainer: Trainer(callbacks=[callback]), then find_lr(trainer, model=model)"
 
+_STEP_FIRST = "The training step goes first: find_lr(train_step, state=state, batches=batches)"
+_PARTIAL_FIT = (
+    "Estimators of scikit-learn are swept if partial_fit trains them at a rate that is theirs: SGDClassifier, "
+    "SGDRegressor, MLPClassifier, MLPRegressor. Then it is find_lr(estimator, X=X, y=y)"
+)
+
 # Types of Python's own, none of which is a model.
 _PLAIN = ("generator", "list", "tuple", "dict", "str", "int", "float", "NoneType")
 
+
+def _needs(extra: str) -> str:
+    return f"Its plug-in is not ready: pip install 'lrrange[{extra}]' installs what it needs"
+
+
 # What to write instead, by the top-level package and the name of the target's class, or of one of its bases.
 _INSTEAD = {
-    ("transformers", "Trainer"): (
-        "Give its parts: find_lr(trainer.model, optimizer=trainer.create_optimizer(), loss_fn=trainer.compute_loss, "
-        "loader=trainer.get_train_dataloader(), batch_form='whole')"
-    ),
+    ("transformers", "Trainer"): _needs("transformers"),
+    ("skorch", "NeuralNet"): _needs("sklearn"),
+    ("keras", "Model"): _needs("keras"),
     ("fastai", "Learner"): (
-        "Give its parts: find_lr(learn.model, optimizer=torch.optim.Adam(learn.model.parameters()), "
-        "loss_fn=learn.loss_func, loader=learn.dls.train)"
-    ),
-    ("skorch", "NeuralNet"): (
-        "Give its parts: net.initialize(), then find_lr(net.module_, optimizer=net.optimizer_, loss_fn=net.get_loss, "
-        "loader=net.get_iterator(net.get_dataset(X, y), training=True))"
+        "Give a step: find_lr(step, set_lr=lambda lr: learn.opt.set_hyper('lr', lr), restore=learn), where step() "
+        "takes one batch with learn.one_batch and returns learn.loss"
     ),
     ("ignite", "Engine"): _PARTS,
     ("monai", "Trainer"): _PARTS,
@@ -38,12 +44,12 @@ _INSTEAD = {
     ("accelerate", "Accelerator"): f"Give what accelerator.prepare(...) has returned: {_MODEL_FIRST}",
     ("lightning", "Fabric"): _AFTER_SETUP,
     ("lightning_fabric", "Fabric"): _AFTER_SETUP,
-    ("keras", "Model"): _STEP_OF_YOUR_OWN,
     ("tf_keras", "Model"): _STEP_OF_YOUR_OWN,
     ("tensorflow", "Module"): _STEP_OF_YOUR_OWN,
-    ("flax", "Module"): _STEP_OF_YOUR_OWN,
-    ("equinox", "Module"): _STEP_OF_YOUR_OWN,
-    ("sklearn", "BaseEstimator"): _STEP_OF_YOUR_OWN,
+    ("flax", "Module"): _STEP_FIRST,
+    ("flax", "TrainState"): _STEP_FIRST,
+    ("equinox", "Module"): _STEP_FIRST,
+    ("sklearn", "BaseEstimator"): _PARTIAL_FIT,
     ("xgboost", "Booster"): "It is not trained by steps of a gradient, at rates that rise",
     ("lightning", "LightningDataModule"): _DATA,
     ("pytorch_lightning", "LightningDataModule"): _DATA,
@@ -79,7 +85,9 @@ def what_instead(target: object) -> str:
     if isinstance(target, _FUNCTIONS):
         return (
             "A function is trained with PyTorch if its optimizer comes with it: find_lr(step, optimizer=optimizer, "
-            "restore=model), where step() trains one step and returns its loss."
+            "restore=model), where step() trains one step and returns its loss, or set_lr= in the place of "
+            "optimizer=; with JAX if its state does: "
+            "find_lr(step, state=state, batches=batches)."
         )
     kinds = target.__mro__ if isinstance(target, type) else type(target).__mro__
     for kind in kinds:

@@ -4,15 +4,15 @@ The signatures marked with `@overload` are for type checkers, editors and `help`
 lrrange comes with plug-ins for. A test compares them with the adapters of the plug-ins.
 """
 
-import inspect
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Literal, Unpack, get_overloads, overload
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Literal, Unpack, overload
 
 from lrrange.advice.suggestion import Heuristic
 from lrrange.finder.baseline import Paired
 from lrrange.finder.range_test import RangeTest
 from lrrange.finder.settings import Settings, SweepOptions
-from lrrange.finder.targets import CallableModel, Optimizers, Trainer
+from lrrange.finder.signature import signature_of_overloads
+from lrrange.finder.targets import CallableModel, HuggingFaceTrainer, KerasModel, Optimizers, Trainer
 from lrrange.finder.together import Parallel
 from lrrange.finder.training import misspelt_first
 from lrrange.protocol.interrupts import between_steps
@@ -58,6 +58,17 @@ def find_lr(
 ) -> RangeTestResult: ...
 
 
+@overload  # a step whose rate a function sets, with an optimizer that is none of PyTorch's
+def find_lr(
+    target: Callable[[], Any],
+    *,
+    set_lr: Callable[[float], Any],
+    restore: object,
+    snapshot: Literal["device", "cpu", "disk"] = "device",
+    **settings: Unpack[SweepOptions],
+) -> RangeTestResult: ...
+
+
 @overload
 def find_lr(
     target: Trainer,
@@ -72,6 +83,88 @@ def find_lr(
     monitor_mode: Literal["max", "min"] = "min",
     val_monitor: str | None = None,
     restore: object = None,
+    **settings: Unpack[SweepOptions],
+) -> RangeTestResult: ...
+
+
+@overload
+def find_lr(
+    target: HuggingFaceTrainer,
+    *,
+    resume_from_checkpoint: object = None,
+    restore: object = None,
+    **settings: Unpack[SweepOptions],
+) -> RangeTestResult: ...
+
+
+@overload  # a step of JAX on a state
+def find_lr(
+    target: Callable[..., Any],
+    *,
+    state: object,
+    batches: Iterable[Any] | Callable[[], Iterable[Any]],
+    loss: Callable[[Any], Any] | None = None,
+    evaluate: Callable[[Any], Any] | None = None,
+    **settings: Unpack[SweepOptions],
+) -> RangeTestResult: ...
+
+
+@overload  # a step of JAX on objects of NNX
+def find_lr(
+    target: Callable[..., Any],
+    *,
+    objects: object,
+    batches: Iterable[Any] | Callable[[], Iterable[Any]],
+    loss: Callable[[Any], Any] | None = None,
+    evaluate: Callable[..., Any] | None = None,
+    **settings: Unpack[SweepOptions],
+) -> RangeTestResult: ...
+
+
+@overload
+def find_lr(
+    target: KerasModel,
+    *,
+    x: Any = None,
+    y: Any = None,
+    dataset: Any = None,
+    batch_size: int | None = None,
+    shuffle: bool | None = None,
+    sample_weight: Any = None,
+    class_weight: Mapping[int, float] | None = None,
+    steps_per_epoch: int | None = None,
+    epochs: int | None = None,
+    validation_data: Any = None,
+    validation_batch_size: int | None = None,
+    validation_steps: int | None = None,
+    monitor: str = "loss",
+    restore: Any = None,
+    **settings: Unpack[SweepOptions],
+) -> RangeTestResult: ...
+
+
+@overload  # an estimator of scikit-learn
+def find_lr(
+    target: object,
+    *,
+    X: Any,  # noqa: N803  as scikit-learn writes it
+    y: Any = None,
+    batch_size: int | None = None,
+    classes: Any = None,
+    sample_weight: Any = None,
+    X_val: Any = None,  # noqa: N803
+    y_val: Any = None,
+    **settings: Unpack[SweepOptions],
+) -> RangeTestResult: ...
+
+
+@overload  # a net of skorch
+def find_lr(
+    target: object,
+    *,
+    X: Any,  # noqa: N803
+    y: Any = None,
+    fit_params: Mapping[str, Any] | None = None,
     **settings: Unpack[SweepOptions],
 ) -> RangeTestResult: ...
 
@@ -176,9 +269,8 @@ def find_lr(
             `"vmap"` takes their steps side by side where the backend can. `"auto"` measures a few steps and takes the
             faster of the two, so the choice may differ from run to run. Side by side, losses are the same up to
             rounding. `provenance.details["parallel"]` says what was done and why.
-        train_steps: number of optimizer steps of the training that the rate is for. A backend may know it itself:
-            Lightning from its Trainer, PyTorch from `train_epochs=`. Where nobody knows, the result says what is
-            assumed.
+        train_steps: number of optimizer steps of the training that the rate is for. A backend may know it itself, as
+            from a Trainer or from `train_epochs=`. Where nobody knows, the result says what is assumed.
         paired: True measures the losses of the initial weights on the batches of the sweep as well, and takes the noise
             of the batches out of the curve with them; see `lrrange.sweep.paired`. `"auto"` does so only where no fall
             of the loss stands out of the noise, and the backend can compute losses without a step. In our measurements
@@ -193,18 +285,17 @@ def find_lr(
         loader (iterable): of batches. It starts again if it is shorter than the sweep.
         scheduler (LRScheduler): attached to the optimizer, left as it was.
         grad_scaler (GradScaler), autocast (dtype): for mixed precision.
-        accumulate (int): micro-batches per optimizer step.
-        clip_norm (float): clip the norm of the gradients to this.
+        accumulate (int), clip_norm (float): micro-batches per optimizer step; clip the norm of the gradients to this.
         batch_form ("inputs_and_targets" or "whole"): what a batch is.
-        val_loader (iterable): held-out batches, by which `confirm=True` judges.
-        read_on ("training" or "validation"): the data whose loss is recorded.
+        val_loader (iterable), read_on ("training" or "validation"): held-out batches; the data whose loss is read.
         metric (callable), metric_mode ("max" or "min"): what to read the advice from instead of the loss.
         snapshot ("device", "cpu" or "disk"): where everything is copied to that training changes.
         restore (object or list): anything else that training changes.
         train_epochs (float): passes over the loader of the training that the rate is for.
 
     A step of your own is a function without arguments that trains one step and returns its loss. It takes `optimizer`,
-    `restore` (everything else that the step changes) and `snapshot`; see `lrrange_torch.own_step.OwnStep`.
+    `restore` (everything else that the step changes) and `snapshot`; see `lrrange_torch.own_step.OwnStep`. With an
+    optimizer that is none of PyTorch's, it takes `set_lr`, a function of the rate, in the place of `optimizer`.
 
     A Lightning Trainer takes these options; see `lrrange_lightning.driver.TrainerDriver`:
         model (LightningModule): what to train.
@@ -214,13 +305,18 @@ def find_lr(
         val_monitor (str): name of the logged held-out loss by which `confirm=True` judges.
         restore (object or list): anything else that training changes.
 
+    A Trainer of Hugging Face's takes `resume_from_checkpoint` and `restore`; a step of JAX takes `state` or `objects`,
+    `batches`, `loss` and `evaluate`. A Keras model takes what its `fit` does: `x`, `y` or `dataset`, `batch_size`,
+    `shuffle`, `sample_weight`, `class_weight`, `steps_per_epoch`, `epochs`, `validation_data`, `validation_batch_size`
+    and `validation_steps`, and `monitor` and `restore`. An estimator of scikit-learn takes `X`, `y`, `batch_size`,
+    `classes`, `sample_weight`, `X_val` and `y_val`; a net of skorch `X`, `y` and `fit_params`.
+
     Returns: the curve, the answer of every heuristic, the chosen one, and the range.
     Raises: before the first step, an `LRRangeError` that says what to change, for anything wrong with the arguments.
         What the training itself raises passes through. In every case the target is put back; RestoreFailed is raised
         if a digest shows that something differs. RateNotInForce is raised if the losses do not depend on the rate.
-    Cost: at most `num_steps` training steps for each sweep, and as many forward passes (or steps at rate zero) to pair
-        it, `confirm_steps` more to confirm, about six to probe the rate where the backend does not prove it, and one
-        copy of what training changes.
+    Cost: at most `num_steps` steps for each sweep, as many forward passes (or steps at rate zero) to pair it,
+        `confirm_steps` to confirm, about six to probe a rate that no backend proves, and a copy of what changes.
     """
     positional = {"optimizer": optimizer, "loss_fn": loss_fn, "loader": loader}
     options = {name: value for name, value in positional.items() if value is not None} | options
@@ -250,17 +346,4 @@ def find_lr(
     return between_steps(lambda: RangeTest(target, settings, options).run())
 
 
-def _whole_signature() -> inspect.Signature:
-    """Return the signature of `find_lr` with the options of all kinds of targets, for `help` and for notebooks."""
-    signature = inspect.signature(find_lr)
-    parameters = dict(signature.parameters)
-    others = parameters.pop("options")
-    for typed in get_overloads(find_lr):
-        for name, parameter in inspect.signature(typed).parameters.items():
-            if parameter.kind is parameter.KEYWORD_ONLY:
-                required = parameter.default is parameter.empty  # for one kind of target, and not for all
-                parameters.setdefault(name, parameter.replace(default=None) if required else parameter)
-    return signature.replace(parameters=[*parameters.values(), others])
-
-
-find_lr.__signature__ = _whole_signature()  # type: ignore[attr-defined]
+find_lr.__signature__ = signature_of_overloads(find_lr)  # type: ignore[attr-defined]

@@ -43,6 +43,30 @@ class Trainer(Protocol):
         """The metrics that callbacks can read."""
 
 
+class HuggingFaceTrainer(Protocol):
+    """A `Trainer` of transformers, or one that is derived from it."""
+
+    @property
+    def callback_handler(self) -> Any:
+        """Its callbacks."""
+
+    @property
+    def compute_loss(self) -> Any:
+        """The method that computes the loss of a batch."""
+
+
+class KerasModel(Protocol):
+    """A `Model` of Keras 3."""
+
+    @property
+    def train_on_batch(self) -> Any:
+        """The method that trains one batch."""
+
+    @property
+    def compile(self) -> Any:
+        """The method that gives it an optimizer."""
+
+
 Optimizers = Optimizer | Sequence[Optimizer]
 # What torch.compile returns is a callable to type checkers.
 CallableModel = Model | Callable[..., Any]

@@ -23,6 +23,7 @@ from lrrange.protocol.optional import (
     Reports,
     Seedable,
     SetsMomentum,
+    StartsFrom,
     SuggestsBounds,
 )
 from lrrange.protocol.options import with_options
@@ -123,6 +124,11 @@ class Training:
         return cast(SetsMomentum, self.target).set_momentum if self._has("set_momentum") else None
 
     @cached_property
+    def start_from(self) -> Callable[[Any], None] | None:
+        """The method of `StartsFrom`."""
+        return cast(StartsFrom, self.target).start_from if self._has("start_from") else None
+
+    @cached_property
     def digest(self) -> Callable[[], Iterable[tuple[str, Any]]] | None:
         """The method of `Digestible`."""
         return cast(Digestible, self.target).digest if self._has("digest") else None
@@ -183,9 +189,9 @@ class Training:
             reset: makes other initial weights. `can_reset` says whether the target takes it.
         """
         if self.training_step is not None:
-            StepDriver(self.training_step, seed, reset, self.is_blow_up).run(sweep)
+            StepDriver(self.training_step, seed, self._in_force(reset), self.is_blow_up).run(sweep)
         elif self.loop_driver is not None:
-            run_loop(self.loop_driver, sweep, seed, reset, self.is_blow_up)
+            run_loop(self.loop_driver, sweep, seed, self._in_force(reset), self.is_blow_up)
         else:
             if seed is not None and self.seed is not None:
                 self.seed(seed)
@@ -203,7 +209,14 @@ class Training:
         if self.forward_only is None:
             self.run(steps, seed, reset)
         else:
-            StepDriver(self.forward_only, seed, reset, self.is_blow_up).run(steps)
+            StepDriver(self.forward_only, seed, self._in_force(reset), self.is_blow_up).run(steps)
+
+    def _in_force(self, reset: Callable[[], object] | None) -> Callable[[], object] | None:
+        """Return `reset`, followed by the start from what it returns where weights are a value."""
+        start_from = self.start_from
+        if reset is None or start_from is None:
+            return reset
+        return lambda: start_from(reset())
 
     @property
     def can_reset(self) -> bool:

@@ -10,7 +10,7 @@ OF_LRRANGE: dict[str, str] = one_name_each(
         "findbestlr suggestlr findlr": "lrrange.find_lr(model, ...)",
         "lrrangetest": "lrrange_lightning.LRRangeTest, a callback of Lightning's; elsewhere lrrange.find_lr",
         "verifyrate": "lrrange_lightning.VerifyRate(lr)",
-        "verify": "lrrange_torch.verify(optimizer, result)",
+        "verify": "result.verify(optimizer), of the result of lrrange.find_lr",
         "rateguard": "lrrange_torch.RateGuard(optimizer, lr, steps)",
         "schedulelr": "lrrange_clr.ScheduleLR(optimizer, schedule)",
         "cyclicallr cycliclr clr": "lrrange.make_schedule(optimizer, result)",

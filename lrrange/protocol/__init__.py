@@ -17,9 +17,11 @@ from lrrange.protocol.optional import (
     Reports,
     Seedable,
     SetsMomentum,
+    StartsFrom,
     SuggestsBounds,
 )
-from lrrange.protocol.options import with_options
+from lrrange.protocol.options import OPTIONS_OF_VERIFY, with_options
+from lrrange.protocol.rate_proof import ProvedRate, RateProof
 from lrrange.protocol.step_driver import StepDriver
 from lrrange.protocol.training_step import Driver, TrainingStep
 from lrrange.random_state import kept_random_state
@@ -32,13 +34,17 @@ __all__ = [
     "EvaluatesBatches",
     "KnowsFacts",
     "LoopDriver",
+    "OPTIONS_OF_VERIFY",
+    "ProvedRate",
     "ProvesRate",
+    "RateProof",
     "RecognisesBlowUps",
     "Replica",
     "Replicates",
     "Reports",
     "Seedable",
     "SetsMomentum",
+    "StartsFrom",
     "StepDriver",
     "SuggestsBounds",
     "TrainingStep",

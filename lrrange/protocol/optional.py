@@ -37,6 +37,17 @@ class Seedable(Protocol):
 
 
 @runtime_checkable
+class StartsFrom(Protocol):
+    """A backend whose weights are a value: `reset=` returns a new one, as nothing is changed in place."""
+
+    def start_from(self, state: Any) -> None:
+        """Train the run that has begun from this state, which the user's `reset` has returned.
+
+        Raises: OptionError for what is no such state.
+        """
+
+
+@runtime_checkable
 class ProvesRate(Protocol):
     """A backend that itself raises RateNotInForce if a step is trained at another rate than the one it was given.
 

@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, TypeVar
 
@@ -18,6 +18,9 @@ OPTIONS_OF_FIND_LR = (
     *("parallel", "train_steps", "paired"),
 )
 
+# The options of `result.verify` itself.
+OPTIONS_OF_VERIFY = ("steps", "lr", "scheduler")
+
 _NO_HINTS: Mapping[str, str] = MappingProxyType({})
 
 # Cached because it takes longer than a step of a small training.
@@ -31,8 +34,9 @@ def with_options(
     *,
     example: str = "",
     hints: Mapping[str, str] = _NO_HINTS,
+    also: Sequence[str] = OPTIONS_OF_FIND_LR,
 ) -> Adapted:
-    """Return `adapter(target, **options)`, for a plug-in's `lrrange_adapt`.
+    """Return `adapter(target, **options)`, for a plug-in's `lrrange_adapt` or `lrrange_verify`.
 
     Args:
         adapter: takes the target, and the options by name.
@@ -41,8 +45,9 @@ def with_options(
         example: a call of `find_lr` that works, for the message about a missing option. By default it is made from the
             adapter's arguments.
         hints: what to say about options that the adapter does not take and users may try, by name.
+        also: the options of the call itself: `OPTIONS_OF_FIND_LR`, or `OPTIONS_OF_VERIFY`.
     Raises: OptionError if `adapter` does not take these options. For each unknown one the message has the name that is
-        meant: the closest of the adapter's and of `find_lr`'s, or the one that another tool calls so.
+        meant: the closest of the adapter's and of the call's, or the one that another tool calls so.
     """
     signature = _signature(adapter)
     try:
@@ -52,7 +57,7 @@ def with_options(
             signature,
             (target,),
             options,
-            also=OPTIONS_OF_FIND_LR,
+            also=also,
             example=example or _example(signature),
             hints=hints,
         )

@@ -67,7 +67,10 @@ class StepDriver:
             if type(number) not in deferred:
                 deferred[type(number)] = isinstance(number, DeferredLoss)
             steps_late = number.steps_late if deferred[type(number)] else 0
-            if exhausted or taken == sweep.plan.num_steps or len(pending) > steps_late:
+            # The training must not be further when a loss is told after which it is evaluated.
+            if exhausted or taken == sweep.plan.num_steps or (steps_late and sweep.is_evaluated_after(taken)):
+                steps_late = 0
+            while len(pending) > steps_late and sweep.running:
                 tell(pending.popleft())
 
 

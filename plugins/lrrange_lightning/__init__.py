@@ -15,6 +15,7 @@ from lrrange.spelling import attribute_error
 from lrrange_lightning.compat import callback_class, installed_packages, package_of
 
 if TYPE_CHECKING:
+    from lrrange.protocol import RateProof
     from lrrange_lightning.callbacks import LRRangeTest, VerifyRate
 
 # What to use in place of the names of Lightning's own finder.
@@ -76,6 +77,23 @@ def lrrange_apply(optimizer: object, lr: float, scheduler: object | None) -> Map
     from lrrange_lightning.apply_rate import apply_to_module
 
     return apply_to_module(optimizer, lr, scheduler)
+
+
+@hookimpl
+def lrrange_verify(target: object, lr: float, steps: int, options: Mapping[str, Any]) -> "RateProof | None":
+    """Watch the first steps of the next fit of a Trainer, with a `VerifyRate` among its callbacks."""
+    if package_of(target, "Trainer") is None:
+        return None
+    from lrrange.protocol import OPTIONS_OF_VERIFY, with_options
+    from lrrange_lightning.fit_proof import FitProof
+
+    return with_options(
+        lambda trainer, optimizer=None: FitProof(trainer, lr, steps, optimizer),
+        target,
+        options,
+        example="result.verify(trainer)",
+        also=OPTIONS_OF_VERIFY,
+    )
 
 
 if not TYPE_CHECKING:  # a type checker would take any name for one that exists

@@ -33,9 +33,18 @@ class _VerifyingCallback(_Callback):
     """The part of both callbacks that ends a verification."""
 
     _verification: RateVerification | None = None
+    _proved = False
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """Note whether the rate has been seen in force."""
+        if self._verification is not None and not self._proved:
+            self._proved = self._verification.proved
 
     def on_exception(self, _trainer: Any, _module: Any, _exception: BaseException) -> None:
         """Stop watching."""
+        self._stop_watching()
+
+    def _stop_watching(self) -> None:
         verification, self._verification = self._verification, None
         if verification is not None:
             verification.close()
@@ -223,8 +232,18 @@ class VerifyRate(_VerifyingCallback):
         self._steps = steps
         self._optimizer = optimizer
 
+    @property
+    def proved(self) -> bool:
+        """Whether the last fit has been seen to train at the rate."""
+        return self._proved
+
+    def close(self) -> None:
+        """Stop watching. In a later fit the callback begins anew."""
+        self._stop_watching()
+
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Begin to watch."""
+        self._proved = False
         watched = chosen_optimizers(trainer, self._optimizer)
         sources = find_rate_sources(pl_module, trainer.optimizers)
         self._verification = RateVerification(

@@ -52,6 +52,11 @@ class RateVerification:
             for optimizer in watched
         ]
 
+    @property
+    def proved(self) -> bool:
+        """Whether every watched optimizer has been seen to train at its rate."""
+        return all(guard.proved for guard in self._guards)
+
     def close(self) -> None:
         """Stop watching."""
         for guard in self._guards:

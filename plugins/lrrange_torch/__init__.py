@@ -13,9 +13,11 @@ from lrrange.errors import MissingExtra, TargetError
 from lrrange.spelling import attribute_error
 
 if TYPE_CHECKING:
+    from lrrange.protocol import RateProof
+    from lrrange_torch.endless_batches import batches
     from lrrange_torch.optimizer import RateGuard, verify
 
-__all__ = ["RateGuard", "verify"]
+__all__ = ["RateGuard", "batches", "verify"]
 
 if find_spec("torch") is None:
     raise MissingExtra("the torch backend needs PyTorch. Install it with: pip install 'lrrange[torch]'", extra="torch")
@@ -55,6 +57,8 @@ def lrrange_adapt(target: object, options: Mapping[str, Any]) -> TrainingStep | 
     if not isinstance(target, torch.nn.Module):
         from lrrange_torch.optimizer.argument import is_meant_for_torch
 
+        if callable(target) and "set_lr" in options:
+            return _own_rate_step(target, options)
         if not callable(target) or not is_meant_for_torch(options.get("optimizer")):
             return None
     from lrrange.protocol import with_options
@@ -65,6 +69,16 @@ def lrrange_adapt(target: object, options: Mapping[str, Any]) -> TrainingStep | 
         return with_options(LoaderStep, target, options, example=_EXAMPLE, hints={"epochs": _EPOCHS})
     example = "find_lr(step, optimizer=optimizer, restore=model)"
     return with_options(OwnStep, target, options, example=example, hints=_NOT_OF_A_STEP)
+
+
+def _own_rate_step(target: object, options: Mapping[str, Any]) -> TrainingStep:
+    from lrrange.protocol import with_options
+    from lrrange_torch.own_rate_step import OwnRateStep
+
+    hints = _NOT_OF_A_STEP | {"optimizer": "set_lr= sets the rate in its place. Leave one of the two out"}
+    return with_options(
+        OwnRateStep, target, options, example="find_lr(step, set_lr=set_lr, restore=(model, optimizer))", hints=hints
+    )
 
 
 @hookimpl
@@ -87,11 +101,40 @@ def lrrange_apply(
     return apply_rate(given, rate_of_first(given, lr, details), scheduler)
 
 
+@hookimpl
+def lrrange_verify(
+    target: object,
+    lr: float,
+    steps: int,
+    scheduler: object | None,
+    options: Mapping[str, Any],
+    details: Mapping[str, Any],
+) -> "RateProof | None":
+    """Watch the next steps of one or several optimizers."""
+    torch = sys.modules.get("torch")
+    targets: Any = target if isinstance(target, (list, tuple)) else [target]
+    if torch is None or not targets or not all(isinstance(each, torch.optim.Optimizer) for each in targets):
+        return None
+    from lrrange.protocol import OPTIONS_OF_VERIFY, with_options
+    from lrrange_torch.optimizer import RateGuard
+    from lrrange_torch.optimizer.shares import rate_of_first
+
+    given: Any = target
+    share = rate_of_first(given, lr, details)
+    return with_options(
+        lambda optimizer: RateGuard(optimizer, share, steps, scheduler),
+        given,
+        options,
+        example="result.verify(optimizer, steps=20)",
+        also=OPTIONS_OF_VERIFY,
+    )
+
+
 if not TYPE_CHECKING:  # a type checker would take any name for one that exists
 
     def __getattr__(name: str) -> Any:
         if name not in __all__:
             raise attribute_error("module 'lrrange_torch'", name, __all__)
-        from lrrange_torch import optimizer
+        from lrrange_torch import endless_batches, optimizer
 
-        return vars(optimizer)[name]
+        return vars(endless_batches if name == "batches" else optimizer)[name]

@@ -1,10 +1,11 @@
-"""Optimizers and LR schedulers without the wrappers of Accelerate around them.
+"""Optimizers and LR schedulers without the wrappers of Accelerate around them, and what an Accelerator has prepared.
 
 Those wrappers decide when to step, which lrrange does itself during a sweep. Prepared models and loaders are of
 PyTorch's own classes and need nothing.
 """
 
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 from lrrange.errors import OptionError
@@ -26,6 +27,14 @@ def unwrap(value: Any, scaler: object = None) -> Any:
             raise OptionError("Accelerate scales the loss in this precision. Give grad_scaler=accelerator.scaler.")
         return value.optimizer
     return value.scheduler if isinstance(value, accelerate.scheduler.AcceleratedScheduler) else value
+
+
+def with_prepared(values: Iterable[Any]) -> tuple[Any, ...]:
+    """Return the values, and after them the models and loaders that each Accelerator among them has prepared."""
+    accelerate = sys.modules.get("accelerate")
+    accelerators = [value for value in values if accelerate is not None and isinstance(value, accelerate.Accelerator)]
+    prepared = [value for each in accelerators for value in [*each._models, *each._dataloaders]]
+    return (*values, *prepared)
 
 
 def accelerate_state() -> dict[str, Any]:

@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
 from lrrange.errors import OptionError, TargetError
-from lrrange_torch.batches import check_gives_batches, check_iterable
+from lrrange_torch.endless_batches import check_gives_batches, check_iterable
 from lrrange_torch.functions import is_torch_loss
 
 

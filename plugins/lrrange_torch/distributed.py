@@ -147,7 +147,8 @@ def processes_of(modules: Iterable[object], parameters: Iterable[torch.Tensor]) 
     A training that uses neither is one of a single process, even if there are other processes.
 
     Args:
-        modules: searched for wrapped and sharded modules; values of other classes are ignored.
+        modules: searched for wrapped and sharded modules, if there are several processes. Values of other classes are
+            ignored.
         parameters: those of the optimizer.
     Raises: TargetError for the older kind of sharding, which gives no access to its shards.
     """

@@ -9,10 +9,10 @@ from torch.optim import Optimizer
 
 from lrrange import Sweep
 from lrrange_torch.accelerate import accelerate_state, unwrap
-from lrrange_torch.batches import Batches, collates
 from lrrange_torch.checks import check_options, check_places, check_precision, check_trains, steps_of_epochs
 from lrrange_torch.deferred_loss import Reader
 from lrrange_torch.distributed import processes_of
+from lrrange_torch.endless_batches import Batches, collates
 from lrrange_torch.gradient_step import GradientStep
 from lrrange_torch.objective import BatchForm, MetricMode, Objective
 from lrrange_torch.optimizer.argument import check_scheduler, optimizers_of

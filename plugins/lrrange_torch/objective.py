@@ -10,8 +10,8 @@ from torch import nn
 
 from lrrange.errors import NoData, OptionError, TargetError
 from lrrange.sweep import MetricValue, Quantity
-from lrrange_torch.batches import is_one_example, to_device
 from lrrange_torch.deferred_loss import Reader
+from lrrange_torch.endless_batches import is_one_example, to_device
 from lrrange_torch.functions import call_on_outputs, check_function
 from lrrange_torch.loss_values import is_one_number, not_one_loss, not_one_metric
 
@@ -100,8 +100,13 @@ class Objective:
     def _outputs_of(self, inputs: Any) -> Any:
         try:
             return self._model(inputs)
-        except TypeError as error:
-            if type(inputs).__module__ != "numpy":
+        except Exception as error:
+            if isinstance(inputs, (list, tuple)):  # such as images of several sizes, whose model takes their targets
+                error.add_note(
+                    "Raised by the model, which was called with the first of the two parts of a batch. If it takes the "
+                    "targets as well, set batch_form='whole' and give a loss_fn(model, batch)."
+                )
+            if type(inputs).__module__ != "numpy" or not isinstance(error, TypeError):
                 raise
             raise TargetError(
                 f"the loader gives NumPy arrays as inputs, and the model wants tensors ({error}). Give "

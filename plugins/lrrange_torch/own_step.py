@@ -10,11 +10,9 @@ from torch.optim import Optimizer
 
 from lrrange.errors import TargetError
 from lrrange.sweep import MetricValue, mean_recorded
-from lrrange_torch.accelerate import accelerate_state
+from lrrange_torch.accelerate import accelerate_state, with_prepared
+from lrrange_torch.checked_step import CheckedStep
 from lrrange_torch.deferred_loss import read_now
-from lrrange_torch.distributed import processes_of
-from lrrange_torch.functions import check_step
-from lrrange_torch.loss_values import is_one_number, not_one_loss
 from lrrange_torch.optimizer.argument import optimizers_of
 from lrrange_torch.optimizer.facts import facts_of
 from lrrange_torch.optimizer.rate_control import RateControl
@@ -24,7 +22,6 @@ from lrrange_torch.snapshot.copy_stores import CopyLocation
 from lrrange_torch.snapshot.digest import digest_of
 from lrrange_torch.snapshot.snapshot import Snapshot
 from lrrange_torch.snapshot.snapshot_maker import SnapshotMaker
-from lrrange_torch.stop_iteration import error_instead, is_end_of_data
 
 __all__ = ["OwnStep"]
 
@@ -41,13 +38,13 @@ class OwnStep:
     Args:
         step: called without arguments; trains one step and returns its loss, one number, or a
             `lrrange.sweep.MetricValue`, to read the advice from a metric. `StopIteration` ends the
-            sweep, except where the forward pass of a module or a dataset raises it, which is an error. If `restore`
-            holds a model in DistributedDataParallel, or one sharded by `fully_shard`, all its processes sweep together,
-            and read the mean of their losses.
+            sweep, except where the forward pass of a module or a dataset raises it, which is an error. If the step's
+            variables or `restore` hold a model in DistributedDataParallel, or one sharded by `fully_shard`, all its
+            processes sweep together, and read the mean of their losses.
         optimizer: one, or several that share one multiplier.
         restore: everything else that `step` changes: modules, schedulers, scalers, loaders (their random states),
-            tensors, generators, containers of these, anything with a `state_dict`. Parameters in the optimizer and the
-            global random states are restored in any case.
+            tensors, generators, containers of these, anything with a `state_dict`; an `Accelerator` for all that it
+            has prepared. Parameters in the optimizer and the global random states are restored in any case.
         snapshot: where all this is copied to; see `lrrange_torch.loader_step.LoaderStep`.
 
     A rate is in force until an optimizer has taken a step, usually one call. If `step` takes one micro-batch and the
@@ -69,21 +66,18 @@ class OwnStep:
         restore: Any,
         snapshot: CopyLocation = "device",
     ) -> None:
-        check_step(step)
         self._rates = RateControl(optimizers_of(optimizer, scaler="the step's own"))
-        self._step = step
         self._restore = tuple(restore) if isinstance(restore, (list, tuple)) else (restore,)
         parameters = self._rates.parameters()
-        self._processes = processes_of(self._restore, parameters)
-        why_full = why_not_lazy_in(self._restore, parameters)
+        self._step = CheckedStep(step, self._restore, parameters)
+        why_full = why_not_lazy_in(with_prepared(self._restore), parameters)
         self._snapshots = SnapshotMaker(self._rates.hooked, why_full, snapshot)
-        self._calls = 0
         self._most_calls = 1
         self._patience = _PATIENCE
 
     def snapshot(self) -> Snapshot:
         """Keep everything that a step may change."""
-        self._processes.reshard()
+        self._step.processes.reshard()
         state = self._snapshots.make()
         try:
             for name, holder in self._holders().items():
@@ -91,7 +85,7 @@ class OwnStep:
             for value in self._restore:
                 state.keep_what_the_user_named(value)
             # Last, because the step's variables may hold the data too.
-            state.keep(self._step, "step")
+            state.keep(self._step.function, "step")
             state.keep_random_state()
             self._rates.watch(state)
         except BaseException:
@@ -103,7 +97,7 @@ class OwnStep:
     def restore(self, state: Snapshot) -> None:
         """Put everything back."""
         self._rates.unwatch()
-        self._processes.reshard()
+        self._step.processes.reshard()
         self._snapshots.restore(state)
 
     def step(self, lr: float) -> Any:
@@ -114,36 +108,13 @@ class OwnStep:
         """
         self._rates.set(lr)
         before = self._rates.steps_watched
-        losses = [self._call()]
+        losses = [self._step()]
         while self._rates.steps_watched == before and self._calls_again(losses):
-            losses.append(self._call())
+            losses.append(self._step())
         if self._rates.steps_watched > before:
             self._most_calls = max(self._most_calls, len(losses))
             self._patience = self._most_calls + _SKIPPED_CALLS
-        return mean_recorded(losses, self._mean)
-
-    def _call(self) -> Any:
-        try:
-            returned = self._step()
-        except StopIteration as error:
-            if not is_end_of_data(error):
-                raise error_instead("a module or a dataset in your step()") from error
-            raise
-        self._calls += 1
-        if not isinstance(returned, MetricValue):
-            return self._read(returned)
-        loss = None if returned.loss is None else self._read(returned.loss)
-        return MetricValue(quantity=returned.quantity, value=self._read(returned.value), loss=loss)
-
-    def _read(self, number: Any) -> Any:
-        if self._processes.size > 1:  # which must agree on whether to call again
-            return self._processes.mean(lambda: read_now([_checked(number)], 1.0))
-        return _checked(number)
-
-    def _mean(self, numbers: Sequence[Any]) -> Any:
-        tensor = next((number for number in numbers if isinstance(number, torch.Tensor)), None)
-        read = read_now if tensor is None else self._processes.reader(tensor.device)
-        return numbers[0] if len(numbers) == 1 and read is read_now else read(numbers, 1.0 / len(numbers))
+        return mean_recorded(losses, self._step.mean)
 
     def _calls_again(self, losses: Sequence[Any]) -> bool:
         """Return whether to call the user's step again, after calls that moved no optimizer."""
@@ -169,11 +140,11 @@ class OwnStep:
 
     def is_blow_up(self, _: Exception) -> bool:
         """Return whether a rate that is too high may have caused this error: of one process, as far as is known."""
-        return self._processes.size == 1
+        return self._step.processes.size == 1
 
     def seed(self, value: int) -> None:
         """Seed every random generator that lrrange knows of."""
-        seed_everything(value, *self._restore)
+        seed_everything(value, *with_prepared(self._restore))
 
     def set_momentum(self, value: float) -> bool:
         """Train the next steps at this momentum, in the groups that have one. Return whether any group has."""
@@ -189,7 +160,7 @@ class OwnStep:
 
     def digest(self) -> Iterator[tuple[str, Any]]:
         """Yield names with values or checksums of everything that a step is known to change."""
-        return digest_of(self._holders() | {"restore": self._restore, "step": self._step})
+        return digest_of(self._holders() | {"restore": self._restore, "step": self._step.function})
 
     def _holders(self) -> dict[str, Any]:
         return {"optimizer": list(self._rates.optimizers), "accelerate": accelerate_state()}
@@ -202,18 +173,11 @@ class OwnStep:
             "optimizer": self._rates.names,
             "group_ratios": list(self._rates.ratios),
             "group_rates": self._rates.bases,
-            "calls": self._calls,
+            "calls": self._step.calls,
             "optimizer_steps": self._rates.optimizer_steps,
-            "processes": self._processes.size,
+            "processes": self._step.processes.size,
             **self._snapshots.report(),
         }
-
-
-def _checked(number: Any) -> Any:
-    if not is_one_number(number):
-        raise not_one_loss("step()", number, trains=False)
-    # Without its graph, which would keep a micro-batch in memory while others follow.
-    return number.detach() if isinstance(number, torch.Tensor) else number
 
 
 def why_not_lazy_in(restore: Sequence[Any], parameters: Sequence[torch.Tensor]) -> str | None:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from lrrange_torch.batches import is_one_example
+from lrrange_torch.endless_batches import is_one_example
 from lrrange_torch.optimizer import GroupRates
 from torch import nn
 from torch.nn import functional as F

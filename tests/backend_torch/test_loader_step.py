@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from lrrange_torch.batches import Batches, to_device
+from lrrange_torch.endless_batches import Batches, to_device
 from lrrange_torch.loader_step import LoaderStep
 from torch import nn
 from torch.nn import functional as F

@@ -16,7 +16,7 @@ BAD_ARGUMENTS = {
     "shape": ({"shape": "cosine"}, PlanError),
     "heuristic": ({"heuristic": "best"}, UnknownName),
     "heuristic that cannot be called": ({"heuristic": 3}, LRRangeError),
-    "backend": ({"backend": "jax"}, BackendNotFound),
+    "backend": ({"backend": "theano"}, BackendNotFound),
     "smoothing": ({"smoothing": "gauss"}, UnknownName),
     "no repeat": ({"repeats": 0}, PlanError),
     "repeats that are text": ({"repeats": "2"}, LRRangeError),

@@ -78,6 +78,14 @@ class NoReason(OwnLoop):
     """Does not close the sweep as interrupted. Its restore is correct."""
 
 
+class Deaf(OwnLoop):
+    """A driver that trains at a rate of its own, whatever the sweep says."""
+
+    def __init__(self, landscape):
+        super().__init__(landscape)
+        self.loop.loss = lambda lr: Loop.loss(self.loop, 1e-3)
+
+
 class LeavesATrace(Loop):
     """Restores everything that it shows, and leaves a trace in something that it does not show."""
 
@@ -157,6 +165,7 @@ BREAKS = {
     "a swallowed error": (Swallows, testing.check_state_is_back_after_an_error, "swallowed RuntimeError"),
     "Ctrl-C": (ForgetsAfterAnError, testing.check_state_is_back_after_ctrl_c, "changed state"),
     "no reason": (NoReason, testing.check_state_is_back_after_ctrl_c, "stop reason is None, not INTERRUPTED"),
+    "the rate": (Deaf, testing.check_the_rate_has_an_effect, "give the same losses"),
     "a second sweep": (LeavesATrace, testing.check_a_second_sweep_gives_the_same_curve, r"curve\.loss\[0\]"),
     "a forward pass with more": (LooksAhead, testing.check_a_paired_sweep_sees_its_batches_again, "step 2 at lr="),
     "another batch": (

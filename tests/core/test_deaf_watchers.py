@@ -196,5 +196,7 @@ def test_every_hook_is_of_plug_ins_alone_or_fired_by_a_known_call():
     known = {name for name in vars(hookspecs) if name.startswith("lrrange_")}
     fired = [*SWEEP_HOOKS, *TRIAL_HOOKS, *RUN_HOOKS, *COMPARED_HOOKS]
     assert len(fired) == len(set(fired))
-    assert known - set(fired) == {"lrrange_adapt", "lrrange_schedule", "lrrange_apply"}
+    assert known - set(fired) == {
+        *("lrrange_adapt", "lrrange_schedule", "lrrange_apply", "lrrange_applied", "lrrange_verify"),
+    }
     assert lrrange.hookimpl is hookimpl

@@ -14,7 +14,7 @@ from lrrange import LRRangeError, StopReason, Sweep, find_lr, hookimpl
 from lrrange.errors import NoData, NoSuggestion, PlanError
 from lrrange.finder.trials import check_budget
 from tests.core.strategies import Landscape, landscapes
-from tests.core.training import Loop, OwnLoop, SeededLoop
+from tests.core.training import Late, Loop, OwnLoop, SeededLoop
 
 LANDSCAPE = Landscape(noise=0.02)
 
@@ -357,6 +357,22 @@ def test_trials_are_judged_by_the_held_out_loss_if_there_is_one():
         abs(math.log10(trial.lr) + 3.4) for trial in confirmation.trials
     ])  # fmt: skip
     assert moved(result) < 0
+
+
+def test_losses_that_arrive_late_are_awaited_before_the_held_out_loss_is_measured():
+    class LateHeldOut(Watched):
+        evaluated = ()
+
+        def step(self, lr):
+            return Late(super().step(lr))
+
+        def evaluate(self):
+            self.evaluated = (*self.evaluated, len(self.runs[-1]))
+            return abs(math.log10(self.rates[-1]) + 3.4)
+
+    target = LateHeldOut(LANDSCAPE)
+    confirmed(target)
+    assert list(target.evaluated)[:12] == [113, 129, 145, 161] * 3
 
 
 def test_a_held_out_loss_that_differs_by_less_than_it_varies_moves_nothing():

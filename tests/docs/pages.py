@@ -8,6 +8,11 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md")))
 
+# The pages whose code needs other frameworks than PyTorch and Lightning.
+OF_FRAMEWORKS = (
+    *("transformers.md", "fine-tuning.md", "accelerate.md", "jax.md", "keras.md", "scikit-learn.md", "recipes.md"),
+)
+
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 

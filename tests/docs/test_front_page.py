@@ -68,13 +68,18 @@ def test_the_picture_is_one_that_an_index_can_show():
     assert place(picture).read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_first_thing_to_type_is_pip_install_and_then_the_two_commands_of_a_checkout():
+def test_the_first_thing_to_type_is_pip_install_and_then_the_commands_of_a_checkout():
     typed = [
         line
         for block in re.findall(r"^```sh\n(.*?)^```$", README.read_text(), re.M | re.S)
         for line in block.splitlines()
     ]
-    assert [line.split("#")[0].strip() for line in typed] == ["pip install 'lrrange[torch]'", "make demo", "make test"]
+    assert [line.split("#")[0].strip() for line in typed] == [
+        "pip install 'lrrange[torch]'",
+        "make demo",
+        "make test",
+        "make frameworks",
+    ]
 
 
 def test_the_first_command_needs_no_more_than_the_first_install():

@@ -5,12 +5,14 @@ import re
 
 import click
 import lrrange_clr
+import lrrange_keras
 import lrrange_lightning
 import lrrange_torch
 import lrrange_torch.optimizer
 import lrrange_torch.snapshot
 import lrrange_torch.stop_iteration
 import lrrange_trackers
+import lrrange_transformers
 import pytest
 from click.testing import CliRunner
 from lrrange_torch.loader_step import LoaderStep
@@ -42,6 +44,8 @@ MODULES = (
     lrrange_lightning,
     lrrange_clr,
     lrrange_trackers,
+    lrrange_transformers,
+    lrrange_keras,
 )
 
 

@@ -116,8 +116,8 @@ NAMES = (
     _plan("find_lr(model, shape='exp', **good)", "Did you mean 'exponential'?"),
     _option("lrrange.make_schedule(optimizer, result, 'onecycle')", "Did you mean 'one_cycle'?"),
     Mistake("find_lr(model, backend='pytorch', **good)", "BackendNotFound", ("Did you mean 'torch'?",), ("clr",)),
-    Mistake("find_lr(model, backend='keras', **good)", "BackendNotFound", ("lightning", "torch"), ("clr",)),
-    Mistake("find_lr(model, backend='clr', **good)", "BackendNotFound", ("no backend", "Installed: lightning, torch")),
+    Mistake("find_lr(model, backend='ignite', **good)", "BackendNotFound", ("lightning", "torch"), ("clr",)),
+    Mistake("find_lr(model, backend='clr', **good)", "BackendNotFound", ("no backend", "lightning", "torch")),
     Mistake("lrrange.LRFinder", "AttributeError", ("lrrange.find_lr(",)),
     Mistake("lrrange.lr_find", "AttributeError", ("lrrange.find_lr(",)),
     Mistake("lrrange.lr_finder", "AttributeError", ("lrrange.find_lr(",)),
@@ -153,11 +153,15 @@ TARGETS = (
     _target("find_lr(result)", "result.lr"),
     _target("find_lr(datamodule)", "find_lr(trainer, model=model, datamodule=datamodule)"),
     _target(
-        "find_lr(foreign('transformers.trainer', 'Trainer'))", "transformers.trainer.Trainer", "find_lr(trainer.model"
+        "find_lr(foreign('transformers.trainer', 'Trainer'))", "transformers.trainer.Trainer", "lrrange[transformers]"
     ),
-    _target("find_lr(foreign('keras.src.models.model', 'Model'))", "keras.src.models.model.Model", "help(lrrange.Trai"),
-    _target("find_lr(foreign('fastai.learner', 'Learner'))", "fastai.learner.Learner", "find_lr(learn.model"),
-    _target("find_lr(foreign('skorch.net', 'NeuralNet'))", "skorch.net.NeuralNet", "find_lr(net.module_"),
+    _target("find_lr(foreign('keras.src.models.model', 'Model'))", "keras.src.models.model.Model", "lrrange[keras]"),
+    _target(
+        "find_lr(foreign('fastai.learner', 'Learner'))",
+        "fastai.learner.Learner",
+        "set_lr=lambda lr: learn.opt.set_hyper",
+    ),
+    _target("find_lr(foreign('skorch.net', 'NeuralNet'))", "skorch.net.NeuralNet", "lrrange[sklearn]"),
     _target(
         "find_lr(foreign('accelerate.accelerator', 'Accelerator'))", "accelerate.accelerator.Accelerator", "prepare"
     ),

@@ -11,7 +11,6 @@ from tests.core.strategies import Landscape
 from tests.core.training import Loop
 from tests.prints.values import a_comparison, a_grid, a_refusal, a_result
 
-
 # Compiled under a short name, because a table names the file that failed, and a checkout may have a path of any length.
 defined = {}
 exec(compile('def fail(seed):\n    raise OSError("the disk with the data is gone")\n', "train.py", "exec"), defined)

@@ -47,7 +47,9 @@ def test_it_is_found_through_its_entry_point_with_its_hooks(elsewhere: Elsewhere
     printed = elsewhere.run("-c", "from lrrange.cli import main; main()", "plugins", "--json")
     (plugin,) = [plugin for plugin in json.loads(printed)["plugins"] if plugin["name"] == "logistic"]
     assert plugin["source"] == "lrrange-logistic 0.1.0"
-    assert sorted(plugin["hooks"]) == ["lrrange_adapt", "lrrange_apply", "lrrange_offer_heuristics"]
+    assert sorted(plugin["hooks"]) == [
+        *("lrrange_adapt", "lrrange_apply", "lrrange_offer_heuristics", "lrrange_verify"),
+    ]
     assert plugin["problem"] is None
 
 

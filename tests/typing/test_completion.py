@@ -10,6 +10,7 @@ import jedi
 import pytest
 from lrrange_lightning.driver import TrainerDriver
 from lrrange_torch.loader_step import LoaderStep
+from lrrange_torch.own_rate_step import OwnRateStep
 from lrrange_torch.own_step import OwnStep
 
 import lrrange
@@ -17,7 +18,8 @@ from lrrange.finder.lr_finder import find_lr
 from lrrange.finder.settings import Settings, SweepOptions
 
 SETTINGS = {field.name: field.default for field in attrs.fields(Settings)}
-FOR_A_MODEL, FOR_A_STEP, FOR_A_TRAINER, FOR_OTHERS, FOR_A_NAMED_BACKEND = get_overloads(find_lr)
+# Those in the middle are compared with their adapters in tests/frameworks, because these import their frameworks.
+FOR_A_MODEL, FOR_A_STEP, FOR_A_RATE, FOR_A_TRAINER, *FOR_FRAMEWORKS, FOR_OTHERS, _ = get_overloads(find_lr)
 
 
 def parameters_of(function: Callable[..., Any]) -> dict[str, object]:
@@ -36,8 +38,13 @@ def completed(typed: str, namespace: dict[str, object] | None = None) -> list[st
 
 @pytest.mark.parametrize(
     ("typed", "adapter"),
-    [(FOR_A_MODEL, LoaderStep), (FOR_A_STEP, OwnStep), (FOR_A_TRAINER, TrainerDriver)],
-    ids=["model", "step", "trainer"],
+    [
+        (FOR_A_MODEL, LoaderStep),
+        (FOR_A_STEP, OwnStep),
+        (FOR_A_RATE, OwnRateStep),
+        (FOR_A_TRAINER, TrainerDriver),
+    ],
+    ids=["model", "step", "rate", "trainer"],
 )
 def test_the_signature_for_each_kind_of_target_is_that_of_its_adapter(typed, adapter) -> None:
     assert parameters_of(typed) == parameters_of(adapter)
@@ -47,7 +54,7 @@ def test_every_signature_takes_the_settings_of_a_sweep() -> None:
     assert SweepOptions.__annotations__.keys() == SETTINGS.keys()
     assert parameters_of(FOR_OTHERS) == SETTINGS
     assert parameters_of(find_lr).items() >= SETTINGS.items()
-    for typed in (FOR_A_MODEL, FOR_A_STEP, FOR_A_TRAINER):
+    for typed in (FOR_A_MODEL, FOR_A_STEP, FOR_A_RATE, FOR_A_TRAINER, *FOR_FRAMEWORKS):
         *_, rest = inspect.signature(typed).parameters.values()
         assert rest.kind is rest.VAR_KEYWORD
         assert rest.annotation.__args__ == (SweepOptions,)
@@ -56,7 +63,8 @@ def test_every_signature_takes_the_settings_of_a_sweep() -> None:
 @pytest.mark.parametrize("namespace", [None, {"lrrange": lrrange, "model": object()}], ids=["editor", "notebook"])
 def test_the_options_for_every_kind_of_target_are_completed(namespace) -> None:
     offered = completed("import lrrange\nlrrange.find_lr(model, ", namespace)
-    for name in {**parameters_of(FOR_A_MODEL), **parameters_of(FOR_A_STEP), **parameters_of(FOR_A_TRAINER), **SETTINGS}:
+    kinds = (FOR_A_MODEL, FOR_A_STEP, FOR_A_RATE, FOR_A_TRAINER, *FOR_FRAMEWORKS)
+    for name in {*SETTINGS, *(name for kind in kinds for name in parameters_of(kind))}:
         assert f"{name}=" in offered
     assert "num_steps=" in completed("import lrrange\nlrrange.find_lr(model, num_s", namespace)
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lrrange import TrainingStep, hookimpl
+from lrrange.protocol import RateProof
 from lrrange_logistic.heuristic import twentieth_of_edge
 
 
@@ -36,6 +37,17 @@ def lrrange_apply(optimizer: Any, lr: float) -> Mapping[str, Any] | None:
         return None
     optimizer.lr = lr
     return {"lr": lr}
+
+
+@hookimpl
+def lrrange_verify(target: Any, lr: float, options: Mapping[str, Any]) -> RateProof | None:
+    """Prove for `result.verify(model, inputs=..., labels=...)` that the model trains at the rate."""
+    if not _is_ours(target):
+        return None
+    from lrrange.protocol import OPTIONS_OF_VERIFY, with_options
+    from lrrange_logistic.backend import RegressionStep
+
+    return with_options(RegressionStep, target, options, also=OPTIONS_OF_VERIFY).prove(lr)
 
 
 @hookimpl

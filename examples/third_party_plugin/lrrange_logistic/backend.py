@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from lrrange.errors import OptionError
+from lrrange.errors import OptionError, RateNotInForce
+from lrrange.protocol import ProvedRate
 from lrrange_logistic.regression import LogisticRegression
 
 
@@ -48,3 +49,24 @@ class RegressionStep:
         model_state, random_state = state
         vars(self.model).update(model_state)
         self.random.bit_generator.state = random_state
+
+    def prove(self, lr: float) -> ProvedRate:
+        """Take a step at the model's own rate and one at twice that, put everything back, and return the proof.
+
+        Raises: RateNotInForce if the model has another rate than `lr`, or does not use it.
+        """
+        if self.model.lr != lr:
+            raise RateNotInForce(
+                f"the model trains at lr={self.model.lr}, not at {lr}.", wanted=lr, actual=self.model.lr
+            )
+        updates = []
+        for rate in (lr, 2 * lr):
+            state = self.snapshot()
+            try:
+                self.step(rate)
+                updates.append(self.model.last_update)
+            finally:
+                self.restore(state)
+        if np.array_equal(*updates):
+            raise RateNotInForce(f"the model takes the same step at {2 * lr} as at {lr}.", wanted=lr, actual=None)
+        return ProvedRate(lr, steps_seen=1)

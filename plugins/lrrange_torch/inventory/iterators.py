@@ -1,10 +1,11 @@
 """Kinds of objects that are read from front to back, and remember how far: iterators and files."""
 
 import itertools
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from lrrange_torch.inventory.kind import Kind
+from lrrange_torch.inventory.kind import Child, Kind
 from lrrange_torch.random_state import Undo
 
 # Iterators that print how far they are.
@@ -38,6 +39,23 @@ def _position(iterator: Any) -> int | None:
 
 def _is_at_its_end(iterator: Any) -> bool:
     return type(iterator).__module__ == "builtins" and iterator.__reduce__()[1:] in ((([],),), (((),),), (("",),))
+
+
+class EndlessBatches(Kind):
+    """Kind of the iterators that `lrrange_torch.batches` returns. They make a new pass over the loader for a sweep."""
+
+    def children(self, value: Any) -> Sequence[Child]:
+        """Return the loader, whose random state and sampler every pass uses."""
+        return [Child(".loader", value.loader)]
+
+    def undo(self, value: Any) -> Undo:
+        """Set the present pass over the loader aside. Return a function that goes back to it."""
+        undo: Undo = value.set_aside()
+        return undo
+
+    def digest(self, value: Any) -> object:
+        """Return the number of batches that were taken."""
+        return value.taken
 
 
 class Files(Kind):

@@ -27,11 +27,12 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from torch.utils.data import DataLoader
 
+from lrrange_torch.endless_batches import Batches
 from lrrange_torch.inventory.arrays import Arrays, Bytes, CTypes, Frames
 from lrrange_torch.inventory.attributes import Objects, ParallelWrappers, ScriptModules
 from lrrange_torch.inventory.containers import DICTS, SEQUENCES, Tuples, Weak
 from lrrange_torch.inventory.functions import Caches, Functions, Methods, Partials
-from lrrange_torch.inventory.iterators import Buffers, Files, Iterators, Proxies
+from lrrange_torch.inventory.iterators import Buffers, EndlessBatches, Files, Iterators, Proxies
 from lrrange_torch.inventory.kind import ByName, ByText, Kind, RandomStates, Stateful, Unkept
 from lrrange_torch.inventory.machinery import is_machinery, is_standard
 from lrrange_torch.random_state import is_generator_type
@@ -78,6 +79,7 @@ _EXACT: dict[type[Any], Kind] = {
     GeneratorType: Unkept("a generator"),
     AsyncGeneratorType: Unkept("a generator"),
     CoroutineType: Unkept("a coroutine"),
+    Batches: EndlessBatches(),
     object: NOTHING,
 }
 

@@ -4,7 +4,7 @@ from collections import deque
 from typing import Any
 
 from lrrange.protocol import raised_by_a_signal
-from lrrange_torch.batches import Batches
+from lrrange_torch.endless_batches import Batches
 from lrrange_torch.objective import Objective
 from lrrange_torch.snapshot.snapshot import snapshot_of_random_state
 

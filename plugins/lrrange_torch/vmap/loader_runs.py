@@ -9,8 +9,8 @@ from torch import nn
 from lrrange import StopReason, Sweep
 from lrrange.protocol import StepDriver
 from lrrange.sweep import PlannedSteps, SweepPlan
-from lrrange_torch.batches import Batches
 from lrrange_torch.distributed import Processes
+from lrrange_torch.endless_batches import Batches
 from lrrange_torch.gradient_step import GradientStep
 from lrrange_torch.vmap.eligibility import TrainingSetup
 from lrrange_torch.vmap.runs import Replica, SeedableStep, why_alone
@@ -42,7 +42,7 @@ class LoaderRuns:
         loader: Iterable[Any],
         accumulate: int,
         ratios: tuple[float, ...],
-        batches: Batches,
+        batches: Batches[Any],
         gradients: GradientStep,
         processes: Processes,
         timer: StepTimer,

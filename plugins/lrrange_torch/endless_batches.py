@@ -1,8 +1,8 @@
-"""Batches from whatever the user calls a loader, for as many steps as the sweep has."""
+"""Batches from whatever the user calls a loader, for as many steps as there are."""
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset
@@ -10,8 +10,26 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset
 from lrrange.errors import NoData, TargetError
 from lrrange_torch.stop_iteration import error_instead, is_end_of_data
 
+Batch = TypeVar("Batch")
 
-class Batches:
+
+def batches(loader: Iterable[Batch]) -> Iterator[Batch]:
+    """Return an endless iterator over a loader's batches, for a training step that takes its batch itself.
+
+    Nothing is drawn before the first `next`, not even a random number. A sweep makes passes of its own over the loader,
+    also in the middle of a training: afterwards the iterator goes on with the batch that was next before the sweep.
+
+    Args:
+        loader: any iterable of batches, such as a DataLoader. It starts again at its end.
+    Returns: the iterator: `step = lambda: train_on(next(data))`, where `data = batches(loader)`.
+    Raises: TargetError if the loader is not iterable, or is a dataset, which gives examples; NoData if it has a length,
+        and that is 0. From `next`, NoData if it gives no batch, and StopIteration if it is an iterator, such as a
+        generator, and has run out: that cannot start again, and no sweep can put it back.
+    """
+    return Batches(loader)
+
+
+class Batches(Generic[Batch]):
     """An endless iterator over a loader's batches, which starts again at the end of the loader.
 
     A loader that is itself an iterator, such as a generator, cannot start again, and what was taken from it is gone.
@@ -20,6 +38,7 @@ class Batches:
         loader: any iterable of batches.
 
     Attributes:
+        loader: the same. Of an iterator of this class, the loader that it draws from.
         one_shot: whether the loader cannot start again.
         taken: number of batches drawn so far.
 
@@ -27,56 +46,85 @@ class Batches:
         and that is 0.
     """
 
-    def __init__(self, loader: Iterable[Any]) -> None:
+    def __init__(self, loader: Iterable[Batch]) -> None:
         check_iterable(loader, "loader")
         check_gives_batches(loader, "loader")
-        self._loader = loader
-        self._iterator: Iterator[Any] | None = None
-        self.one_shot = hasattr(loader, "__next__")
+        self.loader: Iterable[Batch] = loader.loader if isinstance(loader, Batches) else loader
+        self._own: Iterable[Batch] | None = None  # the loader, or a copy of it, from the first pass on
+        self._iterator: Iterator[Batch] | None = None
+        self.one_shot = hasattr(self.loader, "__next__")
         self.taken = 0
         try:
-            length = len(loader)  # type: ignore[arg-type]  # a loader without a length raises the TypeError
+            length = len(self.loader)  # type: ignore[arg-type]  # a loader without a length raises the TypeError
         except TypeError:
             return
         if length == 0:
-            raise _no_data(loader)
+            raise _no_data(self.loader)
 
-    def __next__(self) -> Any:
+    @property
+    def generator(self) -> Any:
+        """The random generator of the loader; None if it has none."""
+        return getattr(self.loader, "generator", None)
+
+    def __next__(self) -> Batch:
         """Return the next batch.
 
         Raises: NoData if there never was one; StopIteration if a loader that cannot start again has run out.
         """
         if self._iterator is None:
-            self._iterator = iter(self._own_loader())
+            self._iterator = self._new_pass()
         try:
             batch = next(self._iterator)
         except StopIteration as end:
             if not is_end_of_data(end):
                 raise error_instead("the loader's dataset") from end
-            self._iterator = iter(self._own_loader())
+            self._iterator = self._new_pass()
             try:
                 batch = next(self._iterator)
             except StopIteration:
                 if self.taken == 0:
-                    raise _no_data(self._loader) from None
+                    raise _no_data(self.loader) from None
                 raise
         self.taken += 1
         return batch
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[Batch]:
         return self
 
     def close(self) -> None:
-        """Drop the iterator, which ends the worker processes that were started for it."""
-        self._iterator = None
+        """Drop the present pass over the loader, which ends the worker processes that were started for it."""
+        self._own = self._iterator = None
 
-    def _own_loader(self) -> Iterable[Any]:
-        if not isinstance(self._loader, DataLoader):
-            return self._loader
-        # A DataLoader with persistent workers has one iterator in all, and the user may be in the middle of it.
-        loader = copy.copy(self._loader)
-        loader._iterator = None
+    def set_aside(self) -> Callable[[], None]:
+        """Begin a new pass over the loader with the next batch. Return a function that goes back to the present one."""
+        before = self._own, self._iterator, self.taken
+        self.close()
+
+        def undo() -> None:
+            self._own, self._iterator, self.taken = before
+
+        return undo
+
+    def _new_pass(self) -> Iterator[Batch]:
+        if self._own is None:
+            self._own = _copy_of(self.loader)
+        return iter(self._own)
+
+
+def _copy_of(loader: Any) -> Any:
+    """Return a loader of the same batches without the iterator of the user's loader; any other iterable unchanged.
+
+    A DataLoader with persistent workers has one iterator in all, and the user may be in the middle of it. Accelerate
+    keeps the DataLoader itself in an attribute of the one that it has prepared.
+    """
+    if not isinstance(loader, DataLoader):
         return loader
+    copied = copy.copy(loader)
+    if "base_dataloader" in vars(copied):
+        vars(copied)["base_dataloader"] = _copy_of(vars(copied)["base_dataloader"])
+    else:
+        copied._iterator = None
+    return copied
 
 
 def _no_data(loader: object) -> NoData:

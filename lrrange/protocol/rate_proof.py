@@ -1,0 +1,53 @@
+"""What `result.verify` returns: a watch over the training that follows, or the proof from steps taken at once."""
+
+from types import TracebackType
+from typing import Protocol, runtime_checkable
+
+
+@runtime_checkable
+class RateProof(Protocol):
+    """A proof, complete or still to come, that a training uses a rate.
+
+    As a context manager it raises RateNotInForce at the end of the block, if the steps taken within it do not prove the
+    rate.
+    """
+
+    @property
+    def proved(self) -> bool:
+        """Whether at least one step was seen, and all that were seen have used the rate."""
+
+    def close(self) -> None:
+        """Stop watching."""
+
+    def __enter__(self) -> "RateProof": ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
+
+class ProvedRate:
+    """A `RateProof` from steps that were taken on a copy of the training, and need not be watched for.
+
+    Args:
+        lr: the rate that the steps have used.
+        steps_seen: number of these steps.
+    """
+
+    proved = True
+
+    def __init__(self, lr: float, steps_seen: int) -> None:
+        self.lr = lr
+        self.steps_seen = steps_seen
+
+    def __repr__(self) -> str:
+        return f"<ProvedRate lr={self.lr:.2e}, {self.steps_seen} steps>"
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to watch."""
+
+    def __enter__(self) -> "ProvedRate":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
