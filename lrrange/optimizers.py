@@ -10,7 +10,7 @@ from lrrange.cyclical import bounds_for
 from lrrange.errors import OptionError, TargetError
 from lrrange.plugins import first_answer, make_manager, names_of
 from lrrange.printable import describe
-from lrrange.protocol.rate_proof import RateProof
+from lrrange.protocol.rate_proof import RateProof, check_steps
 from lrrange.spelling import spell_checked
 from lrrange.validators import as_number
 
@@ -84,8 +84,7 @@ def prove_rate(
 
     Raises: TargetError if no plug-in knows the target; PlanError if `lr` is no number; OptionError if `steps` is none.
     """
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-        raise OptionError(f"steps={steps!r} is not a whole number of steps, 1 or more.", steps=steps)
+    check_steps(steps)
     proof = _answer_of(
         "lrrange_verify",
         lambda value: isinstance(value, RateProof),

@@ -21,7 +21,7 @@ from lrrange.protocol.optional import (
     SuggestsBounds,
 )
 from lrrange.protocol.options import OPTIONS_OF_VERIFY, with_options
-from lrrange.protocol.rate_proof import ProvedRate, RateProof
+from lrrange.protocol.rate_proof import ProvedRate, RateProof, check_steps
 from lrrange.protocol.step_driver import StepDriver
 from lrrange.protocol.training_step import Driver, TrainingStep
 from lrrange.random_state import kept_random_state
@@ -49,6 +49,7 @@ __all__ = [
     "SuggestsBounds",
     "TrainingStep",
     "between_steps",
+    "check_steps",
     "deferred_interrupts",
     "is_blow_up",
     "kept_random_state",

@@ -1,7 +1,15 @@
 """What `result.verify` returns: a watch over the training that follows, or the proof from steps taken at once."""
 
 from types import TracebackType
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
+
+from lrrange.errors import OptionError
+
+
+def check_steps(steps: Any, name: str = "steps", least: int = 1) -> None:
+    """Raise OptionError unless `steps`, the argument called `name`, is a whole number of steps, `least` or more."""
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < least:
+        raise OptionError(f"{name}={steps!r} is not a whole number of steps, {least} or more.", steps=steps)
 
 
 @runtime_checkable

@@ -6,6 +6,7 @@ import keras
 
 from lrrange import RangeTestResult, find_lr
 from lrrange.errors import OptionError
+from lrrange.protocol import check_steps
 from lrrange.spelling import spell_checked
 from lrrange_keras.verification import RateWatch
 
@@ -27,8 +28,7 @@ class VerifyRate(RateWatch):
                 f"lr={lr!r} is neither a rate nor the result of a range test. Give a number, such as VerifyRate(1e-3).",
                 lr=lr,
             )
-        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-            raise OptionError(f"steps={steps!r} is not a whole number of steps, 1 or more.", steps=steps)
+        check_steps(steps)
         super().__init__(lr.lr if isinstance(lr, RangeTestResult) else float(lr), steps)
 
 
@@ -58,8 +58,7 @@ class LRRangeTest(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has 
         super().__init__()
         if apply is not True and apply is not False:
             raise OptionError(f"apply={apply!r} is neither True nor False.")
-        if isinstance(verify_steps, bool) or not isinstance(verify_steps, int) or verify_steps < 0:
-            raise OptionError(f"verify_steps={verify_steps!r} is not a whole number of steps, 0 or more.")
+        check_steps(verify_steps, "verify_steps", least=0)
         self.result: RangeTestResult | None = None
         self.applied: dict[str, float] = {}
         self._options = {**options, "x": x, "y": y}

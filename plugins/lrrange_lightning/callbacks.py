@@ -10,7 +10,7 @@ import attrs
 from lrrange import Curve, Divergence, RangeTestResult
 from lrrange.errors import OptionError
 from lrrange.finder import Paired, Parallel, RangeTest, Settings
-from lrrange.protocol import between_steps
+from lrrange.protocol import between_steps, check_steps
 from lrrange.spelling import spell_checked
 from lrrange.sweep import Shape, SmoothingKind
 from lrrange_lightning.apply_rate import apply_to_fit, rate_to_apply
@@ -125,8 +125,7 @@ class LRRangeTest(_VerifyingCallback):
             raise OptionError(f"apply={apply!r} is neither True nor False.")
         if not isinstance(at_epochs, Iterable) or not all(isinstance(epoch, int) for epoch in at_epochs):
             raise OptionError(f"at_epochs={at_epochs!r} is not a list of epochs. Give them such as at_epochs=[0].")
-        if isinstance(verify_steps, bool) or not isinstance(verify_steps, int) or verify_steps < 0:
-            raise OptionError(f"verify_steps={verify_steps!r} is not a whole number of steps, 0 or more.")
+        check_steps(verify_steps, "verify_steps", least=0)
         self.apply = apply
         self.at_epochs = frozenset(at_epochs)
         self.results: dict[int, RangeTestResult] = {}
@@ -226,8 +225,7 @@ class VerifyRate(_VerifyingCallback):
                 f"lr={lr!r} is neither a rate nor the result of a range test. Give a number, such as VerifyRate(1e-3).",
                 lr=lr,
             )
-        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-            raise OptionError(f"steps={steps!r} is not a whole number of steps, 1 or more.", steps=steps)
+        check_steps(steps)
         self.lr = lr.lr if isinstance(lr, RangeTestResult) else lr
         self._steps = steps
         self._optimizer = optimizer

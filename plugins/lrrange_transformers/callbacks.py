@@ -11,7 +11,7 @@ from transformers import TrainerCallback
 from lrrange import Curve, Divergence, RangeTestResult
 from lrrange.errors import OptionError, RateNotInForce, TargetError
 from lrrange.finder import Paired, Parallel, RangeTest, Settings
-from lrrange.protocol import between_steps
+from lrrange.protocol import between_steps, check_steps
 from lrrange.spelling import spell_checked
 from lrrange.sweep import Shape, SmoothingKind
 from lrrange_transformers.apply_rate import apply_to_trainer, own_scheduler_of, rate_for_schedule
@@ -82,8 +82,7 @@ class VerifyRate(_VerifyingCallback):
                 f"lr={lr!r} is neither a rate nor the result of a range test. Give a number, such as VerifyRate(1e-3).",
                 lr=lr,
             )
-        if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-            raise OptionError(f"steps={steps!r} is not a whole number of steps, 1 or more.", steps=steps)
+        check_steps(steps)
         self._lr = lr
         self._steps = steps
         self._trainer: Any = None
@@ -208,8 +207,7 @@ class LRRangeTest(_VerifyingCallback):
         super().__init__()
         if apply is not True and apply is not False:
             raise OptionError(f"apply={apply!r} is neither True nor False.")
-        if isinstance(verify_steps, bool) or not isinstance(verify_steps, int) or verify_steps < 0:
-            raise OptionError(f"verify_steps={verify_steps!r} is not a whole number of steps, 0 or more.")
+        check_steps(verify_steps, "verify_steps", least=0)
         self.apply = apply
         self.applied: Mapping[str, Any] = {}
         self._result: RangeTestResult | None = None

@@ -78,6 +78,7 @@ WHOLE = {
         "SuggestsBounds",
         "TrainingStep",
         "between_steps",
+        "check_steps",
         "deferred_interrupts",
         "is_blow_up",
         "kept_random_state",
