@@ -16,7 +16,7 @@ test: $(READY)
 
 # The plug-ins for other frameworks; and the one for transformers once more, with the last version before 5. What imports
 # JAX has processes of its own, because JAX cannot be forked, and loaders of PyTorch fork.
-WITH_JAX = $(addprefix tests/frameworks/,jax test_pages.py test_signatures.py)
+WITH_JAX = $(addprefix tests/frameworks/,jax test_signatures.py)
 
 frameworks: $(READY) $(TRANSFORMERS_4)/.ready
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 tests/frameworks $(addprefix --ignore=,$(WITH_JAX))
@@ -31,7 +31,8 @@ check: $(READY)
 	$(MAKE) docs
 
 docs: $(READY)
-	$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+	$(BIN)/sphinx-build -W --keep-going -q -E -j 2 -b html docs docs/_build/html
+	$(BIN)/python -m tests.docs.built docs/_build/html
 
 wheel: $(READY)
 	PYTHON="$(BIN)/python" bash .ci/test-wheel

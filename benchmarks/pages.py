@@ -24,6 +24,20 @@ def fill(page: str, parts: Mapping[str, str]) -> str:
     return page
 
 
+def shown(page: str, name: str) -> str:
+    """Return what a page shows between the markers of a part. Raises: ValueError if it has no pair of markers."""
+    found = re.search(rf"<!-- {name}: generated -->\n\n(.*?)\n\n<!-- /{name} -->", page, re.DOTALL)
+    if found is None:
+        raise ValueError(f"the page has no markers called {name}, or nothing between them.")
+    return found[1]
+
+
+def cells(markdown: str) -> list[list[str]]:
+    """Return the rows of a table in Markdown: the header first, without the line below it."""
+    header, _, *rows = markdown.splitlines()
+    return [[cell.strip() for cell in row.strip("| ").split(" | ")] for row in (header, *rows)]
+
+
 def table(header: Sequence[str], rows: Iterable[Sequence[Any]], *, numbers: bool = False) -> str:
     """Return a table in Markdown.
 
@@ -36,6 +50,6 @@ def table(header: Sequence[str], rows: Iterable[Sequence[Any]], *, numbers: bool
     return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in (header, aligned, *rows))
 
 
-def table_or_nothing(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+def table_or_nothing(header: Sequence[str], rows: Sequence[Sequence[Any]], *, numbers: bool = False) -> str:
     """Return a table in Markdown, or an empty text if there is no row."""
-    return table(header, rows) if rows else ""
+    return table(header, rows, numbers=numbers) if rows else ""

@@ -1,4 +1,4 @@
-"""Find a rate for a training loop with Accelerate, train at it, and prove that it was used.
+"""Find a learning rate for a training loop with Accelerate, train at it, and prove that it was used.
 
 Run from anywhere: python examples/accelerate_digits.py. It needs `pip install 'lrrange[demo]' accelerate`, and trains
 on the digits that scikit-learn brings along.

@@ -1,4 +1,4 @@
-"""LeNet on Fashion-MNIST, trained in eight ways, after an article that compared four rates: see docs/article.md.
+"""LeNet on Fashion-MNIST, trained in eight ways, after an article on four learning rates: see docs/evidence/article.md.
 
     python examples/fashion_mnist_lenet.py --data-root DIR --download
 
@@ -178,16 +178,22 @@ def summary(results):
         cells.append(spread([100 * accuracy for accuracy in final(results, name, "val_acc")], "{:.1f}".format))
         cells += [spread(final(results, name, f"{part}_loss"), "{:.3f}".format) for part in ("val", "train")]
         lines.append(f"{name:<12}{cells[0]:<30}{cells[1]:<26}{cells[2]:<26}{cells[3]}")
-    comparison = as_comparison(results)
-    ranked = [standing.policy for standing in comparison.table]
+    winner = as_comparison(results).table[0].policy
     accurate = max(runs, key=lambda name: fmean(final(results, name, "val_acc")))
-    lines += ["", f"The winner: {ranked[0]} by validation loss, {accurate} by validation accuracy.", ""]
-    pairs = [tuple(ranked[:2]), *((name, "2e-3") for name in ("lrrange", *SCHEDULES))]
-    pairs = [sorted(pair, key=ranked.index) for pair in pairs]  # the better run first
-    lines += dict.fromkeys(f"{comparison.difference(*pair)}." for pair in pairs)
+    lines += ["", f"The winner: {winner} by validation loss, {accurate} by validation accuracy.", ""]
+    lines += compared(results)
     if results["data"] == "fashion-mnist" and images["train"] == 48_000:
         lines.append("The article's best, with 2e-3 in force: 88.85 % and 0.3091.")
     return "\n".join(lines)
+
+
+def compared(results):
+    """Return sentences: the winner against the next best run, and lrrange's suggestions against 2e-3."""
+    comparison = as_comparison(results)
+    ranked = [standing.policy for standing in comparison.table]
+    pairs = [tuple(ranked[:2]), *((name, "2e-3") for name in ("lrrange", *SCHEDULES))]
+    pairs = [sorted(pair, key=ranked.index) for pair in pairs]  # the better run first
+    return [*dict.fromkeys(f"{comparison.difference(*pair)}." for pair in pairs)]
 
 
 def draw(results, measure, label, path):

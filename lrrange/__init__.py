@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from lrrange.plugins import list_plugins, register, unregister
     from lrrange.policy import Policy, Run
     from lrrange.protocol.training_step import Driver, TrainingStep
+    from lrrange.report.html_report.write import write_report
 
 __all__ = [
     "Comparison",
@@ -77,6 +78,7 @@ __all__ = [
     "triangular",
     "triangular2",
     "unregister",
+    "write_report",
 ]
 
 _ON_FIRST_USE = {
@@ -101,6 +103,7 @@ _ON_FIRST_USE = {
     "triangular": "lrrange.cyclical",
     "triangular2": "lrrange.cyclical",
     "unregister": "lrrange.plugins",
+    "write_report": "lrrange.report.html_report.write",
 }
 
 

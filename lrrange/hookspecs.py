@@ -1,6 +1,6 @@
 """The hooks that a plug-in may implement.
 
-The page *Hooks* of the documentation has a heading and an example for each. A plug-in is a module or an object with
+The chapter *For plug-in authors* of the documentation has an example of each. A plug-in is a module or an object with
 functions of these names, marked with `lrrange.hookimpl`. It is found through the entry-point group `lrrange`, or
 registered with `lrrange.register`. An implementation may leave out arguments that it does not need.
 """
@@ -135,7 +135,7 @@ def lrrange_finished(sweep: Sweep) -> None:
 
 @hookspec
 def lrrange_trial_started(lr: float, steps: int) -> None:
-    """Called before the first step of a trial: a short run at one rate, by which `confirm=True` judges the answer."""
+    """Called before the first step of a trial, one of the short runs by which `confirm=True` judges the answer."""
 
 
 @hookspec

@@ -2,6 +2,7 @@
 
 import functools
 import importlib.metadata
+import re
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -17,6 +18,8 @@ from lrrange.spelling import did_you_mean
 from lrrange.sweep.curve import Curve
 
 GROUP = "lrrange"
+
+_HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("lrrange_"))
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -38,7 +41,7 @@ class Plugin:
     @functools.cached_property  # a module may look up advice for each name that it does not have
     def hooks(self) -> tuple[str, ...]:
         """Names of the hooks that it implements."""
-        return tuple(name for name in vars(hookspecs) if name.startswith("lrrange_") and hasattr(self.plugin, name))
+        return tuple(name for name in _HOOKS if hasattr(self.plugin, name))
 
 
 _registered: dict[str, Plugin] = {}
@@ -112,8 +115,15 @@ def _checked(name: str, source: str, plugin: object) -> Plugin:
     return Plugin(name=name, source=source, plugin=plugin)
 
 
+# A hook that does not exist, as pluggy says it. What follows is the plug-in, with its address in memory.
+_UNKNOWN_HOOK = re.compile(r"unknown hook '(\w+)' in plugin ")
+
+
 def _set_aside(name: str, source: str, what: str, error: Exception) -> Plugin:
-    problem = PluginUnavailable(f"the plug-in {name!r} ({source}) {what}: {type(error).__name__}: {error}", plugin=name)
+    reason = f"{type(error).__name__}: {error}"
+    if isinstance(error, pluggy.PluginValidationError) and (unknown := _UNKNOWN_HOOK.match(str(error))):
+        reason = f"there is no hook {unknown[1]!r}.{did_you_mean(unknown[1], _HOOKS)}"
+    problem = PluginUnavailable(f"the plug-in {name!r} ({source}) {what}: {reason}", plugin=name)
     problem.__cause__ = error
     return Plugin(name=name, source=source, problem=problem)
 

@@ -51,7 +51,7 @@ class Policy:
         return len(self.lr)
 
     def lr_at(self, step: int) -> float:
-        """Return the rate of step `step`, counted from 0."""
+        """Return the learning rate of step `step`, counted from 0."""
         return self.lr[step]
 
 

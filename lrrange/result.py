@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from lrrange.protocol.rate_proof import RateProof
+    from lrrange.report.html_report.section import Section
     from lrrange.report.pages.page import Page
     from lrrange.report.plots.picture import Canvas, Picture
 
@@ -36,8 +37,8 @@ class RangeTestResult(Tabular, Advice, Printed):
     """A finished range test, to apply, save, plot and print.
 
     Args:
-        plan: the planned rates.
-        curve: the rates that the sweep reached, with raw and smoothed losses.
+        plan: the planned learning rates.
+        curve: the learning rates that the sweep reached, with raw and smoothed losses.
         stop_reason: why the sweep ended.
         answers: the suggestion of every heuristic, or its refusal with the reason.
         heuristic: name of the heuristic that the user chose; None if lrrange chose.
@@ -63,7 +64,7 @@ class RangeTestResult(Tabular, Advice, Printed):
     def apply(
         self, optimizer: object, *, scheduler: object | None = None, lr: float | None = None
     ) -> Mapping[str, Any]:
-        """Set the suggested rate (or `lr`) in every param group of `optimizer`, ratios kept, and in its scheduler.
+        """Set the suggested learning rate (or `lr`) in the param groups of `optimizer`, ratios kept, and its scheduler.
 
         Args:
             optimizer: of any framework that a plug-in knows. After a sweep over several optimizers, a list of them,
@@ -84,7 +85,7 @@ class RangeTestResult(Tabular, Advice, Printed):
 
     @spell_checked
     def applied(self, state: State, *, lr: float | None = None) -> State:
-        """Return a state like `state` that trains at the suggested rate (or `lr`), where states are immutable.
+        """Return a state like `state` that trains at the suggested learning rate (or `lr`), where states are immutable.
 
         It is what `apply` is for frameworks such as JAX, in which nothing is changed in place.
 
@@ -109,7 +110,7 @@ class RangeTestResult(Tabular, Advice, Printed):
         scheduler: object | None = None,
         **options: Any,
     ) -> "RateProof":
-        """Prove that the training which follows uses the suggested rate (or `lr`), in any framework.
+        """Prove that the training which follows uses the suggested learning rate (or `lr`), in any framework.
 
         Args:
             target: what was applied to: an optimizer, a trainer, a model, an estimator, a step.
@@ -183,7 +184,7 @@ class RangeTestResult(Tabular, Advice, Printed):
 
     @spell_checked
     def plot(self, ax: "Canvas | None" = None, path: str | Path | None = None) -> "Axes":
-        """Draw raw and smoothed loss against the rate, with the suggestions and the range.
+        """Draw raw and smoothed loss against the learning rate, with the suggestions and the range.
 
         Where a metric was recorded, it is drawn in place of the loss, and the loss in a second panel.
 
@@ -213,6 +214,11 @@ class RangeTestResult(Tabular, Advice, Printed):
         from lrrange.report.pages.result_page import page_of
 
         return page_of(self)
+
+    def _section(self) -> "Section":
+        from lrrange.report.html_report.result_section import section_of_result
+
+        return section_of_result(self)
 
     def _picture(self) -> "Picture":
         from lrrange.report.plots.result_picture import ResultPicture

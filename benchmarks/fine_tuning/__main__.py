@@ -32,7 +32,9 @@ _COMMANDS = [
 )
 @click.option("--grid", "on_grid", is_flag=True, help="Fine-tune over the grid of rates, where that is not done yet.")
 @click.option("--answers", "asked", is_flag=True, help="Run the range tests that are not done yet.")
-@click.option("--report", is_flag=True, help="Write docs/fine-tuning.md and its plot from the stored measurements.")
+@click.option(
+    "--report", is_flag=True, help="Write docs/guides/fine-tuning.md and its plot from the stored measurements."
+)
 @click.option(
     "--start", "starts", multiple=True, type=click.Choice(grid.STARTS), default=grid.STARTS, help="Of the grid."
 )

@@ -1,4 +1,4 @@
-"""Write the generated parts of `docs/fine-tuning.md`, and its plot."""
+"""Write the generated parts of `docs/guides/fine-tuning.md`, and its plot."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from benchmarks.pages import fill
 from benchmarks.quality.store import RESULTS as QUALITY
 
 RESULTS = Path(__file__).resolve().parent / "results"
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "fine-tuning.md"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "guides" / "fine-tuning.md"
 
 
 def write_page(results: Path = RESULTS, page: Path = PAGE) -> None:
@@ -18,4 +18,4 @@ def write_page(results: Path = RESULTS, page: Path = PAGE) -> None:
     """
     measured = Measurements.read(results, QUALITY / "schedules")
     page.write_text(fill(page.read_text(), sections(measured)))
-    draw(measured, page.parent / "images" / "fine-tuning.png")
+    draw(measured, page.parent / "images" / "fine-tuning")

@@ -1,64 +1,82 @@
-"""The plot of `docs/fine-tuning.md`."""
+"""The plot of `docs/guides/fine-tuning.md`."""
 
+from functools import partial
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from benchmarks.fine_tuning.tables import Measurements, answered
 from benchmarks.fine_tuning.tasks import TASKS
+from benchmarks.plots import WIDTH, Theme, legend_below, save
 
-_COLOURS = {"pretrained": "#1565c0", "random": "#9e9e9e"}
+# The answers that are shown: form, column, name, and mark. Each is a row of its own below the curves.
 _ANSWERS = (
-    ("plain", "peak", "lrrange", "#2e7d32"),
-    ("confirm, short", "peak", "lrrange, confirm=True with short runs", "#7cb342"),
-    ("steepest", "lr", "steepest slope", "#c62828"),
+    ("plain", "peak", "lrrange", "o"),
+    ("confirm, short", "peak", "lrrange, confirm=True", "^"),
+    ("steepest", "lr", "steepest slope", "X"),
 )
-_STYLE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "savefig.dpi": 140}
 
 
 def draw(measured: Measurements, path: Path) -> None:
-    """Draw the loss and the forgetting by rate, one column for each task, with the answers as ticks."""
-    with mpl.rc_context(_STYLE):
-        figure = Figure(figsize=(9, 4.6), layout="constrained")
-        axes = figure.subplots(2, len(TASKS), sharex=True, squeeze=False)
-        for name, (above, below) in zip(TASKS, axes.T, strict=True):
-            above.set_title(name)
-            _losses(above, measured, name)
-            _ticks(above, measured, name)
-            of_task = measured.fate(name)
-            below.plot(
-                of_task.lr,
-                np.nanmean(of_task.by_seed("before"), 1),
-                color=_COLOURS["pretrained"],
-                marker="o",
-                markersize=3,
-            )
-            below.axhline(measured.about["held_out_loss"], color="#9e9e9e", linewidth=0.8, linestyle=":")
-            below.set(xscale="log", xlabel="peak learning rate")
-        axes[0, 0].set_ylabel("held-out loss")
-        axes[1, 0].set_ylabel("loss on the pretraining's text")
-        handles, labels = axes[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), fontsize=8, frameon=False)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, metadata={"Software": None})
+    """Draw the loss by rate with the answers below, a panel for each task, and how much is forgotten.
+
+    Args:
+        measured: what is drawn.
+        path: of the files, without the theme and the suffix.
+    """
+    save(partial(_figure, measured), path)
 
 
-def _losses(axes: Axes, measured: Measurements, name: str) -> None:
-    for start, colour in _COLOURS.items():
+def _figure(measured: Measurements, theme: Theme) -> Figure:
+    figure = Figure(figsize=(WIDTH, 6.4))
+    rows = (len(TASKS) + 1) // 2
+    grid = figure.add_gridspec(rows + 1, 2, height_ratios=[*([1] * rows), 0.9])
+    panels: list[Axes] = []
+    for number, name in enumerate(TASKS):
+        axes = figure.add_subplot(grid[number // 2, number % 2], sharex=panels[0] if panels else None)
+        axes.set_title(name)
+        _losses(axes, measured, name, theme)
+        _marks(axes, measured, name, theme)
+        panels.append(axes)
+    panels[0].set_ylabel("held-out loss")
+    panels[2].set_ylabel("held-out loss")
+    _forgetting(figure.add_subplot(grid[rows, :]), measured, theme)
+    legend_below(figure, panels[0], 2)
+    return figure
+
+
+def _losses(axes: Axes, measured: Measurements, name: str, theme: Theme) -> None:
+    looks = {
+        "pretrained": {"color": theme.ink, "linewidth": 2},
+        "random": {"color": theme.others, "linewidth": 1.5, "linestyle": "--"},
+    }
+    for start, look in looks.items():
         of_task = measured.fate(name, start)
-        if not of_task.rows:
-            continue
-        axes.plot(of_task.lr, of_task.loss, color=colour, marker="o", markersize=3, label=f"{start} weights")
-        axes.plot(
-            of_task.lr, np.minimum(of_task.by_seed("loss"), of_task.initial), ".", color=colour, markersize=2, alpha=0.6
-        )
+        if of_task.rows:
+            axes.plot(of_task.lr, of_task.loss, label=f"{start} weights", **look)
+    axes.set_xscale("log")
 
 
-def _ticks(axes: Axes, measured: Measurements, name: str) -> None:
-    for form, column, title, colour in _ANSWERS:
-        for number, lr in enumerate(answered(measured, name, form, column)):
-            if lr is not None:
-                axes.axvline(lr, color=colour, linewidth=1, alpha=0.8, label=None if number else title)
+def _marks(axes: Axes, measured: Measurements, name: str, theme: Theme) -> None:
+    """Mark the answers below the curves, one for each seed."""
+    low, high = axes.get_ylim()
+    step = 0.09 * (high - low)
+    for row, (form, column, title, mark) in enumerate(_ANSWERS):
+        rates = [lr for lr in answered(measured, name, form, column) if lr is not None]
+        heights = [low - (row + 0.5) * step] * len(rates)
+        colour = (theme.ours, theme.palette[2], theme.worse)[row]
+        axes.plot(rates, heights, mark, color=colour, markersize=6, alpha=0.8, markeredgewidth=0, label=title)
+    axes.set_ylim(low - (len(_ANSWERS) + 0.3) * step, high)
+
+
+def _forgetting(axes: Axes, measured: Measurements, theme: Theme) -> None:
+    for name, colour, mark in zip(TASKS, theme.palette, "osD^", strict=False):
+        of_task = measured.fate(name)
+        mean = np.nanmean(of_task.by_seed("before"), 1)
+        axes.plot(of_task.lr, mean, f"{mark}-", color=colour, markersize=5, label=name)
+    axes.axhline(measured.about["held_out_loss"], color=theme.others, linewidth=1)
+    axes.set(xscale="log", xlabel="peak learning rate")
+    axes.set_title("loss on the pretraining's text: what is forgotten")
+    axes.legend(loc="upper left", ncols=2, handlelength=1.5, fontsize=9)

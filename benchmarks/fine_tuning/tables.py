@@ -1,4 +1,4 @@
-"""The tables of `docs/fine-tuning.md`."""
+"""The tables of `docs/guides/fine-tuning.md`."""
 
 import json
 import math
@@ -61,6 +61,7 @@ def sections(measured: Measurements) -> dict[str, str]:
         "best": _best(measured),
         "forgetting": _forgetting(measured),
         "answers": _answers(measured),
+        "rates": _rates_answered(measured),
         "schedules": _schedules(measured.schedules),
     }
 
@@ -87,12 +88,12 @@ def _grid(measured: Measurements) -> str:
     for name, of_task in fates.items():
         means = of_task.by_seed("loss").mean(1)
         cells = [_bold(f"{loss:.3f}", loss == np.nanmin(means)) for loss in means]
-        rows.append((f"{name}: loss", f"{of_task.initial:.3f}", *cells))
+        rows.append((name, f"{of_task.initial:.3f}", *cells))
         if TASKS[name].labels is not None:
             right = of_task.by_seed("accuracy").mean(1)
             untrained = np.mean([row["accuracy"] for row in of_task.rows if not row["lr"]])
-            rows.append((f"{name}: accuracy", f"{untrained:.2f}", *(f"{part:.2f}" for part in right)))
-    return table(("peak rate", "none", *map(_rate, rates)), rows, numbers=True)
+            rows.append(("... accuracy", f"{untrained:.2f}", *(f"{part:.2f}" for part in right)))
+    return table(("peak", "none", *map(_rate, rates)), rows, numbers=True)
 
 
 def _forgetting(measured: Measurements) -> str:
@@ -100,29 +101,35 @@ def _forgetting(measured: Measurements) -> str:
     for name in TASKS:
         of_task = measured.fate(name)
         rows.append((name, *(f"{loss:.2f}" for loss in np.nanmean(of_task.by_seed("before"), 1))))
-    untouched = f"{measured.about['held_out_loss']:.2f} before fine-tuning"
-    return table((untouched, *map(_rate, measured.fate(next(iter(TASKS))).lr)), rows, numbers=True)
+    return table(("peak", *map(_rate, measured.fate(next(iter(TASKS))).lr)), rows, numbers=True)
 
 
 def _best(measured: Measurements) -> str:
     rows = []
     for name in TASKS:
-        cells = []
         for start in STARTS:
             of_task = measured.fate(name, start)
-            low, high = of_task.good
-            cells += [_rate(of_task.best_lr), f"{_rate(low)} to {_rate(high)}", f"{of_task.loss.min():.3f}"]
-        rows.append((name, *cells))
-    header = [f"{start}: {what}" for start in STARTS for what in ("best", "within a tenth of it", "loss")]
-    return table(("task", *header), rows, numbers=True)
+            low, high = map(_rate, of_task.good)
+            rows.append((name, start, _rate(of_task.best_lr), f"{low} to {high}", f"{of_task.loss.min():.3f}"))
+    return table(("task", "weights", "best rate", "as good", "loss"), rows, numbers=True)
 
 
 def _answers(measured: Measurements) -> str:
     rows = [_line(f"`find_lr`, {form}", measured, form, "peak") for form in (*FORMS, UNTOLD)]
     rows.append(_line("`find_lr`, plain, `result.lr`", measured, "plain", "lr"))
-    rows += [_line(f'"{rule}" on the same curve', measured, rule, "lr") for rule in RULES]
+    rows += [_line(f'"{rule}"', measured, rule, "lr") for rule in RULES]
     rows += [_line(f"always {_rate(lr)}", measured, lr, "lr") for lr in _FIXED]
-    return table(("answer", *TASKS, "mean regret", "by accuracy"), rows, numbers=True)
+    return table(("answer", *TASKS, "mean", "accuracy"), rows, numbers=True)
+
+
+def _rates_answered(measured: Measurements) -> str:
+    forms = [(f"`find_lr`, {form}", form, "peak") for form in (*FORMS, UNTOLD)]
+    forms.append(("`find_lr`, plain, `result.lr`", "plain", "lr"))
+    forms += [(f'"{rule}"', rule, "lr") for rule in RULES]
+    rows = [
+        (title, *(_span(answered(measured, name, form, column)) for name in TASKS)) for title, form, column in forms
+    ]
+    return table(("answer", *TASKS), rows, numbers=True)
 
 
 def answered(measured: Measurements, task: str, form: str | float, column: str) -> list[float | None]:
@@ -140,14 +147,10 @@ def mean_regret(measured: Measurements, task: str, form: str | float, column: st
 
 
 def _line(title: str, measured: Measurements, form: str | float, column: str) -> list[str]:
-    cells, regrets = [], []
-    for name in TASKS:
-        regrets.append(mean_regret(measured, name, form, column))
-        rates = "" if isinstance(form, float) else f" ({_span(answered(measured, name, form, column))})"
-        cells.append(f"{regrets[-1]:.3f}{rates}")
+    regrets = [mean_regret(measured, name, form, column) for name in TASKS]
     classes = [name for name in TASKS if TASKS[name].labels is not None]
     by_accuracy = np.mean([mean_regret(measured, name, form, column, "accuracy") for name in classes])
-    return [title, *cells, f"{np.mean(regrets):.3f}", f"{by_accuracy:.3f}"]
+    return [title, *(f"{regret:.3f}" for regret in (*regrets, np.mean(regrets), by_accuracy))]
 
 
 def _span(rates: Iterable[float | None]) -> str:
@@ -173,14 +176,7 @@ def _schedules(tasks: Sequence[Measured]) -> str:
                 *regrets,
             )
         )
-    header = (
-        "schedule",
-        "best peak, from 0 to 1",
-        "times the constant rate",
-        "constant rate",
-        "geometric mean",
-        "peak of one cycle",
-    )
+    header = ("schedule", "best peak", "factor", "constant", "mean", "cycle")
     return table(header, rows, numbers=True)
 
 

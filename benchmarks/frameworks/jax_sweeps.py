@@ -3,7 +3,8 @@
     export XLA_FLAGS=--xla_cpu_multi_thread_eigen=false OMP_NUM_THREADS=1
     taskset -c 0 python -m benchmarks.frameworks.jax_sweeps
 
-writes `results/jax_sweeps.json`, and the plot and the table of docs/jax.md, on one core. `--plot-only` draws again.
+writes `results/jax_sweeps.json`, and the plot and the table of docs/frameworks/jax.md, on one core. `--plot-only` draws
+again.
 
 Each repetition runs one sweep and then K together, for every K in turn, so that what slows the machine down for a while
 slows both. A ratio divides by the sweep of its own repetition. What JAX compiles is compiled before, and timed apart.
@@ -20,6 +21,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -31,14 +33,16 @@ import numpy
 import optax
 from lrrange_jax.adapters import state_step
 from lrrange_jax.jax_step import JaxStep
+from matplotlib.figure import Figure
 
 from benchmarks.pages import fill, table
+from benchmarks.plots import WIDTH, Theme, legend_below, save
 from lrrange.protocol import StepDriver
 from lrrange.sweep import Sweep, SweepPlan
 
 RESULTS = Path(__file__).parent / "results" / "jax_sweeps.json"
-PAGE = Path(__file__).parents[2] / "docs" / "jax.md"
-PLOT = PAGE.parent / "images" / "jax-sweeps.svg"
+PAGE = Path(__file__).parents[2] / "docs" / "frameworks" / "jax.md"
+PLOT = PAGE.parent / "images" / "jax-sweeps"
 
 COUNTS = (1, 2, 4, 8, 16)
 
@@ -136,15 +140,14 @@ def spread(values: list[float]) -> dict[str, float]:
 
 
 def table_of(record: dict[str, Any]) -> str:
-    """Return the table of the page: a row for each workload, and a column for each K."""
+    """Return the table of the page: a row for each workload, and the median for each K. The plot has the extremes."""
     rows = []
     for name, workload in record["workloads"].items():
         cells = [workload["times_one_sweep"][str(count)] for count in COUNTS]
         one, of_16 = workload["one_sweep_seconds"]["median"], workload["times_one_sweep"]["16"]["median"]
         compiled = workload["first_run_seconds"]["16"] - one * of_16
-        times = [f"{cell['median']:.1f} ({cell['min']:.1f} to {cell['max']:.1f})" for cell in cells]
-        rows.append([name, *times, f"{one:.3f}", f"{compiled:.1f}"])
-    header = ["layers", *(f"K = {count}" for count in COUNTS), "one sweep, s", "compiling, s"]
+        rows.append([name, *(f"{cell['median']:.1f}" for cell in cells), f"{one:.3f} s", f"{compiled:.1f} s"])
+    header = ["layers", *(f"K = {count}" for count in COUNTS), "one sweep", "compiling"]
     return table(header, rows, numbers=True)
 
 
@@ -158,29 +161,33 @@ def command() -> str:
 
 
 def draw(record: dict[str, Any], path: Path) -> None:
-    """Draw the time of K sweeps, in sweeps, against K."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
+    """Draw the time of K sweeps, in sweeps, against K.
 
-    # A fixed salt, so that the same record gives the same file.
-    with mpl.rc_context({"svg.hashsalt": "lrrange", "svg.fonttype": "none"}):
-        figure = Figure(figsize=(6, 3.6), layout="constrained")
-        ax = figure.subplots()
-        ax.plot(COUNTS, COUNTS, color="0.6", linewidth=1, linestyle="--", label="one after another")
-        for name, workload in record["workloads"].items():
-            points = [workload["times_one_sweep"][str(count)] for count in COUNTS]
-            median = [point["median"] for point in points]
-            below = [point["median"] - point["min"] for point in points]
-            above = [point["max"] - point["median"] for point in points]
-            ax.errorbar(COUNTS, median, [below, above], marker="o", markersize=4, capsize=2, linewidth=1, label=name)
-        ax.set_xscale("log", base=2)
-        ax.set_yscale("log", base=2)
-        ax.set_xticks(COUNTS, map(str, COUNTS))
-        ax.set_yticks(COUNTS, map(str, COUNTS))
-        ax.set_xlabel("sweeps side by side")
-        ax.set_ylabel("processor time, in sweeps")
-        ax.legend(frameon=False)
-        figure.savefig(path, metadata={"Date": None})
+    Args:
+        record: the measurements.
+        path: of the files, without the theme and the suffix.
+    """
+    save(partial(_figure, record), path)
+
+
+def _figure(record: dict[str, Any], theme: Theme) -> Figure:
+    figure = Figure(figsize=(WIDTH, 3.8))
+    axes = figure.subplots()
+    axes.plot(COUNTS, COUNTS, color=theme.others, linewidth=1.5, linestyle="--", label="one after another")
+    for (name, workload), colour, mark in zip(record["workloads"].items(), theme.palette, "osD", strict=False):
+        points = [workload["times_one_sweep"][str(count)] for count in COUNTS]
+        for count, point in zip(COUNTS, points, strict=True):
+            axes.plot([count] * 2, [point["min"], point["max"]], color=colour, linewidth=3, alpha=0.35)
+        axes.plot(COUNTS, [point["median"] for point in points], f"{mark}-", color=colour, markersize=6, label=name)
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log", base=2)
+    axes.set_xticks(COUNTS, map(str, COUNTS))
+    axes.set_yticks(COUNTS, map(str, COUNTS))
+    axes.set_xlabel("sweeps side by side")
+    axes.set_ylabel("processor time, in sweeps")
+    axes.grid(visible=True)
+    legend_below(figure, axes, 2)
+    return figure
 
 
 @click.command(help=__doc__)

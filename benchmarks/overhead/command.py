@@ -132,7 +132,7 @@ def together(workloads: tuple[str, ...], counts: tuple[int, ...], repetitions: i
 @click.option("--page", type=click.Path(path_type=Path), default=PAGE, help="The page to fill.")
 @_results
 def table(page: Path, results: Path) -> None:
-    """Fill the tables and the plot of docs/overhead.md from the measurements."""
+    """Fill the tables and the plot of docs/evidence/overhead.md from the measurements."""
     write_page(results, page)
 
 

@@ -1,6 +1,7 @@
-"""The tables of `docs/overhead.md`, made from the records."""
+"""The tables and sentences of `docs/evidence/overhead.md`, made from the records."""
 
-from collections.abc import Callable, Mapping
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.overhead.growth import AXES
@@ -13,22 +14,44 @@ _DEVICES = ("cpu", "cuda")
 
 _ORDER = [variant.__name__ for variant in (*LOOPS, *OWN, *PEERS, *FITS)]
 
+_NAMES = {
+    "bare": "bare loop",
+    "bare_item": "bare loop, losses read",
+    "floor": "simplest sweep",
+    "lrrange_torch": "**lrrange**, loader",
+    "lrrange_verified": "**lrrange**, verified",
+    "lrrange_disk": "**lrrange**, on disk",
+    "lrrange_own_step": "**lrrange**, own step",
+    "lrrange_lightning": "**lrrange**, Lightning",
+    "torch_lr_finder": "torch-lr-finder",
+    "monai": "MONAI",
+    "ignite": "Ignite",
+    "lightning": "Lightning's finder",
+    "fastai": "fastai's finder",
+    "ignite_run": "Ignite, no sweep",
+    "lightning_fit": "Lightning, no sweep",
+    "fastai_fit": "fastai, no sweep",
+}
+
+# What the short tables show; the long ones have every variant.
+_SHORT = ("floor", "lrrange_torch", "lrrange_own_step", "lrrange_lightning", *(peer.__name__ for peer in PEERS))
+
 
 def _records(results: Path, kind: str) -> dict[str, Record]:
     records = {workload: read(results, f"{kind}-{workload}") for workload in WORKLOADS}
     return {workload: record for workload, record in records.items() if record is not None}
 
 
-def _by_workload(records: Mapping[str, Record], cell: Callable[[Record], str], heads: Mapping[str, str]) -> str:
+def _by_workload(records: Mapping[str, Record], cell: Callable[[Record], str], variants: Sequence[str] = _ORDER) -> str:
     rows = [
         [
-            f"`{name}`",
+            _NAMES[name],
             *(cell(record["variants"][name]) if name in record["variants"] else "-" for record in records.values()),
         ]
-        for name in _ORDER
+        for name in variants
         if any(name in record["variants"] for record in records.values())
     ]
-    return table(["", *(heads[workload] for workload in records)], rows, numbers=True)
+    return table(["", *records], rows, numbers=True)
 
 
 def _spread(values: Record, digits: int) -> str:
@@ -36,45 +59,46 @@ def _spread(values: Record, digits: int) -> str:
 
 
 def _time(results: Path, key: str, digits: int) -> str:
-    records = _records(results, "time")
-    return _by_workload(
-        records,
-        lambda row: _spread(row[key], digits) if key in row else "-",
-        {workload: workload for workload in records},
-    )
+    return _by_workload(_records(results, "time"), lambda row: _spread(row[key], digits) if key in row else "-")
+
+
+def _medians(results: Path) -> str:
+    return _by_workload(_records(results, "time"), lambda row: f"{row['total']['median']:.2f}", _SHORT)
 
 
 def _verify(results: Path) -> str:
     records = _records(results, "verify")
     rows = [
-        [f"`{name}`", *(_spread(record["variants"][name]["total"], 2) for record in records.values())]
+        [_NAMES[name], *(f"{record['variants'][name]['total']['median']:.2f}" for record in records.values())]
         for name in VERIFYING
     ]
     return table(["", *records], rows, numbers=True)
 
 
-def _lightning(results: Path) -> str:
+def _lightning(results: Path, cell: Callable[[Record], str]) -> str:
     records = _records(results, "time")
     rows = [
-        [f"`{name}`", *(_spread(record["variants"][name]["a_step_of_fit"], 2) for record in records.values())]
+        [_NAMES[name], *(cell(record["variants"][name]["a_step_of_fit"]) for record in records.values())]
         for name in ("lrrange_lightning", "lightning")
         if all("a_step_of_fit" in record["variants"].get(name, {}) for record in records.values())
     ]
     return table(["", *records], rows, numbers=True)
 
 
-def _memory(results: Path, key: str, digits: int) -> str:
-    records = _records(results, "memory")
-    heads = {
-        name: f"{name} ({record['parameters_mib']:.3g} MiB, trained {record['trained_mib']:.3g})"
-        for name, record in records.items()
-    }
-
+def _memory(results: Path, key: str, digits: int, variants: Sequence[str] = _ORDER) -> str:
     def cell(row: Record) -> str:
         value = row[key]["median"] if isinstance(row[key], dict) else row[key]
         return f"{value:.{digits}f}"
 
-    return _by_workload(records, cell, heads)
+    return _by_workload(_records(results, "memory"), cell, variants)
+
+
+def _sizes(results: Path) -> str:
+    rows = [
+        [name, f"{record['parameters_mib']:.3g}", f"{record['trained_mib']:.3g}"]
+        for name, record in _records(results, "memory").items()
+    ]
+    return table(["", "parameters, MiB", "trained, MiB"], rows, numbers=True)
 
 
 def _imports(results: Path) -> str:
@@ -108,28 +132,24 @@ def _growth(results: Path) -> str:
 
 
 def _together(results: Path) -> str:
-    rows = [
-        [
-            f"`{workload}` on {record['machine']['device']}",
-            str(point["count"]),
-            _spread(point["times_as_fast"], 2),
-            f"{point['auto_over_off']:.2f}",
-            "together" if point["auto"].endswith("together") else "one by one",
-            f"{point['largest_difference']:.0e}",
-        ]
+    points = [
+        (f"{workload}, {record['machine']['device']}", point)
         for device in _DEVICES
         for workload in WORKLOADS
         if (record := read(results, f"together-{device}-{workload}")) is not None
         for point in record["points"]
     ]
-    header = [
-        "",
-        "sweeps",
-        "one by one / together",
-        "auto / one by one",
-        "auto decides",
-        "largest difference of a loss",
+    rows = [
+        [
+            name,
+            str(point["count"]),
+            _spread(point["times_as_fast"], 2),
+            f"{point['auto_over_off']:.2f}",
+            "together" if point["auto"].endswith("together") else "one by one",
+        ]
+        for name, point in points
     ]
+    header = ["", "sweeps", "times as fast", "time with auto", "auto decides"]
     return table(header, rows, numbers=True)
 
 
@@ -138,20 +158,44 @@ def _machines(results: Path) -> str:
     names += ["imports", *(f"growth-{axis}" for axis in AXES)]
     names += [f"together-{device}-{workload}" for device in _DEVICES for workload in WORKLOADS]
     records = [(name, record) for name in names if (record := read(results, name)) is not None]
-    rows = [
-        [
-            f"`{name}`",
-            record["machine"]["torch"],
-            record["machine"]["python"],
-            str(record["machine"]["threads"]),
-            str(record["machine"]["cores"]),
-            f"{record['machine']['load']:.1f}",
-            str(record["repetitions"]),
-        ]
-        for name, record in records
-    ]
-    header = ["record", "torch", "python", "threads", "cores", "load at the end", "repetitions"]
-    return table(header, rows, numbers=True)
+    rows = [[f"`{name}`", f"{record['machine']['load']:.1f}", str(record["repetitions"])] for name, record in records]
+    kinds = {
+        f"torch {of['torch']}, Python {of['python']}, {of['threads']} thread of a CPU with {of['cores']} cores"
+        for of in (record["machine"] for _, record in records)
+    }
+    versions = " or ".join(sorted(kinds))
+    return f"{versions}.\n\n" + table(["record", "load at the end", "repetitions"], rows, numbers=True)
+
+
+def _headline(results: Path) -> str:
+    """Return the sentences that the page begins with; nothing if a workload is missing."""
+    times, memory = _records(results, "time"), _records(results, "memory")
+    variants = [name for name in _SHORT if name != "lrrange_own_step"]
+    if set(times) != set(WORKLOADS) or any(
+        name not in record["variants"] for record in times.values() for name in variants
+    ):
+        return ""
+
+    def of(names: Sequence[str]) -> str:
+        medians = [record["variants"][name]["total"]["median"] for record in times.values() for name in names]
+        return f"{min(medians):.2f} to {max(medians):.2f} times"
+
+    def copied(workload: str) -> str:
+        return f"{memory[workload]['variants']['lrrange_torch']['over_bare_mib']['median']:.2g} MiB"
+
+    peers = [peer.__name__ for peer in PEERS]
+    text = (
+        f"A sweep of lrrange takes {of(['lrrange_torch'])} as long as the same steps in a bare training loop, and in a "
+        f"Lightning Trainer {of(['lrrange_lightning'])}; the finders of {len(peers)} other packages take {of(peers)}. "
+    )
+    if {"wide", "frozen", "embedding"} <= set(memory):
+        text += (
+            f"It needs memory for one copy of what training changes: {copied('wide')} for a network of "
+            f"{memory['wide']['parameters_mib']:.0f} MiB, {copied('frozen')} if only its last layer is trained, and "
+            f"{copied('embedding')} for a table of {memory['embedding']['parameters_mib']:.0f} MiB with sparse "
+            f"gradients. "
+        )
+    return textwrap.fill(text + "The highest ratios are those of the cheapest steps.", 120)
 
 
 def _failed(results: Path) -> str:
@@ -165,13 +209,18 @@ def _failed(results: Path) -> str:
 
 
 TABLES: dict[str, Callable[[Path], str]] = {
+    "headline": _headline,
+    "medians": _medians,
     "total": lambda results: _time(results, "total", 2),
     "a-step": lambda results: _time(results, "a_step", 2),
     "before": lambda results: _time(results, "before_in_steps", 1),
     "after": lambda results: _time(results, "after_in_steps", 1),
     "verify": _verify,
-    "lightning": _lightning,
-    "memory": lambda results: _memory(results, "over_bare_mib", 1),
+    "lightning": lambda results: _lightning(results, lambda values: f"{values['median']:.2f}"),
+    "lightning-spread": lambda results: _lightning(results, lambda values: _spread(values, 2)),
+    "memory": lambda results: _memory(results, "over_bare_mib", 1, _SHORT),
+    "sizes": _sizes,
+    "memory-of-all": lambda results: _memory(results, "over_bare_mib", 1),
     "memory-in-parameters": lambda results: _memory(results, "over_bare_in_parameters", 2),
     "written": lambda results: _memory(results, "written_mib", 2),
     "imports": _imports,

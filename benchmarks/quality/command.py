@@ -63,7 +63,9 @@ def _known(task: str) -> str:
 )
 @click.option("--processes", default=1, show_default=True, help="The number of processes for the bank.")
 @click.option("--tables", is_flag=True, help="Print the tables.")
-@click.option("--report", is_flag=True, help="Write docs/quality.md and its plots from the stored measurements.")
+@click.option(
+    "--report", is_flag=True, help="Write docs/evidence/quality.md and its plots from the stored measurements."
+)
 @click.option(
     "--data-root",
     type=click.Path(exists=True, file_okay=False),

@@ -92,7 +92,7 @@ class Advice:
 
     @property
     def lr(self) -> float:
-        """The suggested rate. Raises: the `NoSuggestion` with the reason, if `chosen` is a refusal."""
+        """The suggested learning rate. Raises: the `NoSuggestion` with the reason, if `chosen` is a refusal."""
         return self._suggestion.lr if self.confirmation is None else self.confirmation.lr
 
     @property

@@ -26,7 +26,7 @@ def _positive_rate(_: object, field: "attrs.Attribute[float]", lr: float) -> Non
 
 @attrs.frozen(kw_only=True)
 class Trial:
-    """One short training run at one rate.
+    """One short training run at one learning rate.
 
     Args:
         lr: the rate.
@@ -57,7 +57,7 @@ class Trial:
 
 @attrs.frozen(kw_only=True)
 class Confirmation:
-    """The rate that the trials confirm, and the trials.
+    """The learning rate that the trials confirm, and the trials.
 
     Args:
         trials: in the order they ran.

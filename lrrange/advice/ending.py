@@ -27,9 +27,10 @@ from lrrange.sweep.planned_steps import StopReason
 _KEPT_KINDS = (StillFalls, RatesTooFarApart)
 
 # With fewer finite losses than this before the first gap, a fall or a rise looks like noise. A loss that has grown by
-# this factor by then has exploded.
+# the first of these factors by then has exploded; after more losses, one that grew to the last by the second factor.
 _FEW = 6
 _EXPLODED = 2.0
+_EXPLODED_LATER = 1000.0
 
 # A sweep with fewer steps than this, or fewer per decade, shows too little.
 _FEWEST_STEPS, _FEWEST_PER_DECADE = 50, 10
@@ -45,7 +46,7 @@ class Ending:
     """How a sweep ended.
 
     Args:
-        plan: the planned rates.
+        plan: the planned learning rates.
         stop_reason: why the sweep ended.
     """
 
@@ -80,7 +81,7 @@ class Ending:
             return None
         first, finite, what = gaps[0], curve.finite, curve.quantity
         stopped = self.stop_reason is StopReason.NON_FINITE
-        if stopped and 0 < first < _FEW and curve.loss[first - 1] > _EXPLODED * abs(curve.loss[0]):
+        if stopped and _exploded(curve.loss[:first], moved=finite.falls or finite.rises):
             cause, remedy = explain_rise(finite)
             return _explained(
                 error,
@@ -174,6 +175,19 @@ class Ending:
         kind = type(error) if isinstance(error, _KEPT_KINDS) else EndedEarly
         cause += f", and {_finding(error)}" if isinstance(error, TooFewPoints) else f"; until then {_finding(error)}"
         return _explained(error, kind, f"{cause}. {remedy}.", steps_run=steps, num_steps=planned)
+
+
+def _exploded(loss: Sequence[float], *, moved: bool) -> bool:
+    """Return whether the losses before the first gap explode, although they are too few to stand out of their noise.
+
+    Args:
+        loss: the losses before the first one that is not finite.
+        moved: whether the finite losses of the curve fall or rise by more than their noise.
+    """
+    if len(loss) < _FEW:
+        return len(loss) > 0 and loss[-1] > _EXPLODED * abs(loss[0])
+    grows = loss[-3] < loss[-2] < loss[-1]
+    return not moved and grows and loss[-1] > _EXPLODED_LATER * abs(loss[0])
 
 
 def _check_the_data(curve: Curve, gaps: Sequence[int]) -> str:

@@ -1,8 +1,18 @@
 """Checks that a curve can be read at all. Every heuristic and range rule makes them first."""
 
 import math
+import statistics
 
-from lrrange.errors import AtTheEdge, FlatCurve, NoSuggestion, OnlyRises, RatesTooFarApart, StillFalls, TooFewPoints
+from lrrange.errors import (
+    AtTheEdge,
+    FlatCurve,
+    NoDescent,
+    NoSuggestion,
+    OnlyRises,
+    RatesTooFarApart,
+    StillFalls,
+    TooFewPoints,
+)
 from lrrange.sweep.curve import Curve
 
 # Below the first of these rates no training moves, and above the second none goes on. A sweep that starts or ends there
@@ -14,6 +24,10 @@ _LEVEL = 2.0
 
 # A rate so few steps from an end of the sweep is no answer: the curve does not show what lies on the other side of it.
 _EDGE_STEPS = 2
+
+# A sweep starts too high if the median of this many losses after the first one lies above that by more than this many
+# standard deviations of the noise, and by more than this many times all that the loss falls below it.
+_FIRST_STEPS, _FAR_ABOVE_NOISE, _FAR_ABOVE_FALL = 5, 10.0, 2.0
 
 
 def check_descent(curve: Curve, reader: str, *, needed: int = 6) -> Curve:
@@ -134,14 +148,40 @@ def _level_until(finite: Curve) -> float:
     return max((lr for lr, loss in zip(finite.lr, finite.smoothed, strict=True) if loss <= level), default=finite.lr[0])
 
 
-def flat_curve_error(finite: Curve) -> FlatCurve:
-    """Return the error for a loss that neither falls nor rises."""
+def describe_jump(curve: Curve) -> str | None:
+    """Return how the loss jumps in the first steps, in words, if the first rates are too high; None if it does not.
+
+    The first loss is that of the initial weights. If the next ones lie far above it, the model was blown up, and a fall
+    after that is no fall of the loss that training starts from.
+    """
+    finite = curve.unpaired.finite
+    if len(finite) <= _FIRST_STEPS or finite.lr[0] <= LOWEST_USEFUL_LR:
+        return None
+    first, after = finite.loss[0], statistics.median(finite.loss[1 : 1 + _FIRST_STEPS])
+    fall = first - finite.smoothed[finite.lowest]
+    if after - first <= max(_FAR_ABOVE_NOISE * finite.noise, _FAR_ABOVE_FALL * fall):
+        return None
+    what = finite.quantity
+    return (
+        f"{what.subject} {what.rise}s from {what.shown(first)} to {what.shown(after)} in the first steps, so "
+        f"start_lr={finite.lr[0]:.2g} is too high"
+    )
+
+
+def flat_curve_error(finite: Curve) -> NoDescent:
+    """Return the error for a loss that neither falls nor rises out of its noise; OnlyRises if it jumps at once."""
     quantity = finite.quantity
+    if (jump := describe_jump(finite)) is not None:
+        return OnlyRises(f"{jump}. Lower it.", finding=jump, **_numbers(finite))
     if min(finite.loss) == max(finite.loss):
         start = quantity.shown(finite.start)
         finding = f"{quantity.subject} does not {quantity.fall}: it is exactly {start} at every rate {_span(finite)}"
-        moves = f"Check that the optimizer holds the parameters that {quantity.subject} depends on"
-        change = f"{moves}." if _is_highest(finite) else f"{moves}. If it does, raise end_lr."
+        change = (
+            f"Check that the optimizer holds the parameters that {quantity.subject} depends on, and that their "
+            f"gradients are not zero (detach, dead units, frozen layers)."
+        )
+        if not _is_highest(finite):
+            change += " If all is well, raise end_lr."
     else:
         finding = (
             f"{quantity.subject} does not {quantity.fall} {_span(finite)} by more than its noise "

@@ -29,7 +29,7 @@ _RAGGED_DROP = 0.25
 @spell_checked
 @attrs.frozen(kw_only=True, field_transformer=checked_numbers)
 class LRRange(Hinting):
-    """Bounds between which a cyclical schedule moves the rate. `base_lr, max_lr = result.range` takes both.
+    """Bounds between which a cyclical schedule moves the learning rate. `base_lr, max_lr = result.range` takes both.
 
     Args:
         base_lr: lower bound, where the cycle starts and ends.

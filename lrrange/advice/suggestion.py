@@ -36,7 +36,7 @@ def _numbers(read: Mapping[str, float]) -> dict[str, float]:
 
 @attrs.frozen(kw_only=True)
 class Suggestion:
-    """The rate that a heuristic suggests.
+    """The learning rate that a heuristic suggests.
 
     Args:
         heuristic: name of the heuristic.

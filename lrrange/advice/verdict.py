@@ -9,7 +9,7 @@ import attrs
 from lrrange.advice.calibration import CONFIDENT_BELOW, Features, chance_of_bad, log_odds
 from lrrange.advice.facts import TrainingFacts
 from lrrange.advice.midway import FallAndBlowUp, find_fall_and_blow_up
-from lrrange.advice.preconditions import HIGHEST_USEFUL_LR
+from lrrange.advice.preconditions import HIGHEST_USEFUL_LR, describe_jump
 from lrrange.advice.suggestion import Refusal, Suggestion
 from lrrange.advice.ways_out import MORE_STEPS, first_way, join_ways
 from lrrange.errors import NoSuggestion
@@ -31,6 +31,9 @@ _WORTH_NAMING = 0.5
 
 # Slower falls and further answers, in decades, count as these.
 _SLOWEST, _FURTHEST = 2.5, 2.0
+
+# A start that is too high is divided by this.
+_LOWER = 1000.0
 
 # Trainings of this many steps or more are not short.
 _LONG = 1000
@@ -220,6 +223,8 @@ def _plain_doubts(chosen: Suggestion, around: Circumstances) -> Iterator[Doubt]:
     if chosen.interval is None:
         way = first_way(around.untried, "confirm", "repeats", num_steps=around.plan.num_steps)
         yield Doubt("there is no interval around the rate", way)
+    if (jump := describe_jump(curve)) is not None:
+        yield Doubt(f"{jump}: lower it", f"start_lr={around.plan.start_lr / _LOWER:.2g}")
     if stop_reason is StopReason.RAISED and len(curve):
         way = f"end_lr={curve.lr[-1]:.2g}"
         yield Doubt(
@@ -292,9 +297,9 @@ def _doubt(name: str, features: Features, chosen: Suggestion, around: Circumstan
         case "slow":
             reason = f"{what.subject} takes {features.slow:.1f} decades to {what.fall}"
         case "abrupt":
-            reason = f"{what.subject} explodes as soon as it blows up"
+            reason = f"{what.subject} blows up abruptly"
             if what.higher_is_better:
-                reason = f"{what.subject} is lost as soon as it breaks down"
+                reason = f"{what.subject} breaks down abruptly"
         case "disagreement":
             far = _far(chosen, around)
             reason = f"{_name(far)} lie more than a decade away"

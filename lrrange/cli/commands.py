@@ -28,6 +28,7 @@ from lrrange.cli.output import (
     write_all,
 )
 from lrrange.cli.plugins import plugins
+from lrrange.cli.report import report
 from lrrange.cli.sweep_options import merge_options, sweep_options
 from lrrange.errors import MissingExtra
 from lrrange.finder.lr_finder import find_lr
@@ -51,8 +52,8 @@ _result_argument = click.argument("path", metavar="RESULT.json", type=click.Path
     cls=CommandLine,
     context_settings={"help_option_names": ["-h", "--help"]},
     sections={
-        "Find a rate": ("find", "compare", "demo"),
-        "Read a saved result": ("suggest", "plot"),
+        "Find a learning rate": ("find", "compare", "demo"),
+        "Read a saved result": ("suggest", "plot", "report"),
         "About lrrange": ("plugins",),
     },
     exit_codes={
@@ -241,6 +242,7 @@ def plot(path: str, out: Path | None, as_json: bool) -> None:
         click.echo(printable(str(out)))
 
 
+main.add_command(report)
 main.add_command(plugins)
 
 

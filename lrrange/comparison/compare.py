@@ -54,10 +54,10 @@ def compare(
             seed, and returns the target or `(target, options)`, as the factory of `lrrange find` does. With held-out
             data among the options (`val_loader=` for PyTorch), runs are judged by their held-out loss; otherwise by the
             training loss of their last tenth.
-        policies: a list of rates (`1e-3` or `"1e-3"`) and names; or a mapping from names of your own to rates, names,
-            schedules (with `lr_at(step)`, such as `lrrange.cyclical.OneCycle`) and functions of the step. The names
-            are `"found"`, the rate of a range test; `"triangular"` and `"triangular2"` (also `"clr"`), three cycles
-            over its range; and `"one-cycle"`.
+        policies: a list of learning rates (`1e-3` or `"1e-3"`) and names; or a mapping from names of your own to rates,
+            names, schedules (with `lr_at(step)`, such as `lrrange.cyclical.OneCycle`) and functions of the step. The
+            names are `"found"`, the rate of a range test; `"triangular"` and `"triangular2"` (also `"clr"`), three
+            cycles over its range; and `"one-cycle"`.
         steps: number of steps of each run.
         repeats: number of runs under each policy. The first uses `seed`, the others the numbers after it.
         executor: any `concurrent.futures.Executor`: threads, processes, Dask's `Client.get_executor()`, loky's. With

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas
     from matplotlib.axes import Axes
 
+    from lrrange.report.html_report.section import Section
     from lrrange.report.pages.page import Page
     from lrrange.report.plots.picture import Canvas, Picture
 
@@ -91,7 +92,7 @@ class Comparison(Standings, Printed):
         return columns.to_csv(columns_of(self, rows), path, "the comparison")
 
     def plot(self, ax: "Canvas | None" = None, path: str | Path | None = None) -> "Axes":
-        """Draw loss and rate against steps: the median over the seeds, and the band they span.
+        """Draw loss and learning rate against steps: the median over the seeds, and the band they span.
 
         Args:
             ax: where to draw: two axes, for loss and rate, one for the loss alone, or a figure; a new figure of
@@ -108,6 +109,11 @@ class Comparison(Standings, Printed):
         from lrrange.comparison.table import page_of
 
         return page_of(self)
+
+    def _section(self) -> "Section":
+        from lrrange.comparison.report import section_of_comparison
+
+        return section_of_comparison(self)
 
     def _picture(self) -> "Picture":
         from lrrange.comparison.plot import ComparisonPicture

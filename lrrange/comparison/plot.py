@@ -1,23 +1,27 @@
 """The plot of a comparison: loss against steps, with the rates below. It needs matplotlib."""
 
-import math
-import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from lrrange.averages import mean
+from lrrange.comparison.bands import (
+    Curves,
+    curves_of,
+    describe_end,
+    find_band,
+    find_held_out,
+    find_limits,
+    has_log_scale,
+)
 from lrrange.comparison.standings import Standings
 from lrrange.errors import NoWinner
 from lrrange.policy import Run
-from lrrange.quantity import LOSS, Quantity
+from lrrange.quantity import Quantity
 from lrrange.report.plots.figures import (
     PALETTE,
     clamped,
     cut,
-    drawable,
     drawable_rates,
     ink,
-    limits_around,
     plain_label,
     style_axes,
     within,
@@ -32,15 +36,6 @@ if TYPE_CHECKING:
 
 # The line style of the first policies of all colours, of the next ones, and so on.
 _DASHES = ("-", "--", ":")
-
-# The training loss of each step is averaged over a window around it. The window is this part of a run.
-_WINDOW = 0.03
-
-# The plot ends at the first loss plus this part of the drop. Above that the loss only diverges.
-_HEADROOM = 0.15
-
-# The smoothed training loss of each run, by its policy and seed.
-_Curves = Mapping[tuple[str, int], Sequence[float]]
 
 
 class ComparisonPicture(Picture):
@@ -63,9 +58,11 @@ class ComparisonPicture(Picture):
         if not comparison.finished:
             raise NoWinner("no run finished, so there is nothing to draw.")
         losses = axes[0]
-        curves = {(run.policy, run.seed): _smooth(run) for run in comparison.finished}
-        _set_scale(comparison, curves, losses)
-        _set_limits(comparison, curves, losses)
+        curves = curves_of(comparison)
+        log = has_log_scale(comparison, curves)
+        losses.set_yscale("log" if log else "linear")
+        if (limits := find_limits(comparison, curves, log=log)) is not None:
+            losses.set_ylim(*limits)
         for ax in axes:
             style_axes(ax)
         drawn: list[float] = []
@@ -73,7 +70,7 @@ class ComparisonPicture(Picture):
             if runs := comparison.of(policy.name):
                 colours = (*PALETTE, ink(losses))
                 color, dash = colours[index % len(colours)], _DASHES[index // len(colours) % len(_DASHES)]
-                label = plain_label(_make_label(comparison, policy.name))
+                label = plain_label(f"{policy.name}  ({describe_end(comparison, policy.name)})")
                 _draw_losses(losses, runs, curves, comparison.quantity, color, dash, label)
                 longest = max(len(run.losses) for run in runs)
                 lr = drawable_rates(policy.lr[:longest])
@@ -97,78 +94,19 @@ class ComparisonPicture(Picture):
         legend_inside(axes[0])
 
 
-def _set_scale(comparison: Standings, curves: _Curves, ax: "Axes") -> None:
-    """Make the axis of the losses logarithmic if none is zero or below; the one of a metric is linear."""
-    is_loss = comparison.quantity == LOSS
-    held_out = map(_held_out_losses, comparison.finished)
-    positive = all(loss > 0 for losses in (*curves.values(), *held_out) for loss in losses)
-    ax.set_yscale("log" if is_loss and positive else "linear")
-
-
 def _draw_losses(
-    ax: "Axes", runs: Sequence[Run], curves: _Curves, quantity: Quantity, color: str, dash: str, label: str
+    ax: "Axes", runs: Sequence[Run], curves: Curves, quantity: Quantity, color: str, dash: str, label: str
 ) -> None:
-    steps, *levels = _find_band([curves[run.policy, run.seed] for run in runs])
+    steps, *levels = find_band([curves[run.policy, run.seed] for run in runs])
     medians, low, high = map(quantity.oriented, levels)
     limits = ax.get_ylim()
     edges = clamped(low, *limits), clamped(high, *limits)
     ax.fill_between(steps, edges[0], edges[1], color=color, alpha=0.15, linewidth=0)
     ax.plot(steps, cut(medians, *limits), dash, color=color, linewidth=1.5, label=label)
-    held_out_steps = [checkpoint.step for checkpoint in max((run.held_out for run in runs), key=len)]
-    held_out = [
-        statistics.median_high([run.held_out[i].loss for run in runs if i < len(run.held_out)])
-        for i in range(len(held_out_steps))
-    ]
+    held_out = find_held_out(runs)
     look: dict[str, Any] = {"markersize": 6, "color": color, "markeredgecolor": ax.get_facecolor(), "zorder": 4}
-    ax.plot(held_out_steps, within(quantity.oriented(held_out), *limits), "o", **look)
-
-
-def _held_out_losses(run: Run) -> list[float]:
-    return [checkpoint.loss for checkpoint in run.held_out]
-
-
-def _smooth(run: Run) -> list[float]:
-    """Return the training loss of each step, averaged over the finite losses around it, up to a step without any."""
-    reach = max(1, round(_WINDOW * len(run.losses) / 2))
-    curve = []
-    for step in range(len(run.losses)):
-        near = [loss for loss in run.losses[max(0, step - reach) : step + reach + 1] if math.isfinite(loss)]
-        if not near:
-            break
-        curve.append(mean(near))
-    return drawable(curve)
-
-
-def _find_band(curves: Sequence[Sequence[float]]) -> tuple[range, list[float], list[float], list[float]]:
-    """Return the steps of the longest curve, counted from 1, with the median, lowest and highest loss at each."""
-    longest = max(map(len, curves))
-    losses = [[curve[step] for curve in curves if step < len(curve)] for step in range(longest)]
-    steps = range(1, longest + 1)
-    return steps, list(map(statistics.median, losses)), list(map(min, losses)), list(map(max, losses))
-
-
-def _make_label(comparison: Standings, policy: str) -> str:
-    standing = next(standing for standing in comparison.table if standing.policy == policy)
-    if standing.diverged:
-        return f"{policy}  ({standing.diverged} of {len(standing.finals)} diverged)"
-    return f"{policy}  (ends at {comparison.quantity.sign * standing.mean:.4g})"
-
-
-def _set_limits(comparison: Standings, curves: _Curves, ax: "Axes") -> None:
-    """Set limits that show every whole descent, but only the beginning of a divergence."""
-    smoothed = [curve for curve in curves.values() if curve]
-    held_out = [loss for run in comparison.finished for loss in _held_out_losses(run)]
-    finite = [value for value in (*map(min, smoothed), *held_out) if math.isfinite(value)]
-    if not finite:
-        return
-    finite = drawable(finite)
-    bottom, top = min(finite), max((curve[0] for curve in smoothed), default=max(finite))
-    if ax.get_yscale() == "log" and bottom > 0:
-        bottom, top = drawable_rates((bottom, max(bottom, top)))
-        ax.set_ylim(bottom / 1.3, top * (top / bottom) ** _HEADROOM if top > bottom else top * 1.3)
-    else:
-        low, high = limits_around(bottom, max(bottom, top), 0.06)
-        ax.set_ylim(*sorted(comparison.quantity.oriented((low, high + (_HEADROOM - 0.06) * (high - low)))))
+    heights = within(quantity.oriented(loss for _, loss in held_out), *limits)
+    ax.plot([step for step, _ in held_out], heights, "o", **look)
 
 
 def _draw_title(comparison: Standings, ax: "Axes") -> None:

@@ -17,7 +17,7 @@ class RateSchedule(Protocol):
     """A learning rate for every step. A `Schedule` has a momentum too."""
 
     def lr_at(self, step: int) -> float:
-        """Return the rate of step `step`, counted from 0."""
+        """Return the learning rate of step `step`, counted from 0."""
 
 
 PolicyLike = float | str | RateSchedule | Callable[[int], float]

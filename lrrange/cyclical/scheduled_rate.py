@@ -51,7 +51,7 @@ _REASONS: dict[ScheduleKind, str] = {
 
 @attrs.frozen(kw_only=True)
 class ScheduledRate:
-    """The rate to give to a schedule. `float(rate)` is the number.
+    """The learning rate to give to a schedule. `float(rate)` is the number.
 
     Args:
         lr: the rate: where the schedule begins, or its peak.

@@ -26,7 +26,7 @@ class Schedule(Protocol):
     """A learning rate, and optionally a momentum, for every optimizer step."""
 
     def lr_at(self, step: int) -> float:
-        """Return the rate of step `step`, counted from 0."""
+        """Return the learning rate of step `step`, counted from 0."""
 
     def momentum_at(self, step: int) -> float | None:
         """Return the momentum of step `step`, or None if the schedule leaves momentum alone."""
@@ -35,7 +35,7 @@ class Schedule(Protocol):
 @spell_checked
 @attrs.frozen(kw_only=True, field_transformer=checked_numbers)
 class Cycle:
-    """A rate that rises linearly from `base_lr` to `max_lr` and falls back, over and over.
+    """A learning rate that rises linearly from `base_lr` to `max_lr` and falls back, over and over.
 
     Args:
         base_lr: rate of the first step, and of the first step of every later cycle.
@@ -87,7 +87,7 @@ class Cycle:
         return f"<Cycle {self.mode}: {bounds}, {self.steps_up} steps up, {self.steps_down} down>"
 
     def lr_at(self, step: int) -> float:
-        """Return the rate of step `step`, counted from 0. Raises: IndexError if `step` is negative."""
+        """Return the learning rate of step `step`, counted from 0. Raises: IndexError if `step` is negative."""
         return _between(self.base_lr, self.max_lr, self._height(step))
 
     def momentum_at(self, step: int) -> float | None:
@@ -114,7 +114,7 @@ class Cycle:
 @spell_checked
 @attrs.frozen(kw_only=True, field_transformer=checked_numbers)
 class OneCycle:
-    """A rate that rises to `max_lr` once and then falls far below the first rate.
+    """A learning rate that rises to `max_lr` once and then falls far below the first rate.
 
     Args:
         max_lr: rate at the peak.
@@ -193,7 +193,7 @@ class OneCycle:
         return f"<OneCycle: peak {self.max_lr:.2e}, {self.total_steps} steps, {self.anneal}>"
 
     def lr_at(self, step: int) -> float:
-        """Return the rate of step `step`, counted from 0. Raises: IndexError if `step` is negative."""
+        """Return the learning rate of step `step`, counted from 0. Raises: IndexError if `step` is negative."""
         return self._anneal_through(self.base_lr, self.max_lr, self.final_lr, step)
 
     def momentum_at(self, step: int) -> float | None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import pandas
     from matplotlib.axes import Axes
 
+    from lrrange.report.html_report.section import Section
     from lrrange.report.pages.page import Page
     from lrrange.report.plots.picture import Canvas, Picture
 
@@ -131,6 +132,11 @@ class Grid(Tabular, Printed):
         from lrrange.report.pages.grid_page import page_of_grid
 
         return page_of_grid([(cell.setting, cell.result) for cell in self.cells])
+
+    def _section(self) -> "Section":
+        from lrrange.report.html_report.grid_section import section_of_grid
+
+        return section_of_grid([(cell.label, cell.setting, cell.result) for cell in self.cells])
 
     def _picture(self) -> "Picture":
         from lrrange.report.plots.grid_picture import GridPicture

@@ -29,7 +29,7 @@ class _Rates:
         return len(self.rates)
 
     def lr_at(self, step: int) -> float:
-        """Return the rate of step `step`, counted from 0."""
+        """Return the learning rate of step `step`, counted from 0."""
         return self.rates[step]
 
 

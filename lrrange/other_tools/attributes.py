@@ -57,7 +57,7 @@ OF_RESULT: dict[str, str] = one_name_each(
         "todataframe dataframe todf df": "result.to_pandas()",
         "metric": "result.curve.values",
         "savefig": "result.plot().figure.savefig(path)",
-        "summary report table": "print(result)",
+        "table": "print(result)",
         "dump tojson": "result.save(path)",
         "load": "lrrange.load(path)",
         "schedule scheduler": "lrrange.make_schedule(optimizer, result)",

@@ -249,7 +249,7 @@ def deferred_interrupts() -> Iterator[Interrupts]:
     worker has died: its handler raises wherever the program is. Of several signals of one kind, the handler is called
     for the first.
 
-    Yields: the signals. A block that takes steps calls `deliver` after each, for handlers to be called there:
+    A block that takes steps calls `deliver` after each, and the handlers are called there:
 
         with deferred_interrupts() as interrupts:
             state = snapshot()

@@ -45,7 +45,7 @@ def with_options(
         example: a call of `find_lr` that works, for the message about a missing option. By default it is made from the
             adapter's arguments.
         hints: what to say about options that the adapter does not take and users may try, by name.
-        also: the options of the call itself: `OPTIONS_OF_FIND_LR`, or `OPTIONS_OF_VERIFY`.
+        also: the options of the call itself: by default those of `find_lr`; for `result.verify`, `OPTIONS_OF_VERIFY`.
     Raises: OptionError if `adapter` does not take these options. For each unknown one the message has the name that is
         meant: the closest of the adapter's and of the call's, or the one that another tool calls so.
     """

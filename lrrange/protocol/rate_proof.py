@@ -14,7 +14,7 @@ def check_steps(steps: Any, name: str = "steps", least: int = 1) -> None:
 
 @runtime_checkable
 class RateProof(Protocol):
-    """A proof, complete or still to come, that a training uses a rate.
+    """A proof, complete or still to come, that a training uses a learning rate.
 
     As a context manager it raises RateNotInForce at the end of the block, if the steps taken within it do not prove the
     rate.

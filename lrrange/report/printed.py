@@ -1,9 +1,11 @@
 """How results print themselves: as text, in a terminal by rich, and as HTML with a picture in a notebook."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lrrange.errors import LRRangeError
 from lrrange.random_state import kept_random_state
+from lrrange.report.html_report.reportable import Reportable
 from lrrange.spelling import Hinting, spell_checked
 
 if TYPE_CHECKING:
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
     from lrrange.report.plots.picture import Picture
 
 
-class Printed(Hinting):
+class Printed(Hinting, Reportable):
     """A value whose `str` is its table. Nothing of rich or matplotlib is loaded before it is printed."""
 
     __slots__ = ()
@@ -23,6 +25,22 @@ class Printed(Hinting):
     def _picture(self) -> "Picture":
         """Return the plot, which notebooks show beside the table."""
         raise NotImplementedError
+
+    @spell_checked
+    @kept_random_state()
+    def report(self, path: str | Path, *, title: str | None = None) -> None:
+        """Write a report: one HTML file to open, mail or print, with the answer in words and charts to explore.
+
+        The file works without a network, and nothing in it is loaded or sent.
+
+        Args:
+            path: file to write, such as `"report.html"`, all of it or nothing.
+            title: of the report; a title that says what is in it if None.
+        Raises: MissingExtra if vl-convert-python is not installed; SaveError.
+        """
+        from lrrange.report.html_report.write import write_report
+
+        write_report(self if title is None else {title: self}, path)
 
     @spell_checked
     @kept_random_state()

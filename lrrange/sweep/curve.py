@@ -58,7 +58,7 @@ def _check(lr: tuple[float, ...], loss: tuple[float, ...], smoothed: tuple[float
 
 @attrs.frozen(kw_only=True)
 class Curve(Tabular, Hinting):
-    """Rates and losses of one sweep, in the order they were measured.
+    """Learning rates and losses of one sweep, in the order they were measured.
 
     Args:
         lr: n positive, finite, rising rates; shape (n,).

@@ -24,7 +24,7 @@ class Plan(Protocol):
         """Number of steps."""
 
     def lr_at(self, step: int) -> float:
-        """Return the rate of step `step`, counted from 0."""
+        """Return the learning rate of step `step`, counted from 0."""
 
 
 @spell_checked
@@ -85,7 +85,7 @@ class SweepPlan:
         return math.log(self.end_lr / self.start_lr) / (self.num_steps - 1)
 
     def lr_at(self, step: int) -> float:
-        """Return the rate of step `step`, counted from 0. Both ends are exact.
+        """Return the learning rate of step `step`, counted from 0. Both ends are exact.
 
         Raises: IndexError if the plan has no such step.
         """

@@ -13,7 +13,7 @@ from lrrange_keras.verification import RateWatch
 
 @spell_checked
 class VerifyRate(RateWatch):
-    """A callback that verifies in the first steps of a fit that it trains at a given rate, however it was set.
+    """A callback that verifies in the first steps of a fit that it trains at a given learning rate.
 
     Args:
         lr: the rate, or the highest one of a schedule; or a result, for its `lr`.
@@ -33,7 +33,7 @@ class VerifyRate(RateWatch):
 
 
 class LRRangeTest(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
-    """A callback that runs a range test before the first step of a fit, and applies the rate that it finds.
+    """A callback that runs a range test before the first step of a fit, and applies what it finds.
 
     The fit goes on as if there had been no sweep, but at the new rate. Keras does not tell a callback the data of its
     fit, so give them here, too.

@@ -58,7 +58,7 @@ class _VerifyingCallback(_Callback):
 
 @spell_checked
 class LRRangeTest(_VerifyingCallback):
-    """A callback that runs a range test inside `fit`, applies the suggested rate, and verifies that it is in force.
+    """A callback that runs a range test inside `fit`, applies the suggested learning rate, and verifies it.
 
     It runs at the start of an epoch, when everything is set up: devices, precision, processes, the changes of other
     callbacks, the state of a checkpoint. Callbacks, loggers, the progress bar and the global step do not notice the
@@ -206,7 +206,7 @@ class LRRangeTest(_VerifyingCallback):
 
 @spell_checked
 class VerifyRate(_VerifyingCallback):
-    """A callback that verifies in the first steps of a fit that it trains at a given rate, however it was set.
+    """A callback that verifies in the first steps of a fit that it trains at a given learning rate.
 
     Args:
         lr: the base rate of the first param group whose rate is not 0, or its peak under a one-cycle schedule; or a

@@ -40,7 +40,7 @@ class TrainerDriver:
         model: the LightningModule.
         train_dataloaders, val_dataloaders, datamodule: as for `trainer.fit`.
         ckpt_path: a checkpoint file to sweep from, as for `trainer.fit`.
-        optimizer, monitor, monitor_mode, val_monitor, restore: see `lrrange_lightning.fit_step.FitStep`.
+        optimizer, monitor, monitor_mode, val_monitor, restore: see `lrrange_lightning.LRRangeTest`.
     Raises: TargetError or OptionError for a training that cannot be swept.
     """
 

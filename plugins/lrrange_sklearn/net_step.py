@@ -29,7 +29,8 @@ class NetStep:
     Args:
         target: the net, or a pipeline that ends in one. A net that is initialized is swept as it is, and any other, or
             one in a pipeline, from new weights.
-        X: the data, as for `fit`; y: their targets, or None if `X` is a data set that has them.
+        X: the data, as for `fit`.
+        y: their targets; None if `X` is a data set that has them.
         fit_params: further arguments of `fit`, by name.
 
     The held-out data, by which `find_lr(confirm=True)` judges, are those of the net's `train_split`.

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
-from lrrange_torch.optimizer import RateGuard, unwrap
+from lrrange_torch.optimizer import RateGuard, base_rate, same_rate, unwrap
 from transformers import TrainerCallback
 
 from lrrange import Curve, Divergence, RangeTestResult
@@ -27,10 +27,13 @@ class _VerifyingCallback(TrainerCallback):  # type: ignore[misc]  # it is Any to
     def _watch(self, args: Any, optimizer: Any, scheduler: Any, lr: float) -> None:
         self._stop()
 
-        def explain(error: RateNotInForce) -> RateNotInForce:
-            return _explained(error, args)
-
         inner = unwrap(optimizer, scaler="the Trainer's")
+        first = next((base for base in map(base_rate, inner.param_groups) if base), 0.0)
+        began_at_it = same_rate(first, lr)
+
+        def explain(error: RateNotInForce) -> RateNotInForce:
+            return _explained(error, _OVERWRITTEN if began_at_it else _where_it_is_read(args))
+
         self._guard = RateGuard(inner, lr, self._steps, scheduler, explain=explain)
 
     def _stop(self) -> None:
@@ -46,13 +49,22 @@ class _VerifyingCallback(TrainerCallback):  # type: ignore[misc]  # it is Any to
             guard.check()
 
 
-def _explained(error: RateNotInForce, args: Any) -> RateNotInForce:
-    """Return the guard's error, and why the rate in the arguments is not the one of the optimizer."""
-    advice = (
+_OVERWRITTEN = (
+    "train() began with the right rate, and something has set another one since: a callback, or a training_step or an "
+    "optimizer of your own. Remove that, or have it set the rate of the result."
+)
+
+
+def _where_it_is_read(args: Any) -> str:
+    return (
         f"args.learning_rate is {args.learning_rate:.6g}, and train() reads it only where it makes the optimizer: not "
         f"where one was given or made before, nor where a checkpoint brings its own. result.apply(trainer) finds the "
         f"place, and lrrange_transformers.LRRangeTest sets the rate when train() has begun."
     )
+
+
+def _explained(error: RateNotInForce, advice: str) -> RateNotInForce:
+    """Return the guard's error with the advice for a training by `train()`."""
     return RateNotInForce(
         f"{error.group} trains at lr={error.actual:.6g}, not at {error.wanted:.6g}. {advice}",
         group=error.group,
@@ -63,7 +75,7 @@ def _explained(error: RateNotInForce, args: Any) -> RateNotInForce:
 
 @spell_checked
 class VerifyRate(_VerifyingCallback):
-    """A callback that verifies in the first steps of `train()` that it trains at a given rate, however it was set.
+    """A callback that verifies in the first steps of `train()` that it trains at a given learning rate.
 
     `result.verify(trainer)` adds one to a Trainer, which is removed when it has seen its steps.
 
@@ -154,14 +166,14 @@ def watch_trainer(trainer: Any, lr: float | RangeTestResult, steps: int, schedul
 
 @spell_checked
 class LRRangeTest(_VerifyingCallback):
-    """A callback that runs a range test when `train()` begins, applies the suggested rate, and verifies it.
+    """A callback that runs a range test when `train()` begins, applies the suggested learning rate, and verifies it.
 
     Everything is set up then: devices, precision, the optimizer, the state of a checkpoint. The training goes on as if
     there had been no sweep, but at the new rate. As callbacks are not given their Trainer, it is given here:
     `trainer.add_callback(LRRangeTest(trainer))`.
 
     Args:
-        trainer: that the callback is added to.
+        trainer: the one that the callback is added to.
         apply: set the rate in the optimizer (ratios kept) and in its schedule: the one that fits the schedule, as
             `result.apply(trainer)` does.
         verify_steps: optimizer steps over which to verify the applied rate; 0 for none.

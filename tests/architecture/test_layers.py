@@ -39,6 +39,7 @@ LIBRARIES = {
     "matplotlib": ("lrrange.report", "lrrange.comparison.plot"),
     "pandas": ("lrrange.storage.columns",),
     "pluggy": ("lrrange.hookspecs", "lrrange.plugins", "lrrange.watchers"),
+    "vl_convert": ("lrrange.report",),
     "rich": ("lrrange.report", "lrrange.comparison.table", "lrrange.cli"),
 }
 

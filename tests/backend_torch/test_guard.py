@@ -10,6 +10,7 @@ from lrrange_torch import verify
 from lrrange_torch.optimizer import apply_rate
 from torch import nn
 
+from lrrange import find_lr
 from lrrange.errors import OptionError, RateNotInForce
 from tests.backend_torch.observing import of_optimizer
 
@@ -139,6 +140,13 @@ def test_a_guard_kept_without_a_with_raises_by_itself_after_its_steps() -> None:
     assert not guard.proved
 
 
+def test_the_repr_of_a_guard_has_the_rate_and_how_far_it_is_proved(optimizer: torch.optim.Optimizer) -> None:
+    guard = verify(optimizer, 0.1, steps=2)
+    assert repr(guard) == "<RateGuard lr=1.00e-01, 0 of 2 steps>"
+    steps(optimizer, 3)
+    assert repr(guard) == "<RateGuard lr=1.00e-01, proved in 2 of 2 steps>"
+
+
 def test_no_step_at_all_is_no_proof(optimizer: torch.optim.Optimizer) -> None:
     with pytest.raises(RateNotInForce, match="took no step while it was watched"):
         with verify(optimizer, 0.1):
@@ -193,3 +201,20 @@ def test_every_way_to_read_a_group_counts(read: str) -> None:
 def test_nothing_to_watch_is_refused(optimizer: torch.optim.Optimizer) -> None:
     with pytest.raises(OptionError, match="steps=0"):
         verify(optimizer, 0.1, steps=0)
+
+
+def test_a_guard_waits_while_a_sweep_takes_the_steps(optimizer: torch.optim.Optimizer) -> None:
+    guard = verify(optimizer, 0.1, steps=3)
+    steps(optimizer, 1)
+
+    def step() -> torch.Tensor:
+        loss = loss_of(optimizer)
+        optimizer.step()
+        return loss
+
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    find_lr(step, optimizer=optimizer, restore=parameters, num_steps=20, progress=False)
+    assert guard.steps_seen == 1
+    optimizer.param_groups[0]["lr"] = 0.2
+    with pytest.raises(RateNotInForce, match=r"trains at lr=0\.2, not at the 0\.1"):
+        steps(optimizer, 1)

@@ -416,7 +416,7 @@ def test_a_step_that_sets_its_own_rate_is_named(training: dict[str, Any]) -> Non
 
 def test_something_that_cannot_be_put_back_is_named_before_the_first_step(training: dict[str, Any]) -> None:
     calls: list[int] = []
-    with pytest.raises(TargetError, match="restore= holds a object"):
+    with pytest.raises(TargetError, match="restore= holds an object"):
         lrrange.find_lr(lambda: calls.append(1), optimizer=training["optimizer"], restore=object())
     assert calls == []
 

@@ -180,10 +180,10 @@ def test_restore_refuses_what_cannot_be_put_back(what: str) -> None:
     optimizer = torch.optim.SGD(model.parameters(), 0.1)
     refused = REFUSED[what]()
     picture = Picture(model=model, optimizer=optimizer)
-    with pytest.raises(TargetError, match=r"restore= holds a \w+, which lrrange cannot put back") as caught:
+    with pytest.raises(TargetError, match=r"restore= holds an? \w+, which lrrange cannot put back") as caught:
         lrrange.find_lr(model, optimizer=optimizer, loss_fn=F.mse_loss, loader=loader_of(data()), restore=refused)
     assert caught.value.kind == type(refused[0] if isinstance(refused, list) else refused).__name__
-    with pytest.raises(TargetError, match=r"restore= holds a \w+, which lrrange cannot put back"):
+    with pytest.raises(TargetError, match=r"restore= holds an? \w+, which lrrange cannot put back"):
         lrrange.find_lr(lambda: None, optimizer=optimizer, restore=refused)
     assert picture.differences(model=model, optimizer=optimizer) == []
     if isinstance(refused, socket.socket):

@@ -269,7 +269,7 @@ def test_why_not_lazy_names_a_compiled_model(wide: nn.Linear) -> None:
 
 
 def test_what_cannot_be_put_back_is_refused() -> None:
-    with pytest.raises(TargetError, match="restore= holds a object"):
+    with pytest.raises(TargetError, match="restore= holds an object"):
         Snapshot().keep_what_the_user_named(object())
 
 

@@ -100,11 +100,14 @@ def test_filling_a_page_changes_its_tables_alone_and_twice_is_once(tmp_path: Pat
     assert once_filled.startswith("Before.\n\n<!-- total: generated -->\n\n|  | tiny |")
     assert once_filled.endswith(f"<!-- /{names[-1]} -->\n\nAfter.\n")
     assert "old" not in once_filled
-    assert "| `bare` | 1.00 (1.00 to 1.00) |" in once_filled
-    plot = (tmp_path / "images" / "overhead-growth.svg").read_bytes()
+    assert "| bare loop | 1.00 (1.00 to 1.00) |" in once_filled
+    plots = {path: path.read_bytes() for path in (tmp_path / "images").iterdir()}
+    assert {path.name for path in plots} == {
+        f"overhead-{name}-{theme}.svg" for name in ("time", "growth") for theme in ("light", "dark")
+    }
     write_page(results, page)
     assert page.read_text() == once_filled
-    assert (tmp_path / "images" / "overhead-growth.svg").read_bytes() == plot
+    assert {path: path.read_bytes() for path in plots} == plots
 
 
 def test_the_page_has_markers_for_every_table() -> None:
@@ -123,7 +126,7 @@ def test_the_committed_page_shows_the_stored_records(tmp_path: Path) -> None:
 def test_a_page_without_the_markers_is_left_as_it_is(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("no markers")
-    with pytest.raises(ValueError, match="0 pairs of markers called total"):
+    with pytest.raises(ValueError, match="0 pairs of markers called headline"):
         write_page(RESULTS, page)
     assert page.read_text() == "no markers"
 

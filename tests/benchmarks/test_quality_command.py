@@ -85,7 +85,8 @@ def test_a_page_without_the_markers_is_not_written():
 def test_the_plots_are_drawn_from_what_is_stored(tmp_path):
     draw(Measurements.read(RESULTS), tmp_path)
     names = {path.name for path in tmp_path.iterdir()}
-    assert names == {f"quality-{name}.png" for name in ("regret", "families", "reliability", "budgets")}
+    plots = ("regret", "families", "reliability", "budgets")
+    assert names == {f"quality-{name}-{theme}.svg" for name in plots for theme in ("light", "dark")}
     assert names <= {path.name for path in (PAGE.parent / "images").iterdir()}
 
 

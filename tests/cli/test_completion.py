@@ -41,7 +41,7 @@ def values(offers):
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_every_shell_is_offered_the_commands_and_their_options(tab, shell):
-    assert values(tab("lrrange ", shell)) == ["find", "compare", "demo", "suggest", "plot", "plugins"]
+    assert values(tab("lrrange ", shell)) == ["find", "compare", "demo", "suggest", "plot", "report", "plugins"]
     assert values(tab("lrrange su", shell)) == ["suggest"]
     offered = values(tab("lrrange find --", shell))
     assert {"--num-steps", "--heuristic", "--verify-restore", "--no-verify-restore", "--json"} <= set(offered)

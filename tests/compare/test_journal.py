@@ -123,7 +123,7 @@ def test_the_range_test_is_not_run_again(path):
 @pytest.mark.parametrize(
     ("change", "difference"),
     [
-        ({"steps": 40}, "steps=30 in the file and 40 in this call"),
+        ({"steps": 40}, "steps=30 in the file and 40 in this call. Give another path"),  # and nothing of the rates
         ({"evaluate_every": 5}, "evaluate_every=None in the file and 5 in this call"),
         ({"policies": [0.1, 0.5]}, "the policy '3' is only in the file"),
         ({"policies": [0.1, 0.5, 3.0, 4.0]}, "the policy '4' is only in this call"),

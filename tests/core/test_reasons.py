@@ -146,6 +146,32 @@ def test_a_loss_that_explodes_within_five_steps_is_blamed_on_the_start():
     assert "Lower start_lr" in str(error)
 
 
+def test_a_loss_that_explodes_after_a_few_more_steps_is_blamed_on_the_start_too():
+    class Explodes(Loop):
+        def step(self, lr):
+            super().step(lr)
+            step = len(self.rates) - 1
+            return 2.3 * 1e5**step if step < 7 else math.inf
+
+    error = refusal_of(find_lr(Explodes(), start_lr=1e-4))
+    assert type(error) is OnlyRises
+    assert "from 2.3 to 2.3e+30 within 7 steps from lr=0.0001 on, and is infinite" in first_sentence(error)
+    assert "Lower start_lr" in str(error)
+
+
+def test_a_loss_that_jumps_in_the_first_steps_and_comes_back_is_blamed_on_the_start():
+    class Jumps(Loop):
+        def step(self, lr):
+            loss = super().step(lr)
+            jump = [0, 110, 425, 1167, 0, 27, 6]
+            return loss + (jump[len(self.rates) - 1] if len(self.rates) <= len(jump) else 0)
+
+    error = refusal_of(find_lr(Jumps(FLAT), start_lr=1.0, end_lr=100.0))
+    assert type(error) is OnlyRises
+    assert first_sentence(error).endswith("in the first steps, so start_lr=1 is too high")
+    assert str(error).endswith("Lower it.")
+
+
 def test_a_few_finite_losses_before_nan_leave_the_start_as_a_second_cause():
     error = refusal_of(find_lr(Spoiled(lambda step: step >= 1), start_lr=1.0))
     assert "after only 1 finite losses" in first_sentence(error)
@@ -296,6 +322,7 @@ def test_a_loss_that_is_exactly_the_same_at_every_rate_is_not_told_to_take_more_
 
     error = refusal_of(find_lr(Constant()))
     assert "it is exactly 2.3 at every rate between lr=1e-07 and 10" in first_sentence(error)
+    assert "that their gradients are not zero" in str(error)
     assert "Raise" not in str(error)
 
 

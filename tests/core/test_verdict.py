@@ -57,6 +57,28 @@ def test_a_good_curve_of_a_training_that_is_known_gives_a_confident_answer(seed)
     assert 0 < verdict.chance_of_bad < 0.05
 
 
+class Scaled(Loop):
+    """A training whose loss is `height` times as high after the first step."""
+
+    def __init__(self, height):
+        super().__init__(CALM)
+        self.height = height
+
+    def loss(self, lr):
+        return super().loss(lr) * (self.height if len(self.rates) > 1 else 1.0)
+
+
+def test_a_fall_behind_a_jump_of_the_loss_is_doubted_because_the_sweep_starts_too_high():
+    """What falls there is what the first steps have left of the model."""
+    result = find_lr(Scaled(20.0), start_lr=1e-5)
+    assert doubts(result, "in the first steps, so start_lr=1e-05 is too high: lower it")
+    assert "start_lr=1e-08" in result.verdict.ways
+
+
+def test_a_small_jump_is_not_blamed_on_the_start():
+    assert not any("start_lr" in reason for reason in find_lr(Scaled(1.05), start_lr=1e-5).verdict.reasons)
+
+
 @given(landscapes(noise=0.02, blow_up=math.inf, fall=-5.0))
 def test_a_loss_that_does_not_blow_up_is_a_reason(landscape):
     """Without a blow-up the curve does not show how far up the best rate is."""
@@ -156,7 +178,7 @@ def test_a_usual_training_is_no_reason_for_doubt(kind):
 
 
 def test_a_loss_that_explodes_is_a_reason():
-    assert doubts(known(Landscape(noise=0.01, steepness=30.0)), "the loss explodes as soon as it blows up")
+    assert doubts(known(Landscape(noise=0.01, steepness=30.0)), "the loss blows up abruptly")
 
 
 def test_a_fall_that_noise_hides_is_a_reason_with_the_options_that_show_it():

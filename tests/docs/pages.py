@@ -6,21 +6,32 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
-PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(DOCS.glob("*.md")))
-
-# The pages whose code needs other frameworks than PyTorch and Lightning.
-OF_FRAMEWORKS = (
-    *("transformers.md", "fine-tuning.md", "accelerate.md", "jax.md", "keras.md", "scikit-learn.md", "recipes.md"),
+PAGES = (
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    *sorted(page for page in DOCS.rglob("*.md") if "_build" not in page.parts),
 )
 
-_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# A cell, which runs when the pages are built, is a block of Python too. Its options are lines such as `:tags: [...]`.
+_BLOCK = re.compile(r"^```(?:(\w+)|\{code-cell\} (\w+))\n(?::[^\n]*\n)*\n?(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def has_cells(page: Path) -> bool:
+    """Whether a page is a notebook: `make docs` runs its cells, and shows what they print."""
+    return page.read_text().startswith("---\nfile_format: mystnb\n")
 
 
 def blocks(text: str, *languages: str) -> Iterator[tuple[str, str, int]]:
     """Language, content, and number of the line it starts on, of each block in one of these languages."""
     for block in _BLOCK.finditer(text):
-        if block[1] in languages:
-            yield block[1], block[2], text.count("\n", 0, block.start(2)) + 1
+        if (language := block[1] or block[2]) in languages:
+            yield language, block[3], text.count("\n", 0, block.start(3)) + 1
+
+
+def without_hidden_cells(text: str) -> str:
+    """Return the text of a page without the cells that run and are not shown."""
+    return re.sub(r"^```\{code-cell\} python\n:tags: \[remove-cell\]\n.*?^```\n", "", text, flags=re.M | re.S)
 
 
 def section(page: Path, heading: str) -> str:

@@ -1,4 +1,4 @@
-"""docs/format.md says what is in a file, and its example is one."""
+"""docs/reference/format.md says what is in a file, and its example is one."""
 
 import json
 import math
@@ -13,7 +13,7 @@ import lrrange
 from lrrange.result import dumps
 from tests.docs.pages import DOCS, blocks, section
 
-PAGE = DOCS / "format.md"
+PAGE = DOCS / "reference" / "format.md"
 
 # Whatever the backend or the error has to say: these hold any names.
 FREE_FORM = (
@@ -65,18 +65,28 @@ def refuse(curve: lrrange.Curve) -> float:
     raise lrrange.NoSuggestion("on purpose")
 
 
-def test_the_table_has_a_row_for_every_field_of_real_files_and_no_other(tmp_path: Path) -> None:
+def fields_on_the_page() -> set[str]:
+    """Return every field that the page describes: under ### `result.plan`, `num_steps` is `result.plan.num_steps`."""
+    parts = re.split(r"^### (.*)$", section(PAGE, "## Fields"), flags=re.M)[1:]
+    return {
+        f"{heading.strip('`')}.{name}" if heading.startswith("`") else name
+        for heading, text in zip(parts[::2], parts[1::2], strict=True)
+        for term in re.findall(r"^(`.*)\n: ", text, re.M)
+        for name in re.findall(r"`([\w.\[\]]+)`", term)
+    }
+
+
+def test_the_page_describes_every_field_of_real_files_and_no_other(tmp_path: Path) -> None:
     whole = lrrange.find_lr(Loop(), repeats=2, confirm=True, confirm_steps=90)
     refused = lrrange.find_lr(Loop(), heuristic=refuse)
     fields: set[str] = set()
     for number, result in enumerate((whole, refused)):
         result.save(tmp_path / f"{number}.json")
         fields |= paths(json.loads((tmp_path / f"{number}.json").read_text()))
-    rows = re.findall(r"^\| (`.*?) \|", section(PAGE, "## Fields"), re.M)
-    assert {name for row in rows for name in re.findall(r"`([\w.\[\]]+)`", row)} == fields
+    assert fields_on_the_page() == fields
 
 
-def test_the_details_table_has_a_row_for_every_fact_that_lrrange_and_its_torch_backend_report() -> None:
+def test_the_details_have_every_fact_that_lrrange_and_its_torch_backend_report() -> None:
     model = torch.nn.Linear(2, 1)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     loader = [(torch.ones(4, 2), torch.ones(4, 1))] * 4
@@ -94,9 +104,9 @@ def test_the_details_table_has_a_row_for_every_fact_that_lrrange_and_its_torch_b
     of_step = lrrange.find_lr(step, optimizer=optimizer, restore=model, num_steps=20)
     results = (lrrange.find_lr(Loop(), repeats=2), of_loader, of_step)
     reported = {key for result in results for key in result.provenance.details}
-    cells = re.findall(r"^\| (`.*?) \|", section(PAGE, "## Details"), re.M)
+    terms = re.findall(r"^(`.*)\n: ", section(PAGE, "## Details"), re.M)
     assert reported
-    assert reported <= {key for cell in cells for key in re.findall(r"`(\w+)`", cell)}
+    assert reported <= {key for term in terms for key in re.findall(r"`(\w+)`", term)}
 
 
 def test_the_example_is_a_file_that_load_reads_and_save_would_write(example: str, tmp_path: Path) -> None:

@@ -5,16 +5,18 @@ import re
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 import lrrange
 from lrrange.advice.evidence import USUAL_TRAINING
 from lrrange.advice.rule import ASSUMED_TRAIN_STEPS
+from lrrange.cli import main
 from lrrange.finder.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 INSTALLED = [path for folder in ("lrrange", "plugins") for path in (ROOT / folder).rglob("*.py")]
 
-# `docs/quality.md`, `benchmarks/quality`, `CHANGELOG.md`; but not the address of a page.
+# `docs/evidence/quality.md`, `benchmarks/quality`, `CHANGELOG.md`; but not the address of a page.
 ONLY_IN_THE_REPOSITORY = re.compile(r"(?<![\w/.])(?:(?:docs|examples|tests)/|benchmarks[/.])\w+|\b[A-Za-z-]+\.md\b")
 
 
@@ -29,7 +31,9 @@ def test_no_text_of_an_installed_package_names_a_file_that_it_does_not_have() ->
     assert found == []
 
 
-@pytest.mark.parametrize("text", ["(`docs/quality.md`)", "`benchmarks.quality.fit` fits", "see README.md", "docs/a"])
+@pytest.mark.parametrize(
+    "text", ["(`docs/evidence/quality.md`)", "`benchmarks.quality.fit` fits", "see README.md", "docs/a"]
+)
 def test_a_file_of_the_repository_would_be_found(text: str) -> None:
     assert ONLY_IN_THE_REPOSITORY.search(text)
 
@@ -55,20 +59,21 @@ def test_the_steps_of_a_sweep_are_the_same_in_every_text() -> None:
             pass
 
     plan = lrrange.find_lr(Loop()).plan
-    assert stated(r"default is (\d+) per decade", "docs/quickstart.md") == {"25"}
+    assert stated(r"default is (\d+) per decade", "docs/reference/find_lr.md") == {"25"}
     assert plan.num_steps == 25 * 8
-    assert stated(r"from 1e-7 to 10 in (\d+) steps", "docs/quickstart.md") == {f"{plan.num_steps}"}
-    assert stated(r"(\d+) between the default", "docs/quickstart.md") <= {f"{plan.num_steps}"} | {"is"}
+    assert stated(r"from 1e-7 to 10 in (\d+) steps", "docs/reference/find_lr.md") == {f"{plan.num_steps}"}
+    assert stated(r"(\d+) between the default", "docs/reference/find_lr.md") <= {f"{plan.num_steps}"} | {"is"}
     assert (f"{plan.start_lr:g}", f"{plan.end_lr:g}") == ("1e-07", "10")
-    assert stated(r"defaults are 1e-7 and (\d+)", "docs/quickstart.md") == {"10"}
+    assert stated(r"defaults are 1e-7 and (\d+)", "docs/reference/find_lr.md") == {"10"}
 
 
 def test_the_steps_that_confirm_are_the_same_in_every_text() -> None:
     budget = f"{Settings().confirm_steps}"
     signature = inspect.signature(lrrange.find_lr).parameters["confirm_steps"].default
     assert f"{signature}" == budget
-    assert stated(r"together; (\d+) by default", "docs/quickstart.md") == {budget}
-    assert stated(r"these runs together\. +\[default: +(\d+)\]", "docs/cli.md") == {budget}
+    assert stated(r"together; (\d+) by default", "docs/reference/find_lr.md") == {budget}
+    shown = CliRunner().invoke(main, ["find", "--help"], env={"COLUMNS": "80"}).output
+    assert re.findall(r"these runs together\. +\[default: +(\d+)\]", " ".join(shown.split())) == [budget]
     assert re.findall(r"(\d+) is usual", (ROOT / "lrrange/finder/trials.py").read_text()) == [budget]
 
 

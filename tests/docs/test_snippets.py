@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import OF_FRAMEWORKS, PAGES, ROOT
+from tests.docs.pages import PAGES, ROOT, blocks, has_cells
 from tests.docs.reader import reader, type_page
 
 __all__ = ["reader"]
 
-# The others are typed by tests/frameworks.
-TYPED = [page for page in PAGES if page.name not in OF_FRAMEWORKS]
+# `make docs` runs the cells of notebooks.
+TYPED = [page for page in PAGES if not has_cells(page)]
+NOTEBOOKS = [page for page in PAGES if has_cells(page)]
 
 pytestmark = [
     # Lightning looks at torch's trees in a way that torch has deprecated, and MLflow uses SQLAlchemy in such a way.
@@ -27,6 +28,17 @@ def test_the_code_and_the_commands_of_a_page_run_in_their_order(page: Path, read
     type_page(page)
 
 
+@pytest.mark.parametrize("page", NOTEBOOKS, ids=lambda page: page.name)
+def test_every_block_of_python_on_a_page_with_cells_is_a_cell(page: Path) -> None:
+    assert not re.findall(r"^```python\n.*", page.read_text(), re.M)
+
+
+@pytest.mark.parametrize("page", NOTEBOOKS, ids=lambda page: page.name)
+def test_every_cell_is_read_as_one_block(page: Path) -> None:
+    text = page.read_text()
+    assert len(list(blocks(text, "python"))) == text.count("\n```{code-cell} python\n")
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_what_a_page_tells_to_install_or_to_make_exists(page: Path) -> None:
     text = page.read_text()
@@ -38,6 +50,7 @@ def test_what_a_page_tells_to_install_or_to_make_exists(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_file_that_a_page_links_to_is_there(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+    prose = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", prose):
         if "://" not in target:
             assert os.path.exists(page.parent / target), f"{page.name} links to {target}"

@@ -18,10 +18,12 @@ from matplotlib.image import imread
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import lrrange
+from benchmarks import article
+from benchmarks.pages import fill
 from examples import fashion_mnist_lenet as example
 from tests.docs.pages import DOCS, ROOT, blocks
 
-PAGE = DOCS / "article.md"
+PAGE = DOCS / "evidence" / "article.md"
 COMMITTED = ROOT / "examples" / "results"
 FIXED = ("1e-5", "1e-4", "1e-1", "0.0363", "2e-3")
 RUNS = (*FIXED, "lrrange", "one_cycle", "triangular")
@@ -160,19 +162,23 @@ def committed(folder: str) -> dict[str, Any]:
     return json.loads((COMMITTED / folder / "results.json").read_text())
 
 
+def test_the_page_shows_what_the_committed_results_give() -> None:
+    page = PAGE.read_text()
+    assert fill(page, article.sections()) == page, "run python -m benchmarks.article"
+
+
 @pytest.mark.parametrize("folder", ["mnist-10k", "fashion-mnist-mini"])
 def test_the_page_shows_what_the_example_printed_for_the_committed_results(folder: str) -> None:
     assert example.summary(committed(folder)) + "\n" in [text for _, text, _ in blocks(PAGE.read_text(), "text")]
 
 
-def test_the_page_has_no_other_tables_and_its_figures_are_the_committed_ones() -> None:
+def test_the_page_has_no_other_tables_and_its_figures_are_those_of_the_committed_results(tmp_path: Path) -> None:
     tables = [text for _, text, _ in blocks(PAGE.read_text(), "text") if text.count("\n") > len(RUNS)]
     assert len(tables) == 2
-    shown = re.findall(r"\]\(images/article-(mnist-10k|fashion-mnist-mini)-([\w-]+\.png)\)", PAGE.read_text())
-    assert len(shown) == 5
-    for folder, name in shown:
-        copy = DOCS / "images" / f"article-{folder}-{name}"
-        assert copy.read_bytes() == (COMMITTED / folder / name).read_bytes()
+    article.draw(tmp_path)
+    drawn = {path.name for path in tmp_path.iterdir()}
+    assert set(re.findall(r"^```{image} images/(\S+)$", PAGE.read_text(), re.M)) == drawn
+    assert drawn <= {path.name for path in (PAGE.parent / "images").iterdir()}
 
 
 def test_the_page_quotes_the_error_of_the_articles_bug(ran: Ran) -> None:

@@ -1,4 +1,4 @@
-"""`python -m tests.faults.report`: run every cell of the matrix, and write the table in `docs/reliability.md` again."""
+"""`python -m tests.faults.report`: run every cell of the matrix, and write it to `docs/evidence/reliability.md`."""
 
 import os
 import warnings

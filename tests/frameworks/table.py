@@ -1,4 +1,4 @@
-"""The table of docs/frameworks.md, made from the marks of the tests: each cell has at least one test behind it.
+"""The table of docs/frameworks/frameworks.md, made from the marks of the tests: each cell has a test behind it.
 
 python -m tests.frameworks.table    # writes the table into the page again
 """
@@ -9,10 +9,20 @@ from pathlib import Path
 
 import attrs
 
-ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "frameworks.md"
+from tests.docs.pages import blocks, without_hidden_cells
 
-COLUMNS = ("finds", "exact", "applied and proved", "confirm", "repeats", "refuses")
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "frameworks" / "frameworks.md"
+
+# What a test can show of a framework, and the word for it on the page.
+COLUMNS = {
+    "finds": "finds",
+    "exact": "exact",
+    "applied and proved": "proved",
+    "confirm": "confirm",
+    "repeats": "repeats",
+    "refuses": "errors",
+}
 
 # The page that begins with the user's own code, by framework.
 PAGES = {
@@ -56,28 +66,37 @@ def shown_cells() -> list[Shown]:
 
 
 def lines_a_user_writes(framework: str) -> int:
-    """Return how many lines of the first code block of a framework's page name lrrange or its result."""
-    text = (ROOT / "docs" / PAGES[framework]).read_text(encoding="utf-8")
-    block = re.search(r"^```python\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
-    assert block is not None, f"{PAGES[framework]} has no code"
-    return sum(bool(re.search(r"\b(lrrange\w*|result)\b", line.partition("#")[0])) for line in block[1].splitlines())
+    """Return how many lines of a framework's first example name lrrange or its result.
+
+    The example is what a page shows above its first section. Lines that only look at the result do not count.
+    """
+    page = (PAGE.parent / PAGES[framework]).read_text(encoding="utf-8")
+    above, _, _ = without_hidden_cells(page).partition("\n## ")
+    code = "".join(text for _, text, _ in blocks(above, "python"))
+    assert code, f"{PAGES[framework]} has no code"
+    needed = [line.partition("#")[0] for line in code.splitlines() if not re.fullmatch(_LOOKS, line.strip())]
+    return sum(bool(re.search(r"\b(lrrange\w*|result)\b", line)) for line in needed)
+
+
+# A line that only shows something of a result.
+_LOOKS = r"print\(result[\w.]*\)|result\.plot\(\)"
 
 
 def table() -> str:
-    """Return the table, and below it the tests behind each of its cells."""
+    """Return the table, and below it, folded, the tests behind each of its cells."""
     cells: dict[tuple[str, str], list[str]] = {}
     for shown in shown_cells():
         cells.setdefault((shown.framework, shown.column), []).append(shown.test)
-    lines = [f"| framework | {' | '.join(COLUMNS)} | lines |", f"|---|{'---|' * len(COLUMNS)}---|"]
+    lines = [f"| framework | {' | '.join(COLUMNS.values())} | lines |", f"|---|{'---:|' * len(COLUMNS)}---:|"]
     for framework, page in PAGES.items():
         row = [str(len(cells.get((framework, column), []))) for column in COLUMNS]
         lines.append(f"| [{framework}]({page}) | {' | '.join(row)} | {lines_a_user_writes(framework)} |")
-    lines += ["", "The tests behind it, in `tests/frameworks/`:", ""]
     for framework in PAGES:
-        lines.append(f"- {framework}")
-        for column in COLUMNS:
-            tests = ", ".join(f"`{test}`" for test in cells.get((framework, column), []))
-            lines.append(f"  - {column}: {tests}")
+        lines += ["", f":::{{dropdown}} The tests for {framework}"]
+        for column, word in COLUMNS.items():
+            lines.append(f"- {word}")
+            lines += [f"  - `{test}`" for test in cells.get((framework, column), [])]
+        lines.append(":::")
     return "\n".join(lines)
 
 

@@ -111,7 +111,7 @@ def test_a_result_without_hints_for_what_python_and_notebooks_look_for(at_hand: 
 
 
 def rows_of_the_page(pattern: str) -> list[tuple[str, str]]:
-    found = re.findall(pattern, (DOCS / "other-finders.md").read_text(), re.M)
+    found = re.findall(pattern, (DOCS / "help" / "migration.md").read_text(), re.M)
     assert found
     return found
 

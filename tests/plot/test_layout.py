@@ -153,7 +153,7 @@ def drawn(cells: lrrange.Grid) -> Figure:
     return GridPicture([(cell.label, cell.result) for cell in cells.cells]).figure()
 
 
-@pytest.mark.parametrize("count", [1, 5, 14])
+@pytest.mark.parametrize("count", [1, 4, 5, 14])
 def test_a_grid_of_any_size_is_readable(count: int) -> None:
     figure = Figure(layout="constrained", figsize=(3 * min(count, 6), 2.6 * math.ceil(count / 6)))
     cells = grid(count)
@@ -164,6 +164,10 @@ def test_a_grid_of_any_size_is_readable(count: int) -> None:
         assert len(panels) == count
         assert min(ax.bbox.width for ax in panels) > 0.7 * picture.bbox.width / math.ceil(math.sqrt(1.2 * count) + 1)
         assert len({ax.get_xlim() for ax in panels}) == len({ax.get_ylim() for ax in panels}) == 1
+
+
+def test_a_grid_of_four_settings_fills_a_square() -> None:
+    assert len(drawn(grid(4)).axes) == 4
 
 
 def test_a_grid_with_long_settings_breaks_them_into_lines() -> None:

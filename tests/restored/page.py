@@ -1,14 +1,14 @@
 """The table of what is put back, on its page."""
 
-import re
 from collections import defaultdict
 
+from benchmarks import pages
 from tests.docs.pages import DOCS
 from tests.restored.rows import TRAININGS, Outcome
 
-PAGE = DOCS / "reliability.md"
+PAGE = DOCS / "evidence" / "reliability.md"
 
-_BEGIN, _END = "<!-- restored: made by python -m tests.restored.report -->\n", "<!-- end of restored -->\n"
+_PART = "restored"
 
 
 def table(outcomes: dict[tuple[str, str], Outcome]) -> str:
@@ -16,20 +16,16 @@ def table(outcomes: dict[tuple[str, str], Outcome]) -> str:
     rows: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     for (package, name), outcome in outcomes.items():
         rows[package, ", ".join(f"`{one}`" for one in outcome.changed) or "nothing", outcome.after].append(name)
-    lines = ["| of | classes and functions | what the steps changed | after the sweep |", "| --- | --- | --- | --- |"]
-    lines += [f"| {of} | {', '.join(names)} | {changed} | {after} |" for (of, changed, after), names in rows.items()]
-    return "\n".join(lines) + "\n"
+    lines = [[of, ", ".join(names), changed, after] for (of, changed, after), names in rows.items()]
+    return pages.table(["of", "classes and functions", "the steps changed", "after the sweep"], lines)
 
 
 def shown() -> str:
     """Return the table that the page shows."""
-    text = PAGE.read_text()
-    block = re.search(f"{re.escape(_BEGIN)}(.*){re.escape(_END)}", text, re.DOTALL)
-    assert block is not None, f"{PAGE.name} has no place for the table"
-    return block[1]
+    return pages.shown(PAGE.read_text(), _PART)
 
 
 def write(outcomes: dict[tuple[str, str], Outcome]) -> None:
     """Write the table of these outcomes to the page."""
     assert outcomes.keys() == TRAININGS.keys()
-    PAGE.write_text(PAGE.read_text().replace(_BEGIN + shown(), _BEGIN + table(outcomes)))
+    PAGE.write_text(pages.fill(PAGE.read_text(), {_PART: table(outcomes)}))

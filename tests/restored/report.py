@@ -1,4 +1,4 @@
-"""`python -m tests.restored.report`: sweep every training, and write the table in `docs/reliability.md` again."""
+"""`python -m tests.restored.report`: sweep every training, and write its table in `docs/evidence/reliability.md`."""
 
 import os
 

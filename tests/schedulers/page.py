@@ -1,44 +1,48 @@
 """The table of the schedulers on its page."""
 
-import re
-
+from benchmarks import pages
 from tests.docs.pages import DOCS
 from tests.schedulers.oracle import Row
 
-PAGE = DOCS / "reliability.md"
+PAGE = DOCS / "evidence" / "reliability.md"
 
-_BEGIN, _END = "<!-- schedulers: made by python -m tests.schedulers.report -->\n", "<!-- end of schedulers -->\n"
+# Schedulers that follow a learning rate that is applied; and those that are refused, which users could write.
+_SCALED, _REFUSED = "schedulers", "refused-schedulers"
 
 
-def table() -> str:
-    """Return the table, from what the tests hold each row to."""
-    from tests.schedulers.rows import OWN, TORCH
+def tables() -> dict[str, str]:
+    """Return both tables, from what the tests hold each row to."""
+    from tests.schedulers.rows import OWN
+
+    sources = {**of_libraries(), "your own": OWN}
+    scaled = [[source, name] for source, rows in sources.items() for name, row in rows.items() if row.raises is None]
+    refused = [[name, row.raises] for name, row in OWN.items() if row.raises is not None]
+    return {
+        _SCALED: pages.table(["from", "scheduler"], scaled),
+        _REFUSED: pages.table(["schedule", "why it is refused"], refused),
+    }
+
+
+def of_libraries() -> dict[str, dict[str, Row]]:
+    """Return the schedulers of libraries, by library. The page says that all of them follow."""
+    from tests.schedulers.rows import TORCH
     from tests.schedulers.timm_rows import TIMM
     from tests.schedulers.transformers_rows import TRANSFORMERS
 
-    sources = {"torch": TORCH, "transformers": TRANSFORMERS, "timm": TIMM, "your own": OWN}
-    rows = [
-        f"| {source} | {name} | {_outcome(row)} |" for source, rows in sources.items() for name, row in rows.items()
-    ]
-    return "\n".join(["| from | scheduler | `apply` |", "| --- | --- | --- |", *rows]) + "\n"
+    return {"torch": TORCH, "transformers": TRANSFORMERS, "timm": TIMM}
 
 
-def shown() -> str:
-    """Return the table that the page shows."""
-    return _block(PAGE.read_text())
+def shown() -> dict[str, str]:
+    """Return the tables that the page shows."""
+    return {name: pages.shown(PAGE.read_text(), name) for name in (_SCALED, _REFUSED)}
 
 
-def write(text: str) -> None:
-    """Write this table to the page."""
-    page = PAGE.read_text()
-    PAGE.write_text(page.replace(_BEGIN + _block(page) + _END, _BEGIN + text + _END))
+def counts() -> tuple[int, int]:
+    """Return how many schedulers follow by the page, and how many are refused."""
+    scaled, refused = (len(pages.cells(text)) - 1 for text in shown().values())
+    return scaled, refused
 
 
-def _outcome(row: Row) -> str:
-    return "scaled" if row.raises is None else f"`RateNotInForce`: {row.raises}"
-
-
-def _block(text: str) -> str:
-    block = re.search(f"{re.escape(_BEGIN)}(.*){re.escape(_END)}", text, re.DOTALL)
-    assert block is not None, f"{PAGE.name} has no place for the table of schedulers"
-    return block[1]
+def write() -> None:
+    """Write the tables to the page."""
+    PAGE.write_text(pages.fill(PAGE.read_text(), tables()))

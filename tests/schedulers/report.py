@@ -1,4 +1,4 @@
-"""`python -m tests.schedulers.report`: write the table of schedulers in `docs/reliability.md`."""
+"""`python -m tests.schedulers.report`: write the tables of schedulers in `docs/evidence/reliability.md`."""
 
 import warnings
 
@@ -6,10 +6,10 @@ warnings.simplefilter("ignore")
 
 
 def main() -> None:
-    """Write the table."""
-    from tests.schedulers.page import table, write
+    """Write the tables."""
+    from tests.schedulers.page import write
 
-    write(table())
+    write()
 
 
 if __name__ == "__main__":

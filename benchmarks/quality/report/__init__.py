@@ -1,1 +1,1 @@
-"""The report: tables, plots and statistics made from the stored measurements, for `docs/quality.md`."""
+"""The report: tables, plots and statistics made from the stored measurements, for `docs/evidence/quality.md`."""

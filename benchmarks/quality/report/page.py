@@ -1,4 +1,4 @@
-"""Write the report: `docs/quality.md` and its plots, and every number as JSON."""
+"""Write the report: `docs/evidence/quality.md` and its plots, and every number as JSON."""
 
 import json
 from pathlib import Path
@@ -19,7 +19,7 @@ from benchmarks.quality.store import RESULTS
 
 _REPOSITORY = Path(__file__).resolve().parents[3]
 
-PAGE, FRONT_PAGE = _REPOSITORY / "docs" / "quality.md", _REPOSITORY / "README.md"
+PAGE, FRONT_PAGE = _REPOSITORY / "docs" / "evidence" / "quality.md", _REPOSITORY / "README.md"
 
 
 def write_page(results: Path = RESULTS, page: Path = PAGE, front_page: Path = FRONT_PAGE) -> None:

@@ -18,7 +18,7 @@ def describe_groups(lr: float, details: Mapping[str, Any]) -> list[str]:
         details: what the backend reported: `group_ratios`, `group_rates` and `optimizer`.
     Returns: no line if all groups train at `lr`, or the backend did not report them.
     """
-    ratios = _numbers(details.get("group_ratios"))
+    ratios = ratios_of(details)
     if len(ratios) < 2 or all(math.isclose(ratio, 1.0) for ratio in ratios):
         return []
     by_optimizer = _split(ratios, details.get("group_rates"))
@@ -31,6 +31,11 @@ def describe_groups(lr: float, details: Mapping[str, Any]) -> list[str]:
     ]
     lines = [f"{title}: {_describe(lr, part)}" for title, part in zip(titles, by_optimizer, strict=True)]
     return [*lines[:_MOST], *([f"and {len(lines) - _MOST} more optimizers"] if len(lines) > _MOST else [])]
+
+
+def ratios_of(details: Mapping[str, Any]) -> list[float]:
+    """Return the rate of each param group as a multiple of the first one's; none if the backend did not report them."""
+    return _numbers(details.get("group_ratios"))
 
 
 def _describe(lr: float, ratios: Sequence[float]) -> str:

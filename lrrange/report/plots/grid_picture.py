@@ -26,8 +26,8 @@ class GridPicture(Picture):
     def __init__(self, cells: Sequence[tuple[str, Advice]]) -> None:
         count = len(cells)
         self._cells = cells
-        # Wide rather than high, and the more there are the smaller.
-        self._columns = count if count <= 3 else math.ceil(math.sqrt(1.2 * count))
+        # Wide rather than high, and the more there are the smaller. Four fill a square.
+        self._columns = count if count <= 3 else 2 if count == 4 else math.ceil(math.sqrt(1.2 * count))
         self._rows = -(-count // self._columns)
         width = {1: 6.0, 2: 4.5, 3: 4.0, 4: 3.2}.get(self._columns, 2.8)
         self.size = (width * self._columns, (0.55 * width + 0.75) * self._rows + 0.4)

@@ -125,7 +125,7 @@ class Panel:
         if isinstance(result.chosen, Suggestion):
             self._draw_what_was_read(ax, result.chosen)
             if (interval := result.interval) is not None:
-                heights = [self._interpolate(result.lr)] * 2
+                heights = [self.height_at(result.lr)] * 2
                 text = f"interval  {' to '.join(map(format_rate, interval))}"
                 look = {"color": VERMILION, "linewidth": 2, "markersize": 11, "label": text}
                 ax.plot(drawable_rates(interval), heights, "|-", zorder=19, **look)
@@ -246,7 +246,7 @@ class Panel:
         names = {**_READ, "fall": "rise"} if higher else _READ
         rates = dict(zip(read, drawable_rates(read.values()), strict=True))
         texts = [f"{names[name]} {format_rate(lr)}" for name, lr in read.items()]
-        heights = [self._interpolate(lr) for lr in read.values()]
+        heights = [self.height_at(lr) for lr in read.values()]
         label = f"{plain_label(chosen.heuristic)} reads  {', '.join(texts)}"
         colour, background = ink(ax), ax.get_facecolor()
         look: dict[str, Any] = {"markersize": 12, "markeredgewidth": 1.8, "label": label}
@@ -284,7 +284,7 @@ class Panel:
         label = plain_label(f"trials, {judged}  at {', '.join(map(format_rate, rates))}")
         look: dict[str, Any] = {"color": ORANGE, "markeredgecolor": ink(ax), "markeredgewidth": 0.8, "zorder": 16}
         if not trials:  # they are in another unit than the curve
-            heights = [self._interpolate(lr) for lr in rates]
+            heights = [self.height_at(lr) for lr in rates]
             ax.plot(drawable_rates(rates), heights, "D", markersize=9, label=label, **look)
             return
         finite = [trial for trial in trials if math.isfinite(trial.loss)]
@@ -307,13 +307,13 @@ class Panel:
         return self._mark_rate(ax, suggestion.lr, label, **look)
 
     def _mark_rate(self, ax: "Axes", lr: float, label: str, **look: Any) -> Any:
-        height = self._interpolate(lr)
+        height = self.height_at(lr)
         (mark,) = ax.plot(
             drawable_rates([lr]), [height], linestyle="none", clip_on=False, label=plain_label(label), **look
         )
         return mark
 
-    def _interpolate(self, lr: float) -> float:
+    def height_at(self, lr: float) -> float:
         """Return the height of the smoothed curve at a rate: between points, and held beyond the first and last one.
 
         NaN, for which nothing is drawn, if no loss is finite.

@@ -15,6 +15,7 @@ from lrrange_torch.optimizer.argument import check_scheduler, optimizers_of
 from lrrange_torch.optimizer.rates import GroupRates, groups_of
 from lrrange_torch.optimizer.recording_group import RateListener
 from lrrange_torch.optimizer.shares import rate_of_first
+from lrrange_torch.optimizer.step_hooks import is_swept
 from lrrange_torch.same_rate import same_rate
 from lrrange_torch.scheduler import Expectation, drives
 from lrrange_torch.wrappers import inner_optimizer
@@ -22,6 +23,8 @@ from lrrange_torch.wrappers import inner_optimizer
 
 class RateGuard:
     """A watch over optimizers until they have been seen to train at the rates they were given. See `verify`.
+
+    It waits while a sweep takes their steps.
 
     Args:
         optimizer: the optimizer to watch, or several. Wrapped ones are watched inside their wrappers.
@@ -65,11 +68,16 @@ class RateGuard:
             self._watched.append(_Watched(each, [next(wanted) for _ in each.param_groups], expected))
         self._optimizers = optimizers
         self._explain = explain
+        self._lr = lr
         self._steps = steps
         self._hooks = []
         for watched in self._watched:
             self._hooks.append(watched.optimizer.register_step_pre_hook(partial(self._before_step, watched)))
             self._hooks.append(watched.optimizer.register_step_post_hook(partial(self._after_step, watched)))
+
+    def __repr__(self) -> str:
+        proved = "proved in " if self.proved else ""
+        return f"<RateGuard lr={self._lr:.2e}, {proved}{self.steps_seen} of {self._steps} steps>"
 
     @property
     def steps_seen(self) -> int:
@@ -126,7 +134,7 @@ class RateGuard:
             )
 
     def _before_step(self, watched: "_Watched", *_: Any) -> None:
-        if watched.steps_seen >= self._steps:
+        if watched.steps_seen >= self._steps or is_swept(watched.optimizer):
             return
         watched.listener.leave()  # of a step that raised
         # Groups that were added since then have the rate that they were added with.
@@ -148,7 +156,7 @@ class RateGuard:
         watched.listener.listen()
 
     def _after_step(self, watched: "_Watched", *_: Any) -> None:
-        if watched.steps_seen >= self._steps:
+        if watched.steps_seen >= self._steps or is_swept(watched.optimizer):
             return
         watched.listener.leave()
         watched.steps_seen += 1

@@ -13,7 +13,7 @@ from lrrange_torch.optimizer.argument import optimizers_of
 from lrrange_torch.optimizer.modes import OptimizerModes
 from lrrange_torch.optimizer.momentum import GroupMomenta
 from lrrange_torch.optimizer.rates import GroupRates
-from lrrange_torch.optimizer.step_hooks import before_each_step, can_be_hooked
+from lrrange_torch.optimizer.step_hooks import SweepMark, before_each_step, can_be_hooked
 from lrrange_torch.same_rate import same_rate
 from lrrange_torch.snapshot.snapshot import Snapshot
 from lrrange_torch.wrappers import wrapped_in
@@ -101,6 +101,7 @@ class RateControl:
 
         Call it once `state` has kept the optimizers: restoring them then also puts their tables of hooks back.
         """
+        self._hooks.append(SweepMark(self._members))
         self._hooks += state.watch()
         own_groups = dict(self._own_groups())
         for member in self._members:

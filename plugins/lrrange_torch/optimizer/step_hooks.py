@@ -1,7 +1,7 @@
-"""Calls before each step of an optimizer, also of one that knows no hooks."""
+"""Calls before each step of an optimizer, also of one that knows no hooks; and whose steps are those of a sweep."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from torch.optim import Optimizer
@@ -22,6 +22,27 @@ def can_be_hooked(optimizer: Optimizer) -> bool:
 def before_each_step(optimizer: Optimizer, action: BeforeStep) -> Any:
     """Call `action` before each step of the optimizer, until `remove` of the returned handle is called."""
     return optimizer.register_step_pre_hook(action) if can_be_hooked(optimizer) else _ReplacedStep(optimizer, action)
+
+
+# The optimizers that take the steps of a sweep just now, by id.
+_SWEPT: set[int] = set()
+
+
+def is_swept(optimizer: Optimizer) -> bool:
+    """Return whether the steps of this optimizer are those of a sweep just now, and not those of a training."""
+    return id(optimizer) in _SWEPT
+
+
+class SweepMark:
+    """A mark on optimizers that says that a sweep takes their steps, until `remove` is called."""
+
+    def __init__(self, optimizers: Iterable[Optimizer]) -> None:
+        self._marked = {id(optimizer) for optimizer in optimizers} - _SWEPT
+        _SWEPT.update(self._marked)
+
+    def remove(self) -> None:
+        """Take the mark away."""
+        _SWEPT.difference_update(self._marked)
 
 
 class _ReplacedStep:

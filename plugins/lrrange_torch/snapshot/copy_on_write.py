@@ -66,7 +66,7 @@ class LazySnapshot(Snapshot):
             it; `watch` and `copy_now` take care of them too.
 
     Cost: one copy of what changes, and of small and shared tensors. The other tensors get a guard, which takes no
-    memory.
+        memory.
     """
 
     def __init__(

@@ -42,8 +42,7 @@ class Snapshot:
         not_kept: the name of each object that cannot be put back, with the reason.
 
     Cost: one copy of every tensor that can be reached from what is kept; tied tensors once. Of data, only tensors and
-    arrays up to 64 KiB are copied. `lrrange_torch.snapshot.LazySnapshot` copies only what is about to
-    change.
+        arrays up to 64 KiB are copied. `lrrange_torch.snapshot.LazySnapshot` copies only what is about to change.
     """
 
     def __init__(self, copies: Copies | None = None) -> None:
@@ -108,10 +107,12 @@ class Snapshot:
                 self._undos.append(partial(value.load_state_dict, copy.deepcopy(value.state_dict())))
             self.not_kept = unkept
         elif kind is NOTHING or type(value) in PLAIN or not _can_be_put_back(value, kind):
+            name_of_kind = type(value).__name__
+            article = "an" if name_of_kind[0] in "aeiou" else "a"
             raise TargetError(
-                f"restore= holds a {type(value).__name__}, which lrrange cannot put back: it has no state_dict and "
+                f"restore= holds {article} {name_of_kind}, which lrrange cannot put back: it has no state_dict and "
                 f"load_state_dict. Name the modules, tensors and generators in it instead.",
-                kind=type(value).__name__,
+                kind=name_of_kind,
             )
 
     def keep_random_state(self) -> None:

@@ -25,7 +25,7 @@ def test_the_numbers_of_the_page_are_those_of_the_stored_measurements(tmp_path: 
     copy.write_text(re.sub(r"(: generated -->\n).*?(<!-- /)", r"\1\2", PAGE.read_text(), flags=re.DOTALL))
     write_page(page=copy)
     assert copy.read_text() == PAGE.read_text()
-    assert (tmp_path / "images" / "fine-tuning.png").exists()
+    assert (tmp_path / "images" / "fine-tuning-light.svg").exists()
 
 
 def test_the_grid_is_complete(measured: Measurements) -> None:
@@ -45,8 +45,8 @@ def test_the_model_has_learnt_far_more_than_how_often_a_token_comes(measured: Me
 
 
 def test_the_plot_does_without_answers(measured: Measurements, tmp_path: Path) -> None:
-    draw(attrs.evolve(measured, answers=()), tmp_path / "plot.png")
-    assert (tmp_path / "plot.png").exists()
+    draw(attrs.evolve(measured, answers=()), tmp_path / "plot")
+    assert {path.name for path in tmp_path.iterdir()} == {"plot-light.svg", "plot-dark.svg"}
 
 
 def test_what_the_page_says_of_the_answers_is_in_the_measurements(measured: Measurements) -> None:

@@ -12,8 +12,8 @@ def test_the_table_and_the_plot_of_the_page_are_drawn_from_the_stored_results(tm
         str(count) in work["times_one_sweep"] for work in record["workloads"].values() for count in (1, 2, 4, 8, 16)
     )
     assert "jax_sweeps" in record["command"]
-    jax_sweeps.draw(record, tmp_path / "plot.svg")
-    assert (tmp_path / "plot.svg").stat().st_size > 1000
+    jax_sweeps.draw(record, tmp_path / "plot")
+    assert all((tmp_path / f"plot-{theme}.svg").stat().st_size > 1000 for theme in ("light", "dark"))
 
 
 def test_a_measurement_takes_the_sweeps_together(monkeypatch):

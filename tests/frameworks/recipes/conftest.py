@@ -1,4 +1,4 @@
-"""The recipes of docs/recipes.md: the code of each, run as a reader pastes it."""
+"""The recipes of docs/frameworks/recipes.md: the code of each, run as a reader pastes it."""
 
 import importlib
 import random
@@ -11,17 +11,18 @@ import attrs
 import numpy
 import pytest
 import torch
+from matplotlib import pyplot
 
 from lrrange import RangeTestResult
-from tests.docs.pages import DOCS, blocks
+from tests.docs.pages import DOCS, blocks, without_hidden_cells
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of these packages themselves, when they are imported
     for _name in ("fastai.callback.schedule", "fastai.callback.training", "monai.engines", "torch_geometric.nn"):
         importlib.import_module(_name)
 
-PAGE = DOCS / "recipes.md"
-_SETTING, *_RECIPES = re.split(r"^## ", PAGE.read_text(encoding="utf-8"), flags=re.M)
+PAGE = DOCS / "frameworks" / "recipes.md"
+_SETTING, *_RECIPES = re.split(r"^## ", without_hidden_cells(PAGE.read_text(encoding="utf-8")), flags=re.M)
 RECIPES = {text.partition("\n")[0]: [code for _, code, _ in blocks(text, "python")] for text in _RECIPES}
 
 
@@ -59,10 +60,12 @@ class Recipe:
 @pytest.fixture(scope="module", params=RECIPES)
 def recipe(request: pytest.FixtureRequest) -> Iterator[Recipe]:
     """The recipe, trained for one pass from its start without a sweep, and once more to the end of the sweep."""
+    pyplot.switch_backend("Agg")
     state = torch.get_rng_state()
     pasted = Recipe(request.param)
     pasted.paste(0)
     pasted.never_swept = pasted.losses()
     pasted.paste(0, 1)
     yield pasted
+    pyplot.close("all")
     torch.set_rng_state(state)

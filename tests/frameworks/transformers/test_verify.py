@@ -66,7 +66,7 @@ def test_a_callback_that_changes_the_rate_is_found_out_at_its_step(result: lrran
     trainer = trainer_of(given={"callbacks": [Halving()]}, lr_scheduler_type="constant")
     result.apply(trainer)
     result.verify(trainer)
-    with pytest.raises(RateNotInForce):
+    with pytest.raises(RateNotInForce, match="began with the right rate, and something has set another one since"):
         trainer.train()
     assert trainer.state.global_step == 3
 

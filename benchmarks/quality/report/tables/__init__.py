@@ -1,4 +1,4 @@
-"""The generated parts of `docs/quality.md`: sentences and tables, by the name of their markers."""
+"""The generated parts of `docs/evidence/quality.md`: sentences and tables, by the name of their markers."""
 
 import textwrap
 
@@ -21,9 +21,11 @@ def sections(measured: Measurements) -> dict[str, str]:
 def front_sections(measured: Measurements) -> dict[str, str]:
     """Return the generated part of the README: figures on held-out families alone."""
     text = bank.front(measured.bank)
-    return {"held-out": _wrapped(text or f"How good its answers are: [`docs/quality.md`]({bank.PUBLIC_PAGE}).")}
+    return {
+        "held-out": _wrapped(text or f"How good its answers are: [`docs/evidence/quality.md`]({bank.PUBLIC_PAGE}).")
+    }
 
 
 def _wrapped(text: str) -> str:
-    """Return sentences in lines of the length of the page; tables stay as they are."""
-    return text if text.startswith("|") else textwrap.fill(text, 120)
+    """Return sentences in lines of the length of the page; tables and what is in lines already stay as they are."""
+    return text if text.startswith("|") or "\n" in text else textwrap.fill(text, 120)

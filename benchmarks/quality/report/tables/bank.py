@@ -1,5 +1,7 @@
 """The tables of the bank."""
 
+import operator
+import textwrap
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -8,13 +10,13 @@ from benchmarks.pages import table, table_or_nothing
 from benchmarks.quality.bank.generator import AXES, ORIGINS
 from benchmarks.quality.report.budgets import common_budgets, slope_of
 from benchmarks.quality.report.measurements import DEFAULT, FORMS, OURS, PEERS, UNTOLD, BankMeasurements, label
-from benchmarks.quality.report.reliability import confident_and_bad
+from benchmarks.quality.report.reliability import CONFIDENT_BELOW, confident_and_bad
 from benchmarks.quality.report.statistics import FinderRegret, TaskRegrets, difference, finder_regret, steps
 from benchmarks.quality.report.tables.cells import mean_percent, percent, regret_and_interval, signed
 from benchmarks.quality.store import Row
 
 # Where the README links to. Its links are absolute, because a package index shows it too.
-PUBLIC_PAGE = "https://github.com/lrrange/lrrange/blob/main/docs/quality.md"
+PUBLIC_PAGE = "https://github.com/lrrange/lrrange/blob/main/docs/evidence/quality.md"
 
 # Forms of the released lrrange whose cost and effect are shown next to the default's.
 _OPTIONS = (
@@ -37,18 +39,41 @@ def best_peer(bank: BankMeasurements, tasks: TaskRegrets) -> tuple[str, FinderRe
     return min(found.items(), key=lambda item: item[1].mean) if found else None
 
 
+def best_lengths(bank: BankMeasurements, names: Iterable[str]) -> list[str]:
+    """Return these finders, lowest mean regret first. One that ran with two numbers of steps is there at its better."""
+    rules: dict[str, str] = {}
+    for name in bank.complete(names):
+        rules.setdefault(name.removesuffix("_200"), name)
+    return [*rules.values()]
+
+
 def _headline(bank: BankMeasurements) -> str:
-    """Return three sentences on the held-out figures."""
+    """Return three sentences on the held-out figures, each in a line of its own."""
     rows, peer = bank.of_form(OURS), best_peer(bank, bank.task_regrets)
     ours = finder_regret(rows, bank.task_regrets)
+    untold = finder_regret(bank.of_form(UNTOLD), bank.task_regrets)
     if ours is None or peer is None:
         return ""
+    others = len([name for name in PEERS if name in bank.complete()])
     count, bad = confident_and_bad(rows, bank.task_regrets) or (0, 0)
-    return (
-        f"{_given_away(bank)} Of lrrange's answers {mean_percent(ours.bad)} are bad, which is to give away more than a "
-        f"tenth, and of the other's {mean_percent(peer[1].bad)}. Of the answers that lrrange calls confident "
-        f"({percent(count / max(1, _answers(rows)))} of all), {percent(bad / max(1, count))} are bad."
+    broken = bad / max(1, count) > CONFIDENT_BELOW
+    too_many = f", more than the {percent(CONFIDENT_BELOW)} that the word stands for" if broken else ""
+    or_else = f" ({percent(untold.mean)} if it is not told how long the training will be)" if untold else ""
+    sentences = (
+        (
+            f"One sweep of lrrange gives away {percent(ours.mean)} of what the best learning rate gains{or_else}; "
+            f"the best of {others} other finders, {label(peer[0])}, gives away {percent(peer[1].mean)}."
+        ),
+        (
+            f"Of lrrange's answers, {mean_percent(ours.bad)} are bad: they give away more than a tenth. Of the "
+            f"other's, {mean_percent(peer[1].bad)} are."
+        ),
+        (
+            f"lrrange calls {percent(count / max(1, _answers(rows)))} of its answers confident, and "
+            f"{percent(bad / max(1, count))} of these are bad{too_many}."
+        ),
     )
+    return "\n".join(textwrap.fill(sentence, 120) for sentence in sentences)
 
 
 def front(bank: BankMeasurements) -> str:
@@ -86,6 +111,33 @@ def _size(bank: BankMeasurements) -> str:
         f"the best rate improves the loss by less than 2 % of its scale, or by less than four times the difference "
         f"between two seeds, so that no rate can be called better than another: these are left out. The other "
         f"{len(bank.task_regrets)} have {len(subjects)} subjects and {families}."
+    )
+
+
+def _short(bank: BankMeasurements) -> str:
+    """Return the table of our two forms on held-out families, and of each other finder at its better length."""
+    lines = []
+    for form in (OURS, UNTOLD):
+        regret = finder_regret(bank.of_form(form), bank.task_regrets)
+        if regret:
+            cost = np.mean([row["steps"] for row in bank.of_form(form) if row["steps"] is not None] or [0])
+            lines.append((regret, f"**{name_of_form(form)}**", cost))
+    for name in best_lengths(bank, [*PEERS, "default", "always_1e-3"]):
+        spent = steps(bank.rows[name])
+        lines.append((bank.finder_regrets[name], label(name), spent.forwards if spent else 0))
+    return table_or_nothing(
+        ["finder", "gives away", "bad", "catastrophic", "steps"],
+        [
+            [
+                name,
+                f"{regret.mean:.3f}",
+                mean_percent(regret.bad),
+                mean_percent(regret.catastrophic),
+                f"{cost:.0f}",
+            ]
+            for regret, name, cost in sorted(lines, key=lambda line: line[0].mean)
+        ],
+        numbers=True,
     )
 
 
@@ -143,23 +195,38 @@ def _families(bank: BankMeasurements) -> str:
             for family, count, ours, name, theirs in compared_families(bank, axis)
         ]
         if lines:
-            header = [axis, "tasks", "lrrange, held out", "best other finder", "its regret", "ratio"]
+            header = [axis, "tasks", "lrrange", "best other finder", "its regret", "ratio"]
             parts.append(table(header, lines))
     return "\n\n".join(parts)
 
 
 def _families_count(bank: BankMeasurements) -> str:
-    ratios = [_ratio(ours, theirs) for axis in AXES for _, _, ours, _, theirs in compared_families(bank, axis)]
+    ratios = [
+        (family.replace("_", " "), _ratio(ours, theirs))
+        for axis in AXES
+        for family, _, ours, _, theirs in compared_families(bank, axis)
+    ]
     if not ratios:
         return ""
-    return (
-        f"lrrange gives away at most half as much as the best other finder in {sum(r <= 0.5 for r in ratios)} of "
-        f"{len(ratios)} families, and more than it in {sum(r > 1 for r in ratios)}."
+    worse = [(family, ratio) for family, ratio in sorted(ratios, key=_SECOND, reverse=True) if ratio > 1]
+    named = "".join(
+        f"{', ' if number else ': '}{ratio:.1f}{'' if number else ' times as much'} on {family}"
+        for number, (family, ratio) in enumerate(worse)
     )
+    return (
+        f"lrrange gives away at most half as much as the best other finder in {sum(r <= 0.5 for _, r in ratios)} of "
+        f"{len(ratios)} families. It gives away more in {len(worse)}{named}."
+    )
+
+
+_SECOND = operator.itemgetter(1)
 
 
 def _ratio(ours: float, theirs: float) -> float:
     return ours / theirs if theirs > 0 else np.inf
+
+
+_ABLATED = ("regret", "more", "90 %", "bad", "bad if confident", "steps")
 
 
 def _ablation(bank: BankMeasurements) -> str:
@@ -172,15 +239,7 @@ def _ablation(bank: BankMeasurements) -> str:
         _ablation_line(bank, name_of_form(form), bank.of_form(form, *axes), bank.of_form(OURS, *axes), form == OURS)
         for form in forms
     ]
-    header = [
-        f"held out by {', '.join(axes)}",
-        "regret",
-        "more than the first (90 %)",
-        "bad",
-        "confident and bad",
-        "steps",
-    ]
-    return table(header, lines)
+    return table([f"held out by {', '.join(axes)}", *_ABLATED], lines, numbers=True)
 
 
 def _options(bank: BankMeasurements) -> str:
@@ -188,8 +247,9 @@ def _options(bank: BankMeasurements) -> str:
     if DEFAULT not in names:
         return ""
     return table_or_nothing(
-        ["find_lr as released", "regret", "more than the first (90 %)", "bad", "confident and bad", "steps"],
+        ["find_lr as released", *_ABLATED],
         [_ablation_line(bank, label(name), bank.rows[name], bank.rows[DEFAULT], name == DEFAULT) for name in names],
+        numbers=True,
     )
 
 
@@ -203,7 +263,7 @@ def _ablation_line(
     return [
         name,
         f"{regret.mean:.3f}" if regret else "",
-        "" if is_default else signed(difference(rows, default, bank.task_regrets)),
+        *(("", "") if is_default else signed(difference(rows, default, bank.task_regrets))),
         mean_percent(regret.bad) if regret else "",
         percent(verdicts[1] / verdicts[0]) if verdicts and verdicts[0] else "",
         f"{np.mean(cost):.0f}" if cost else "",
@@ -236,6 +296,7 @@ def _budgets(bank: BankMeasurements) -> str:
             for ladder in bank.ladders
             for protocol, best in ladder.best.items()
         ],
+        numbers=True,
     )
 
 
@@ -249,12 +310,14 @@ def _slopes(bank: BankMeasurements) -> str:
             for kind, found in rows
             if found
         ],
+        numbers=True,
     )
 
 
 PARTS: dict[str, Callable[[BankMeasurements], str]] = {
     "headline": _headline,
     "bank-size": _size,
+    "bank-short": _short,
     "bank-finders": _finders,
     "families-count": _families_count,
     "bank-families": _families,

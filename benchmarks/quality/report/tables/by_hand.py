@@ -7,7 +7,7 @@ import numpy as np
 from benchmarks.pages import table, table_or_nothing
 from benchmarks.quality.ground_truth import PROTOCOLS
 from benchmarks.quality.regret import TaskRegret
-from benchmarks.quality.report.measurements import DEFAULT, LENGTHS, TaskMeasurements, label
+from benchmarks.quality.report.measurements import DEFAULT, LENGTHS, PEERS, TaskMeasurements, label
 from benchmarks.quality.report.reliability import confident_and_bad, coverage
 from benchmarks.quality.report.statistics import movement, steps, suggested
 from benchmarks.quality.report.tables.cells import mean_percent, percent, regret_and_interval
@@ -44,7 +44,20 @@ def _regret(measured: TaskMeasurements) -> str:
         ]
 
     header = ["finder", "regret (90 %)", "constant / one-cycle", "bad / catastrophic", "no answer", "steps"]
-    return table(header, [line(name) for name in measured.complete()])
+    return table(header, [line(name) for name in measured.complete()], numbers=True)
+
+
+def _by_hand(measured: TaskMeasurements) -> str:
+    """Return a sentence on the default finder, and on the best finder of another package."""
+    peer = next((name for name in measured.complete() if name in PEERS), None)
+    if peer is None or DEFAULT not in measured.complete():
+        return ""
+    ours, theirs = measured.finder_regrets[DEFAULT], measured.finder_regrets[peer]
+    return (
+        f"On these {len(measured.task_regrets)} trainings, lrrange gives away {percent(ours.mean)}, and the best other "
+        f"finder, {label(peer)}, {percent(theirs.mean)}. Of their answers, {mean_percent(ours.bad)} "
+        f"and {mean_percent(theirs.bad)} are bad."
+    )
 
 
 def _by_task(measured: TaskMeasurements) -> str:
@@ -56,7 +69,7 @@ def _by_task(measured: TaskMeasurements) -> str:
         return " / ".join(f"{mean:.2f}" for mean in means)
 
     rows = [[task, *(cell(name, regret) for name in names)] for task, regret in measured.task_regrets.items()]
-    return table(["task", *map(label, names)], rows)
+    return table(["task", *map(label, names)], rows, numbers=True)
 
 
 def _verdicts(measured: TaskMeasurements) -> str:
@@ -96,6 +109,7 @@ def _length(measured: TaskMeasurements) -> str:
 
 
 PARTS: dict[str, Callable[[TaskMeasurements], str]] = {
+    "by-hand": _by_hand,
     "tasks": _tasks,
     "regret": _regret,
     "by-task": _by_task,

@@ -21,6 +21,6 @@ def regret_and_interval(regret: FinderRegret) -> str:
     return f"{regret.mean:.3f} ({regret.low:.2f} to {regret.high:.2f})"
 
 
-def signed(found: Difference | None) -> str:
-    """Return a difference and its interval."""
-    return "" if found is None else f"{found.mean:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
+def signed(found: Difference | None) -> tuple[str, str]:
+    """Return a difference, and its interval."""
+    return ("", "") if found is None else (f"{found.mean:+.3f}", f"{found.low:+.3f} to {found.high:+.3f}")

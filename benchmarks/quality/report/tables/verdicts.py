@@ -6,7 +6,7 @@ from benchmarks.pages import table, table_or_nothing
 from benchmarks.quality.bank.generator import AXES
 from benchmarks.quality.bank.measuring import PER_DECADE
 from benchmarks.quality.report.measurements import OURS, BankMeasurements
-from benchmarks.quality.report.reliability import CONFIDENT_BELOW, confident_and_bad, coverage, reliabilities
+from benchmarks.quality.report.reliability import confident_and_bad, coverage, reliabilities
 from benchmarks.quality.report.tables.cells import percent
 
 
@@ -15,19 +15,18 @@ def _reliability(bank: BankMeasurements) -> str:
     if not classes:
         return ""
     return table(
-        ["expected chance", "answers", "for tasks", "expected, mean", "measured", "90 % of resampled tasks"],
+        ["stated chance", "answers", "trainings", "were bad", "90 %"],
         [
             [
-                f"{percent(part.least)} to {percent(part.most)}"
-                + (" (confident)" if part.most <= CONFIDENT_BELOW else ""),
+                f"{100 * part.least:.0f} to {percent(part.most)}",
                 part.answers,
                 part.tasks,
-                percent(part.expected),
                 percent(part.measured),
-                f"{percent(part.low)} to {percent(part.high)}",
+                f"{100 * part.low:.0f} to {percent(part.high)}",
             ]
             for part in classes
         ],
+        numbers=True,
     )
 
 
@@ -39,7 +38,7 @@ def _confident(bank: BankMeasurements) -> str:
         if found and found[0]:
             answered = sum(row["lr"] is not None for row in rows)
             lines.append([axis, answered, f"{found[0]} ({percent(found[0] / answered)})", percent(found[1] / found[0])])
-    return table_or_nothing(["held out by", "answers", "confident", "of them bad"], lines)
+    return table_or_nothing(["held out by", "answers", "confident", "of them bad"], lines, numbers=True)
 
 
 def _coverage(bank: BankMeasurements) -> str:
@@ -48,8 +47,8 @@ def _coverage(bank: BankMeasurements) -> str:
         found = coverage(bank.of_form(OURS, axis), bank.task_regrets, 0.5 / PER_DECADE)
         if found:
             lines.append([axis, found.answers, percent(found.inside), percent(found.near), f"{found.width:.2f}"])
-    header = ["held out by", "answers", "best rate inside", "or half a step of the grid away", "median width (decades)"]
-    return table_or_nothing(header, lines)
+    header = ["held out by", "answers", "inside", "or half a step away", "decades wide"]
+    return table_or_nothing(header, lines, numbers=True)
 
 
 PARTS: dict[str, Callable[[BankMeasurements], str]] = {

@@ -1,0 +1,1 @@
+"""How large the HTML reports are, and how long a browser takes to open them."""
