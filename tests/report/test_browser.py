@@ -155,7 +155,7 @@ def test_all_can_be_done_with_the_keyboard(opened):
 def test_the_code_can_be_copied(opened):
     page = opened("result", permissions=["clipboard-read", "clipboard-write"]).page
     page.get_by_role("button", name="Copy the code").last.click()
-    page.wait_for_function("[...document.querySelectorAll('.copy')].some((one) => one.textContent === 'Copied')")
+    page.locator(".copy", has_text="Copied").wait_for()
     assert page.evaluate("navigator.clipboard.readText()").startswith("result.apply(optimizer)")
 
 
