@@ -137,7 +137,8 @@ def _checkbox(toggle: Toggle, name: str) -> str:
 
 def _picture(spec: Spec, alt: str) -> str:
     """Return the chart as a picture, for readers whose program runs no scripts, such as a preview of mails."""
-    light, dark = (_data_url(drawn(_for_picture(spec), dark=dark)) for dark in (False, True))
+    still = _for_picture(spec)
+    light, dark = (_data_url(drawn(still, dark=dark)) for dark in (False, True))
     return (
         f'<picture><source media="screen and (prefers-color-scheme: dark)" srcset="{dark}">'
         f'<img alt="{escape(alt)}" src="{light}"></picture>'
