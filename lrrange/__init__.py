@@ -20,7 +20,7 @@ from lrrange.result import RangeTestResult, load
 from lrrange.spelling import attribute_error, is_asked_by_import
 from lrrange.sweep.curve import Curve
 from lrrange.sweep.divergence import Divergence
-from lrrange.sweep.plan import SweepPlan
+from lrrange.sweep.plan import AdaptivePlan, SweepPlan
 from lrrange.sweep.planned_steps import Point, StopReason
 from lrrange.sweep.sweep import Sweep
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from lrrange.report.html_report.write import write_report
 
 __all__ = [
+    "AdaptivePlan",
     "Comparison",
     "Confirmation",
     "Curve",

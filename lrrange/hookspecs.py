@@ -15,7 +15,7 @@ from lrrange.advice.suggestion import Heuristic
 from lrrange.policy import Policy, Run
 from lrrange.protocol.rate_proof import RateProof
 from lrrange.protocol.training_step import Driver, TrainingStep
-from lrrange.sweep.plan import SweepPlan
+from lrrange.sweep.plan import AnyPlan
 from lrrange.sweep.planned_steps import Point, StopReason
 from lrrange.sweep.sweep import Sweep
 
@@ -116,7 +116,7 @@ def lrrange_verify(
 
 
 @hookspec
-def lrrange_started(plan: SweepPlan, sweep: Sweep) -> None:
+def lrrange_started(plan: AnyPlan, sweep: Sweep) -> None:
     """Called before the first step of a sweep."""
 
 

@@ -37,10 +37,11 @@ class RangeTestResult(Tabular, Advice, Printed):
     """A finished range test, to apply, save, plot and print.
 
     Args:
-        plan: the planned learning rates.
+        plan: the planned learning rates: a `SweepPlan` of even steps, or an `AdaptivePlan`.
         curve: the learning rates that the sweep reached, with raw and smoothed losses.
         stop_reason: why the sweep ended.
-        answers: the suggestion of every heuristic, or its refusal with the reason.
+        answers: the suggestion of every heuristic, or its refusal with the reason. In a result of `find_lr`, those that
+            were not chosen are read from the curve when this is first asked for, and so are the `ranges`.
         heuristic: name of the heuristic that the user chose; None if lrrange chose.
         ranges: the range of every range rule that finds one.
         sweeps: the single curves of a repeated test, whose median is `curve`; empty otherwise.

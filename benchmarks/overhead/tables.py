@@ -19,6 +19,8 @@ _NAMES = {
     "bare_item": "bare loop, losses read",
     "floor": "simplest sweep",
     "lrrange_torch": "**lrrange**, loader",
+    "lrrange_paired": "**lrrange**, paired",
+    "lrrange_printed": "**lrrange**, printed",
     "lrrange_verified": "**lrrange**, verified",
     "lrrange_disk": "**lrrange**, on disk",
     "lrrange_own_step": "**lrrange**, own step",
@@ -35,6 +37,12 @@ _NAMES = {
 
 # What the short tables show; the long ones have every variant.
 _SHORT = ("floor", "lrrange_torch", "lrrange_own_step", "lrrange_lightning", *(peer.__name__ for peer in PEERS))
+
+_MIB = "over_bare_mib"
+
+# Pairing takes more time than memory, so the short table of memory alone has it.
+_PAIR = {"lrrange_paired", "lrrange_torch"}
+_MEMORY = [name for name in _ORDER if name in {*_SHORT, *_PAIR}]
 
 
 def _records(results: Path, kind: str) -> dict[str, Record]:
@@ -91,6 +99,15 @@ def _memory(results: Path, key: str, digits: int, variants: Sequence[str] = _ORD
         return f"{value:.{digits}f}"
 
     return _by_workload(_records(results, "memory"), cell, variants)
+
+
+def _paired_memory(results: Path) -> str:
+    """Return how much more memory a paired sweep takes than a plain one."""
+    rows = [record["variants"] for record in _records(results, "memory").values() if {*record["variants"]} >= _PAIR]
+    more = [row["lrrange_paired"][_MIB]["median"] - row["lrrange_torch"][_MIB]["median"] for row in rows]
+    if not more:
+        return ""
+    return f"In these trainings, a paired sweep takes {min(more):.1f} to {max(more):.1f} MiB more than a plain one."
 
 
 def _sizes(results: Path) -> str:
@@ -218,9 +235,10 @@ TABLES: dict[str, Callable[[Path], str]] = {
     "verify": _verify,
     "lightning": lambda results: _lightning(results, lambda values: f"{values['median']:.2f}"),
     "lightning-spread": lambda results: _lightning(results, lambda values: _spread(values, 2)),
-    "memory": lambda results: _memory(results, "over_bare_mib", 1, _SHORT),
+    "memory": lambda results: _memory(results, _MIB, 1, _MEMORY),
+    "paired-memory": _paired_memory,
     "sizes": _sizes,
-    "memory-of-all": lambda results: _memory(results, "over_bare_mib", 1),
+    "memory-of-all": lambda results: _memory(results, _MIB, 1),
     "memory-in-parameters": lambda results: _memory(results, "over_bare_in_parameters", 2),
     "written": lambda results: _memory(results, "written_mib", 2),
     "imports": _imports,

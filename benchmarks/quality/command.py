@@ -14,6 +14,7 @@ from benchmarks.quality.bank.generator import BANK
 from benchmarks.quality.bank.jobs import ask_missing, measure_missing
 from benchmarks.quality.bank.store import BankStore
 from benchmarks.quality.finders import FINDERS, PACKAGES
+from benchmarks.quality.finders.lrrange_finders import UNSEEN
 from benchmarks.quality.ground_truth import measure
 from benchmarks.quality.recordings import record_held_out, record_sweeps
 from benchmarks.quality.report.measurements import Measurements
@@ -25,7 +26,8 @@ from benchmarks.quality.tasks.registry import GROUPS, TASKS, group_of
 
 # Names for several finders.
 _SETS = {
-    "ours": [name for name in FINDERS if name.startswith("lrrange")],
+    "ours": [name for name in FINDERS if name.startswith("lrrange") and not name.endswith(UNSEEN)],
+    "unseen": [name for name in FINDERS if name.endswith(UNSEEN)],
     "peers": [name for name, package in PACKAGES.items() if package != "lrrange"],
 }
 
@@ -44,7 +46,8 @@ def _known(task: str) -> str:
     multiple=True,
     type=click.Choice([*_SETS, *FINDERS]),
     metavar="NAME",
-    help='A finder to run, or "ours" or "peers" for all of these. May be repeated.',
+    help='A finder to run, or "ours" or "peers" for all of these, or "unseen" for ours with rules fitted without the '
+    "family of the training, which run on the bank alone. May be repeated.",
 )
 @click.option(
     "--task",
@@ -64,7 +67,9 @@ def _known(task: str) -> str:
 @click.option("--processes", default=1, show_default=True, help="The number of processes for the bank.")
 @click.option("--tables", is_flag=True, help="Print the tables.")
 @click.option(
-    "--report", is_flag=True, help="Write docs/evidence/quality.md and its plots from the stored measurements."
+    "--report",
+    is_flag=True,
+    help="Write docs/evidence/quality.md and its plots, and its parts of other pages, from the stored measurements.",
 )
 @click.option(
     "--data-root",

@@ -15,6 +15,7 @@ import attrs
 import numpy as np
 
 from benchmarks.quality.asking import SEEDS
+from benchmarks.quality.bank.measuring import BLOCK
 from benchmarks.quality.ground_truth import PROTOCOLS
 from benchmarks.quality.recordings import END_LR, EVERY, START_LR, replay
 from benchmarks.quality.regret import TaskRegret
@@ -30,7 +31,7 @@ from lrrange.sweep.planned_steps import PlannedSteps
 # How far off the answers are that confirmation starts from, in decades.
 OFFSETS = (0.0, -0.7, -0.3, 0.3, 0.7)
 
-CONFIRM_STEPS = 648
+CONFIRM_STEPS = 500
 
 _COVERED = 0.02
 
@@ -191,10 +192,9 @@ class Bank:
             with np.load(self._root / f"{task}.npz") as stored:
                 blocks, sweeps = stored["trials"], stored["loss"]
             regret = TaskRegret(task, self)  # type: ignore[arg-type]
-            each = round(min(measured["steps"], CONFIRM_STEPS) / blocks.shape[2])
             for number in range(blocks.shape[1]):
                 curve = _swept(sweeps[number])
-                runs = _runs(np.array(measured["lr"]), np.repeat(blocks[:, number], each, 1), curve)
+                runs = _runs(np.array(measured["lr"]), np.repeat(blocks[:, number], BLOCK, 1), curve)
                 yield from _case(task, measured["families"], regret, runs, curve)
 
 

@@ -51,7 +51,7 @@ def _grid() -> lrrange.Grid:
 
 
 CASES: dict[str, Callable[[], Any]] = {
-    "a sweep of 200 steps": lambda: lrrange.find_lr(Loop()),
+    "a sweep of 200 steps": lambda: lrrange.find_lr(Loop(), num_steps=200),
     "a sweep of 10,000 steps": lambda: lrrange.find_lr(Loop(), num_steps=10_000),
     "a grid of 12 settings": _grid,
     "four sweeps side by side": lambda: [lrrange.find_lr(Loop(seed)) for seed in range(4)],

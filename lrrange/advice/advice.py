@@ -1,7 +1,5 @@
 """The advice of a range test: the answer of every heuristic, the chosen one, the range, and how far to trust them."""
 
-import contextlib
-import functools
 import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
@@ -11,15 +9,16 @@ import attrs
 from lrrange.advice.confirmation import Confirmation
 from lrrange.advice.ending import Ending
 from lrrange.advice.facts import TrainingFacts
-from lrrange.advice.heuristics import DEFAULT, HEURISTICS, ask_heuristic, known_name, midway
-from lrrange.advice.ranges import DEFAULT_RANGE, RANGE_RULES, LRRange, range_rule
+from lrrange.advice.heuristics import DEFAULT, HEURISTICS, known_name
+from lrrange.advice.ranges import DEFAULT_RANGE, LRRange, range_rule
+from lrrange.advice.readings import unread_answers, unread_ranges
 from lrrange.advice.suggestion import Heuristic, Refusal, Suggestion
+from lrrange.advice.unread import ReadWhenAsked, Unread, UnreadAnswers
 from lrrange.advice.verdict import Circumstances, Verdict, judge
 from lrrange.advice.ways_out import join_ways
 from lrrange.errors import (
     AtTheEdge,
     FlatCurve,
-    LRRangeError,
     NoInterval,
     NoSuggestion,
     OnlyRises,
@@ -29,7 +28,7 @@ from lrrange.errors import (
 from lrrange.printable import brief
 from lrrange.spelling import spell_checked
 from lrrange.sweep.curve import Curve
-from lrrange.sweep.plan import SweepPlan
+from lrrange.sweep.plan import AnyPlan
 from lrrange.sweep.planned_steps import StopReason
 from lrrange.validators import shown, takes
 
@@ -62,20 +61,30 @@ class Provenance:
         return f"<Provenance {brief(self.backend)}: {self.steps_run} steps in {self.wall_time:.3g} s{seed}>"
 
 
+def _one_or_more(answers: tuple[Suggestion | Refusal, ...] | UnreadAnswers) -> tuple[Suggestion | Refusal, ...]:
+    if not len(answers):
+        raise ValueError("answers must have at least one answer")
+    return answers  # type: ignore[return-value]  # `ReadWhenAsked` returns the tuple
+
+
+def _ranges(ranges: tuple[LRRange, ...] | Unread) -> tuple[LRRange, ...]:
+    return ranges  # type: ignore[return-value]  # as above
+
+
 @attrs.frozen(kw_only=True)
 class Advice:
     """The advice of a finished range test.
 
     `lrrange.RangeTestResult` is an `Advice` that can also be applied, saved, plotted and printed. It describes the
-    fields.
+    fields. `answers` and `ranges` may be given unread; the chosen answer is read in any case.
     """
 
-    plan: SweepPlan
+    plan: AnyPlan
     curve: Curve
     stop_reason: StopReason
-    answers: tuple[Suggestion | Refusal, ...] = attrs.field(validator=attrs.validators.min_len(1))
+    answers: tuple[Suggestion | Refusal, ...] = attrs.field(converter=_one_or_more)
     heuristic: str | None = None
-    ranges: tuple[LRRange, ...] = ()
+    ranges: tuple[LRRange, ...] = attrs.field(default=(), converter=_ranges)
     sweeps: tuple[Curve, ...] = ()
     confirmation: Confirmation | None = None
     facts: TrainingFacts = attrs.field(factory=TrainingFacts)
@@ -88,7 +97,8 @@ class Advice:
         If it is a refusal, no other heuristic answers in its place: one that reads less of the curve answers where
         there is nothing to read.
         """
-        return chosen_answer(self.answers, self.heuristic)
+        answers = _ANSWERS.held(self)
+        return answers.chosen if isinstance(answers, UnreadAnswers) else chosen_answer(answers, self.heuristic)
 
     @property
     def lr(self) -> float:
@@ -201,13 +211,13 @@ class Advice:
     def with_heuristic(
         self, heuristic: str | Heuristic | None, heuristics: Mapping[str, Heuristic] = HEURISTICS
     ) -> Self:
-        """Return the same test with this heuristic as the chosen one. All answers are read from the curve again.
+        """Return the same test with this heuristic as the chosen one. Answers are read from the curve again.
 
         The confirmation is left out, because it confirmed another answer. Raises: UnknownName.
         """
         name, heuristics = resolve_heuristic(heuristic, heuristics)
-        answers = read_answers(self.curve, heuristics, self.sweeps, self._ending, self.facts)
-        ranges = read_ranges(self.curve, self.facts)
+        answers = unread_answers(self.curve, heuristics, name, self.sweeps, self._ending, self.facts)
+        ranges = unread_ranges(self.curve, self.facts)
         return attrs.evolve(self, heuristic=name, answers=answers, ranges=ranges, confirmation=None)
 
     @spell_checked
@@ -224,6 +234,11 @@ class Advice:
         """
         curve, sweeps = self.curve.of(name), tuple(sweep.of(name) for sweep in self.sweeps)
         return attrs.evolve(self, curve=curve, sweeps=sweeps).with_heuristic(self.heuristic, heuristics)
+
+
+# In place of the slots that attrs has made.
+_ANSWERS = Advice.answers = ReadWhenAsked(Advice.answers)  # type: ignore[assignment]
+Advice.ranges = ReadWhenAsked(Advice.ranges)  # type: ignore[assignment]
 
 
 def resolve_heuristic(
@@ -268,41 +283,6 @@ def chosen_answer(answers: Sequence[Suggestion | Refusal], heuristic: str | None
     """
     wanted = heuristic or DEFAULT
     return next((answer for answer in answers if answer.heuristic == wanted), answers[0])
-
-
-def read_answers(
-    curve: Curve,
-    heuristics: Mapping[str, Heuristic],
-    sweeps: Sequence[Curve] = (),
-    ending: Ending | None = None,
-    facts: TrainingFacts = TrainingFacts(),  # noqa: B008  a frozen value
-) -> tuple[Suggestion | Refusal, ...]:
-    """Return the answer of every heuristic to this curve.
-
-    Args:
-        curve: the curve to read.
-        heuristics: the heuristics, by name.
-        sweeps: the single curves of a repeated test. The interval of each answer then spans the answers to them too.
-        ending: how the sweep ended, to explain refusals; None for a curve without a sweep.
-        facts: what else is known of the training, for the default heuristic.
-    """
-    bound = {
-        name: functools.partial(midway, facts=facts) if heuristic is midway else heuristic
-        for name, heuristic in heuristics.items()
-    }
-    return tuple(ask_heuristic(name, heuristic, curve, sweeps, ending) for name, heuristic in bound.items())
-
-
-def read_ranges(
-    curve: Curve,
-    facts: TrainingFacts = TrainingFacts(),  # noqa: B008  a frozen value
-) -> tuple[LRRange, ...]:
-    """Return the range of every range rule that finds one. For the others `Advice.range_by` raises the reason."""
-    ranges = []
-    for name in RANGE_RULES:
-        with contextlib.suppress(LRRangeError):
-            ranges.append(range_rule(name, facts)(curve))
-    return tuple(ranges)
 
 
 def _may_hide_in_noise(error: NoSuggestion) -> bool:

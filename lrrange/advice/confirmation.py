@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import attrs
 
+from lrrange.advice.evidence import CONSTANTS
 from lrrange.advice.midway import NARROWEST_CYCLE
 from lrrange.advice.ranges import LRRange
 from lrrange.advice.verdict import Doubt, Verdict
@@ -67,6 +68,7 @@ class Confirmation:
         max_lr: the peak of a one-cycle.
         quantity: what the trials were judged by. Of a metric that is better when higher, `Trial.loss` is the negative.
         falls: whether the loss of the best trial fell below the loss before training by more than the noise of a batch.
+        whole: whether the trials were as long as the training will be, so that longer ones would say no more.
     """
 
     trials: tuple[Trial, ...] = attrs.field(validator=attrs.validators.min_len(1))
@@ -76,6 +78,7 @@ class Confirmation:
     high: float = attrs.field(validator=_positive_rate)
     max_lr: float = attrs.field(validator=_positive_rate)
     falls: bool = True
+    whole: bool = False
     quantity: Quantity = LOSS
 
     def __repr__(self) -> str:
@@ -104,8 +107,10 @@ class Confirmation:
         return Verdict.from_doubts(self._doubts())
 
     def _doubts(self) -> Iterator[Doubt]:
-        way = f"confirm=True, confirm_steps={2 * self.steps}"
-        longer = "give more confirm_steps" if self.held_out else "give more confirm_steps, or held-out data"
+        twice = 2 * CONSTANTS.most * max(trial.steps for trial in self.trials)
+        way = None if self.whole else f"confirm=True, confirm_steps={twice}"
+        longer = "the trials are as long as the training" if self.whole else "give more confirm_steps"
+        longer += "" if self.held_out else ", or held-out data" if way else ", so give held-out data"
         if not self.told_apart:
             yield Doubt(f"the {self.quantity.values} of the trials differ by less than their errors: {longer}", way)
         rates = [trial.lr for trial in self.trials]
@@ -114,7 +119,7 @@ class Confirmation:
             further = "below" if edge == "lowest" else "above"
             yield Doubt(
                 f"the best trial is the {edge} rate tried, {self.best.lr:.2g}: a better one may lie {further}, so "
-                f"compare longer runs there",
+                f"compare {'runs' if self.whole else 'longer runs'} there",
                 way,
             )
         if not self.falls:

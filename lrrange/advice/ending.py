@@ -20,7 +20,7 @@ from lrrange.errors import (
 )
 from lrrange.quantity import Quantity
 from lrrange.sweep.curve import Curve
-from lrrange.sweep.plan import SweepPlan
+from lrrange.sweep.plan import AnyPlan
 from lrrange.sweep.planned_steps import StopReason
 
 # Refusals that say more than that the sweep ended early, so an explained refusal keeps these classes.
@@ -50,7 +50,7 @@ class Ending:
         stop_reason: why the sweep ended.
     """
 
-    plan: SweepPlan
+    plan: AnyPlan
     stop_reason: StopReason
 
     def explain(self, error: NoSuggestion, curve: Curve) -> NoSuggestion:
@@ -117,7 +117,7 @@ class Ending:
     def _completed(self, error: NoSuggestion) -> NoSuggestion:
         if not isinstance(error, TooFewPoints):
             return error
-        remedy = f"Raise num_steps={self.plan.num_steps}: 25 steps a decade are usual."
+        remedy = f"Raise num_steps={self.plan.num_even_steps}: 25 steps a decade are usual."
         return _explained(error, TooFewPoints, f"{_finding(error)}. {remedy}")
 
     def _blew_up(self, error: NoSuggestion, curve: Curve) -> NoSuggestion:
@@ -137,7 +137,7 @@ class Ending:
         if isinstance(error, TooFewPoints):
             addition, remedy = explain_rise(curve.finite)
             if planned < _FEWEST_STEPS:
-                addition, remedy = "", f"Raise num_steps={planned}."
+                addition, remedy = "", f"Raise num_steps={self.plan.num_even_steps}."
             return _explained(error, TooFewPoints, f"{cause}: {_finding(error)}{addition}. {remedy}")
         if isinstance(error, FlatCurve):
             remedy = "Raise num_steps."

@@ -234,7 +234,8 @@ class Evidence:
         """
         apart = 10**self.constants.step
         if not self.trials:
-            return [rate for rate in (self.answer / apart, self.answer, self.answer * apart) if rate <= highest]
+            higher = self.answer * apart
+            return [self.answer, higher if higher <= highest else self.answer / apart]
         if len(self.finite) >= self.constants.most or len(self.trials) >= 2 * self.constants.most:
             return []
         rates = sorted(self.trials)
@@ -242,6 +243,8 @@ class Evidence:
             return [rates[0] / apart]
         if self._stands_out(rates[-1]) and rates[-1] * apart <= highest:
             return [rates[-1] * apart]
+        if rates[0] == self.answer and not self.falls:  # perhaps the answer is too high to gain anything
+            return [rates[0] / apart]
         return [rates[0] / apart] if self._stands_out(rates[0]) and not self.goes_on else []
 
     def _stands_out(self, rate: float) -> bool:
@@ -287,10 +290,13 @@ class Evidence:
 
 
 def interpolate(x: float, xs: Sequence[float], ys: Sequence[float]) -> float:
-    """Return the value at `x` on the straight lines between the points, and of the nearest point beyond them."""
-    if x <= xs[0]:
-        return ys[0]
+    """Return the value at `x` on the straight lines between the points.
+
+    Beyond them, the outermost line goes on if it rises outwards. If it falls, the value is that of the last point.
+    """
+    if x < xs[0]:
+        return interpolate(-x, [-each for each in reversed(xs)], ys[::-1])
     for (left, low), (right, high) in itertools.pairwise(zip(xs, ys, strict=True)):
-        if x <= right:
+        if x <= right or (right == xs[-1] and high > low):
             return low + (high - low) * (x - left) / (right - left)
     return ys[-1]

@@ -6,7 +6,9 @@ differs from task to task; a rate between them errs less than either. `lrrange.a
 them, and the page *How good is the advice?* of the documentation has the measurements.
 """
 
+import bisect
 import functools
+import itertools
 import math
 import statistics
 from collections.abc import Sequence
@@ -28,10 +30,14 @@ from lrrange.advice.rule import CONSTANT, ONE_CYCLE
 from lrrange.averages import mean
 from lrrange.sweep.curve import Curve
 from lrrange.sweep.noise import median_of_three, noise_level, rounding_of
+from lrrange.sweep.plan import STEPS_PER_DECADE
 from lrrange.sweep.smoothing import smooth
 
 # The peak of a cycle is at least this many times its base.
 NARROWEST_CYCLE = 4.0
+
+# The level before any training is the median loss over this part of the swept decades, or of at least so many losses.
+_HEAD, _FEWEST_IN_HEAD = 0.25, 5
 
 # The fall is where this part of the drop is made: early enough to show in noise, late enough not to be noise itself.
 _FALLEN = 0.8
@@ -48,8 +54,9 @@ _UNFINISHED = 0.5
 _FEWEST_PER_DECADE = 3.0
 
 # A sweep with fewer steps per decade trains less before each rate, so its loss falls at a higher rate. What counts is
-# the sum of the rates so far, which is proportional to the steps per decade. The constants hold for this many.
-_STEPS_PER_DECADE = 25.0
+# the sum of the rates so far. The constants hold for sweeps with 25 steps per decade, in which the sum of all
+# rates before a step is the rate of that step divided by `_GROWTH`.
+_GROWTH = 10 ** (1 / STEPS_PER_DECADE) - 1
 
 # In standard deviations of the noise: how far above the starting level the median of three losses is at the blow-up,
 # and how far below it a smoothed loss must lie to be a fall.
@@ -73,8 +80,8 @@ class FallAndBlowUp:
 
     Args:
         begin: where the loss begins to fall.
-        fall: where it has made four fifths of its drop, corrected to 25 steps per decade; None if no fall stands out of
-            the noise.
+        fall: where it would have made four fifths of its drop in a sweep of 25 steps per decade; None if no fall stands
+            out of the noise.
         blow_up: where it climbs over its starting level. If it never does, where it has climbed a quarter of its drop
             again; if it does not do that either, the last rate.
         blown_up: whether the loss blows up, in one of these two ways.
@@ -144,8 +151,8 @@ def _find(curve: Curve, may_end_falling: bool) -> FallAndBlowUp:
     per_decade = (len(x) - 1) / (x[-1] - x[0])
     if per_decade < _FEWEST_PER_DECADE:
         raise rates_too_far_apart_error(finite, per_decade, _FEWEST_PER_DECADE)
-    head = max(5, round(0.1 * len(x)))
-    first = max(head, round(per_decade))  # no blow-up is looked for in the first decade
+    head = max(_FEWEST_IN_HEAD, bisect.bisect_right(x, x[0] + _HEAD * (x[-1] - x[0])))
+    first = max(head, bisect.bisect_left(x, x[0] + 1.0))  # no blow-up is looked for in the first decade
     blown_up = _first_above_start(finite.unpaired.loss, head, first)
     end = len(x) if blown_up is None else blown_up
     blow_up = x[min(end, len(x) - 1)]
@@ -159,7 +166,7 @@ def _find(curve: Curve, may_end_falling: bool) -> FallAndBlowUp:
         smoothed = smooth(finite.lr[:end], medians, "ema", width)
         lowest = min(range(end), key=smoothed.__getitem__)
         drop = level - smoothed[lowest]
-        error = _error_of_drop(finite, lowest, end, head, 4 * width * per_decade)
+        error = _error_of_drop(finite, lowest, end, head, 4 * width * _density(x, lowest))
         until = end if finite.baseline is None else _return(smoothed, lowest, level)
         if drop > _FALL_NOISE * error and _stays_down(medians[:until], smoothed, level, drop):
             fall = _crossing(x, smoothed, level - _FALLEN * drop)
@@ -169,7 +176,7 @@ def _find(curve: Curve, may_end_falling: bool) -> FallAndBlowUp:
                 raise still_falls_error(finite, 10**fall)
             return FallAndBlowUp(
                 begin=_crossing(x, smoothed, level - max(0.1 * drop, _FALL_NOISE * error)),
-                fall=fall + math.log10(per_decade / _STEPS_PER_DECADE),
+                fall=_crossing(_usual_positions(finite.lr), smoothed, level - _FALLEN * drop),
                 blow_up=blow_up if rebound is None else x[rebound],
                 blown_up=blown_up is not None or rebound is not None,
                 seen_fall=fall,
@@ -177,6 +184,18 @@ def _find(curve: Curve, may_end_falling: bool) -> FallAndBlowUp:
     if blown_up is None:
         raise flat_curve_error(finite)
     return FallAndBlowUp(begin=blow_up - 1, fall=None, blow_up=blow_up, blown_up=True)
+
+
+def _usual_positions(rates: Sequence[float]) -> list[float]:
+    """Return for each rate the log10 of the rate at which a sweep of 25 steps per decade has trained as much."""
+    trained = itertools.accumulate(rates, initial=0.0)  # before each rate
+    return [math.log10((before or lr) * _GROWTH) for before, lr in zip(trained, rates, strict=False)]
+
+
+def _density(x: Sequence[float], index: int) -> float:
+    """Return the number of losses per decade around this one."""
+    before, after = max(index - 1, 0), min(index + 1, len(x) - 1)
+    return (after - before) / (x[after] - x[before])
 
 
 def _first_above_start(loss: Sequence[float], head: int, first: int) -> int | None:

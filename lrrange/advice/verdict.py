@@ -14,7 +14,7 @@ from lrrange.advice.suggestion import Refusal, Suggestion
 from lrrange.advice.ways_out import MORE_STEPS, first_way, join_ways
 from lrrange.errors import NoSuggestion
 from lrrange.sweep.curve import Curve
-from lrrange.sweep.plan import SweepPlan
+from lrrange.sweep.plan import AnyPlan
 from lrrange.sweep.planned_steps import StopReason
 
 # An interval wider than this is worth a word, and so are other heuristics further away than this; in decades.
@@ -112,7 +112,7 @@ class Circumstances:
 
     answers: Sequence[Suggestion | Refusal]
     curve: Curve
-    plan: SweepPlan
+    plan: AnyPlan
     stop_reason: StopReason
     facts: TrainingFacts = attrs.field(factory=TrainingFacts)
     untried: Sequence[str] = ()
@@ -221,7 +221,7 @@ def _plain_doubts(chosen: Suggestion, around: Circumstances) -> Iterator[Doubt]:
     """Yield the doubts that are plain from the sweep, whatever was measured on tasks."""
     curve, stop_reason = around.curve, around.stop_reason
     if chosen.interval is None:
-        way = first_way(around.untried, "confirm", "repeats", num_steps=around.plan.num_steps)
+        way = first_way(around.untried, "confirm", "repeats", num_steps=around.plan.num_even_steps)
         yield Doubt("there is no interval around the rate", way)
     if (jump := describe_jump(curve)) is not None:
         yield Doubt(f"{jump}: lower it", f"start_lr={around.plan.start_lr / _LOWER:.2g}")
@@ -246,7 +246,7 @@ def _higher_end(around: Circumstances) -> str:
 
 
 def _more_steps(around: Circumstances) -> str:
-    return f"num_steps={2 * around.plan.num_steps}"
+    return f"num_steps={2 * around.plan.num_even_steps}"
 
 
 def _loose_ends(chosen: Suggestion, around: Circumstances) -> Iterator[Doubt]:
@@ -257,7 +257,7 @@ def _loose_ends(chosen: Suggestion, around: Circumstances) -> Iterator[Doubt]:
         yield Doubt(
             f"the interval {interval[0]:.2g} to {interval[1]:.2g} is {width:.1f} decades wide: "
             f"give {join_ways(around.untried, *ways)}",
-            first_way(around.untried, *ways, num_steps=around.plan.num_steps),
+            first_way(around.untried, *ways, num_steps=around.plan.num_even_steps),
         )
     if far and 2 * len(far) >= len(_others(chosen, around)):
         yield Doubt(f"{_name(far)} lie more than a decade away")
@@ -319,5 +319,5 @@ def _doubt(name: str, features: Features, chosen: Suggestion, around: Circumstan
             reason = f'sweeps with an optimizer of the kind "{around.facts.optimizer}" are often far off'
     candidates = ("paired", "repeats", MORE_STEPS) if name == "no_fall" else ("confirm",)
     ways = join_ways(around.untried, *candidates)
-    way = first_way(around.untried, *candidates, num_steps=around.plan.num_steps)
+    way = first_way(around.untried, *candidates, num_steps=around.plan.num_even_steps)
     return Doubt(f"{reason}: give {ways}" if ways else reason, way)

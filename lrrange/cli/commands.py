@@ -143,7 +143,7 @@ def demo(
     default=None,
     help="Try rates around the answer in short training runs.  [default: no]",
 )
-@click.option("--confirm-steps", type=int, metavar="N", help="Steps of all these runs together.  [default: 648]")
+@click.option("--confirm-steps", type=int, metavar="N", help="Steps of all these runs together.  [default: 500]")
 @click.option(
     "--parallel",
     type=click.Choice(get_args(Parallel)),

@@ -23,7 +23,7 @@ def sweep_options(
     """
     first = f"First learning rate.  {_default(start_lr, '1e-7')}"
     last = f"Last learning rate.  {_default(end_lr, '10')}"
-    steps = f"Training steps of the sweep.  {_default(num_steps, '25 per decade')}"
+    steps = f"Training steps of the sweep.  {_default(num_steps, 'about 100, most where the loss moves')}"
     options = (
         click.option("--start-lr", type=float, default=start_lr, metavar="LR", help=first),
         click.option("--end-lr", type=float, default=end_lr, metavar="LR", help=last),

@@ -313,7 +313,7 @@ def _finish(
 ) -> RangeTestResult:
     """Take what follows the first sweep of the cell at this position."""
     with _part(progress, combinations, position):
-        progress.plan(test.steps_planned - test.first.sweep.plan.num_steps)
+        progress.plan(test.steps_planned - test.first_planned)
         return test.finish()
 
 

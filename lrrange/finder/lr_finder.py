@@ -184,7 +184,7 @@ def find_lr(
     repeats: int = 1,
     reset: Callable[[], object] | None = None,
     confirm: bool = False,
-    confirm_steps: int = 648,
+    confirm_steps: int = 500,
     smoothing: SmoothingKind = "ema",
     divergence: Divergence | None = Divergence(),  # noqa: B008  a frozen value, safe to share
     non_finite_limit: int = 3,
@@ -218,7 +218,7 @@ def find_lr(
     repeats: int = 1,
     reset: Callable[[], object] | None = None,
     confirm: bool = False,
-    confirm_steps: int = 648,
+    confirm_steps: int = 500,
     smoothing: SmoothingKind = "ema",
     divergence: Divergence | None = Divergence(),  # noqa: B008  a frozen value, safe to share
     non_finite_limit: int = 3,
@@ -245,7 +245,8 @@ def find_lr(
         start_lr, end_lr: the first and last rate. The defaults are 1e-7 and 10, or what the backend knows to fit the
             optimizer. If `num_steps` is left out, a sweep whose loss still falls at the default end goes on for two
             decades, and one that blows up at once from the default start is run again from four decades lower.
-        num_steps: optimizer steps of a sweep. The default is 25 per decade: 200 between the default rates.
+        num_steps: optimizer steps of a sweep, evenly spaced. By default about 100: few while nothing happens, and 20 a
+            decade where the loss moves. If that was too coarse, the sweep is taken again, all in 25 a decade.
         shape: how the rate rises; see `SweepPlan`.
         heuristic: name of a heuristic, or a function of the `Curve`. By default lrrange chooses, and says which.
         backend: name of the only plug-in to use.
@@ -265,7 +266,7 @@ def find_lr(
         verify_restore: take a digest of everything that training changes, before and after the sweep, and raise
             RestoreFailed if one bit differs. Each takes about a millisecond per MiB of weights, buffers and optimizer
             state. `provenance.details["restore_verified"]` says whether it was done.
-        parallel: how repeated sweeps, and the short runs that confirm, are taken. `"off"` runs one after another.
+        parallel: how repeated sweeps, and the first two runs of `confirm`, are taken. `"off"` runs one after another.
             `"vmap"` takes their steps side by side where the backend can. `"auto"` measures a few steps and takes the
             faster of the two, so the choice may differ from run to run. Side by side, losses are the same up to
             rounding. `provenance.details["parallel"]` says what was done and why.

@@ -5,20 +5,28 @@ from collections.abc import Mapping
 
 import attrs
 
+from lrrange.advice.midway import find_fall_and_blow_up
+from lrrange.advice.suggestion import Refusal, Suggestion
 from lrrange.advice.verdict import falls_to_the_end
+from lrrange.errors import NoSuggestion
 from lrrange.sweep.curve import Curve
-from lrrange.sweep.plan import Shape, SweepPlan
+from lrrange.sweep.noise import rounding_of
+from lrrange.sweep.pace import QUIET_BELOW, further, plan_to_begin_with
+from lrrange.sweep.plan import STEPS_PER_DECADE, AdaptivePlan, AnyPlan, Shape, SweepPlan
 from lrrange.sweep.planned_steps import StopReason
 from lrrange.sweep.sweep import Sweep
 
 # Rates between which most optimizers go from learning nothing to blowing up. A backend may know better ones.
 _START_LR, _END_LR = 1e-7, 10.0
 
-_STEPS_PER_DECADE = 25
+# Steps of a sweep in even steps. Where so few will do, none are saved.
 _FEWEST_STEPS, _LINEAR_STEPS = 50, 200
 
 # Decades by which a sweep that ends too soon at a default bound goes on upwards, or starts again further down.
 _FURTHER_UP, _FURTHER_DOWN = 2, 4
+
+# Refusals that more steps would not change.
+_NOT_OF_STEPS = ("NonFiniteLosses", "EndedEarly", "StillFalls")
 
 # A blow-up within this many decades of the first rate leaves no room for the rates that matter.
 _TOO_SOON = 2.0
@@ -26,11 +34,12 @@ _TOO_SOON = 2.0
 
 def plan_for(
     start_lr: float | None, end_lr: float | None, num_steps: int | None, shape: Shape, bounds: Mapping[str, float]
-) -> SweepPlan:
+) -> AnyPlan:
     """Return the plan with what the user gave, and the defaults for the rest.
 
     Args:
-        start_lr, end_lr, num_steps: None for the default.
+        start_lr, end_lr: None for the default.
+        num_steps: None for as many as the curve needs.
         shape: of the sweep.
         bounds: the backend's own defaults; see `lrrange.protocol.SuggestsBounds`.
     """
@@ -42,8 +51,15 @@ def plan_for(
     plan = SweepPlan(start_lr=start, end_lr=end, num_steps=_LINEAR_STEPS, shape=shape)  # which checks the rates
     if shape == "linear":
         return plan
-    decades = math.log10(plan.end_lr / plan.start_lr)
-    return attrs.evolve(plan, num_steps=max(_FEWEST_STEPS, round(_STEPS_PER_DECADE * decades)))
+    even = in_even_steps(start, end)
+    return even if even.num_steps == _FEWEST_STEPS else plan_to_begin_with(plan.start_lr, plan.end_lr)
+
+
+def in_even_steps(start_lr: float, end_lr: float) -> SweepPlan:
+    """Return the plan of a sweep that takes as many steps in each decade as others do where the curve turns."""
+    decades = math.log10(end_lr) - math.log10(start_lr)
+    num_steps = max(_FEWEST_STEPS, round(STEPS_PER_DECADE * decades))
+    return SweepPlan(start_lr=start_lr, end_lr=end_lr, num_steps=num_steps)
 
 
 def may_go_further_up(bounds: Mapping[str, float]) -> bool:
@@ -51,14 +67,45 @@ def may_go_further_up(bounds: Mapping[str, float]) -> bool:
     return "highest_lr" not in bounds
 
 
-def further_up(plan: SweepPlan, curve: Curve) -> SweepPlan | None:
+def further_up(plan: AnyPlan, curve: Curve) -> AnyPlan | None:
     """Return the plan to go on with if the loss still falls at the last rate; None if it does not."""
     if not falls_to_the_end(curve):
         return None
+    if isinstance(plan, AdaptivePlan):
+        return further(plan, plan.end_lr * 10**_FURTHER_UP)
     per_decade = (plan.num_steps - 1) / math.log10(plan.end_lr / plan.start_lr)
     return attrs.evolve(
         plan, end_lr=plan.end_lr * 10**_FURTHER_UP, num_steps=plan.num_steps + round(_FURTHER_UP * per_decade)
     )
+
+
+def ran_its_course(sweep: Sweep) -> bool:
+    """Return whether its own losses ended the sweep, or its plan was done."""
+    return sweep.stop_reason in (StopReason.COMPLETED, StopReason.DIVERGED, StopReason.NON_FINITE)
+
+
+def is_too_coarse(sweep: Sweep, chosen: Suggestion | Refusal, curve: Curve) -> bool:
+    """Return whether a sweep of the same rates in even steps could show more, where this one took few.
+
+    Args:
+        sweep: a sweep that has ended.
+        chosen: the answer that counts.
+        curve: the curve that it was read from.
+    """
+    plan = sweep.plan
+    if not isinstance(plan, AdaptivePlan) or not ran_its_course(sweep):
+        return False
+    if isinstance(chosen, Refusal):
+        if chosen.kind == "FlatCurve":
+            return curve.noise > rounding_of(curve.finite.loss)
+        if chosen.kind == "OnlyRises":
+            return "level_until" in chosen.error.numbers
+        return chosen.kind not in _NOT_OF_STEPS
+    try:
+        begin = find_fall_and_blow_up(curve).begin
+    except NoSuggestion:
+        return False
+    return plan.start_lr < QUIET_BELOW and 10**begin < QUIET_BELOW
 
 
 def further_down(sweep: Sweep) -> SweepPlan | None:
@@ -70,4 +117,4 @@ def further_down(sweep: Sweep) -> SweepPlan | None:
     first, last = curve.lr[0], curve.lr[-1]
     if math.log10(last / first) >= _TOO_SOON:
         return None
-    return plan_for(first / 10**_FURTHER_DOWN, last, None, "exponential", {})
+    return in_even_steps(first / 10**_FURTHER_DOWN, last)

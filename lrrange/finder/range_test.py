@@ -9,14 +9,23 @@ from typing import Any
 
 import attrs
 
-from lrrange.advice.advice import Provenance, chosen_answer, read_answers, read_ranges, resolve_heuristic
+from lrrange.advice.advice import Provenance, resolve_heuristic
 from lrrange.advice.confirmation import Confirmation
 from lrrange.advice.ending import Ending
 from lrrange.advice.facts import TrainingFacts
+from lrrange.advice.readings import unread_answers, unread_ranges
 from lrrange.advice.suggestion import Refusal, Suggestion
+from lrrange.advice.unread import UnreadAnswers
 from lrrange.finder.main_process import is_main_process
 from lrrange.finder.paired_sweeps import describe_noise, leaves_doubt, paired_curves, warn_not_paired
-from lrrange.finder.plan_defaults import further_down, further_up, may_go_further_up
+from lrrange.finder.plan_defaults import (
+    further_down,
+    further_up,
+    in_even_steps,
+    is_too_coarse,
+    may_go_further_up,
+    ran_its_course,
+)
 from lrrange.finder.planned_run import PlannedRun, failure_announced
 from lrrange.finder.rate_probe import PROVED, probe_rate
 from lrrange.finder.restore_check import warn_of
@@ -28,7 +37,7 @@ from lrrange.plugins import heuristics as offered_heuristics
 from lrrange.report.progress import Progress, open_progress
 from lrrange.result import RangeTestResult
 from lrrange.sweep.curve import Curve
-from lrrange.sweep.plan import SweepPlan
+from lrrange.sweep.plan import AnyPlan
 from lrrange.sweep.planned_steps import PlannedSteps, StopReason, note_rate
 from lrrange.sweep.repeats import common_reason, median_curve
 from lrrange.sweep.sweep import Sweep
@@ -48,6 +57,7 @@ class RangeTest:
     Attributes:
         runner: takes its sweeps and trials.
         first: the run of its first sweep.
+        first_planned: the number of steps planned for that before any was taken.
 
     Raises: as `find_lr` before the first step.
     """
@@ -77,7 +87,7 @@ class RangeTest:
         extend = further_up if extends else None
         plan, stage = settings.plan(bounds), settings.stage(1)
         self._first_sweep, self.first = self.runner.sweep(plan, settings.seed, stage, extend=extend)
-        self._planned = plan.num_steps
+        self.first_planned = plan.num_steps
         # Sweeps that were taken side by side are not probed: they equal the same steps alone only up to rounding.
         self._rate_in_force = PROVED if self._training.proves_rate else "not probed"
         self._paired: str | None = None  # what came of pairing, in words
@@ -97,8 +107,12 @@ class RangeTest:
     def steps_planned(self) -> int:
         """The number of steps that this test takes, as far as that is known before the first of them."""
         settings = self._settings
-        sweeps = settings.repeats * (2 if settings.paired is True else 1)
-        return self._planned * sweeps + (settings.confirm_steps if settings.confirm else 0)
+        return self.first_planned * self._passes + (settings.confirm_steps if settings.confirm else 0)
+
+    @property
+    def _passes(self) -> int:
+        """The number of sweeps that are planned, and of those without updates that pair them."""
+        return self._settings.repeats * (2 if self._settings.paired is True else 1)
 
     def _replay(self, steps: PlannedSteps) -> None:
         try:
@@ -120,11 +134,12 @@ class RangeTest:
     def _finish(self) -> RangeTestResult:
         settings = self._settings
         sweeps = self._all_sweeps()
-        plan = sweeps[0][0].plan  # maybe extended
-        facts = settings.facts(self._training)
-        reading = self._read(sweeps, [sweep.curve for sweep, _ in sweeps], facts)
-        if (curves := self._paired_curves(sweeps, reading)) is not None:
-            reading = self._read(sweeps, curves, facts)
+        reading = self._read_paired(sweeps)
+        if is_too_coarse(sweeps[0][0], reading.chosen, reading.curve):
+            even = self._all_in_even_steps(sweeps[0][0].plan)
+            if all(ran_its_course(sweep) for sweep, _ in even):  # the data may have run out by now
+                sweeps, reading = even, self._read_paired(even)
+        plan, facts = sweeps[0][0].plan, reading.facts
         curve, chosen = reading.curve, reading.chosen
         if isinstance(chosen, Refusal):
             _raise_error_of([sweep for sweep, _ in sweeps], chosen)
@@ -138,7 +153,7 @@ class RangeTest:
             stop_reason=reading.stop_reason,
             answers=reading.answers,
             heuristic=self._heuristic,
-            ranges=read_ranges(curve, facts),
+            ranges=unread_ranges(curve, facts),
             sweeps=reading.singles,
             confirmation=confirmation,
             facts=facts,
@@ -147,20 +162,48 @@ class RangeTest:
 
     def _all_sweeps(self) -> list[tuple[Sweep, PlannedRun]]:
         """Run the other sweeps. Return the first, or in its place the one from lower rates, and then the repeats."""
-        settings, first, run = self._settings, self._first_sweep, self.first
-        if settings.may_sweep_further and settings.start_lr is None and (lower := further_down(first)) is not None:
-            first, run = self.runner.sweep(lower, settings.seed, f"{run.stage}, from lower rates")
-            self._progress.expect(lower.num_steps)
-            self.runner.run_all([run])
-        self._progress.expect((first.plan.num_steps - self._planned) * (settings.repeats - 1))
+        first, run = self._lowered(self._first_sweep, self.first)
+        self._progress.expect((first.plan.num_steps - self.first_planned) * (self._passes - 1))
+        return [(first, run), *self._repeated(first.plan)]
+
+    def _lowered(self, sweep: Sweep, run: PlannedRun) -> tuple[Sweep, PlannedRun]:
+        """Return a sweep that has ended and its run, or another from lower rates if this one blew up at once."""
+        settings = self._settings
+        may = settings.may_sweep_further and settings.start_lr is None
+        if not may or (lower := further_down(sweep)) is None:
+            return sweep, run
+        sweep, run = self.runner.sweep(lower, settings.seed, f"{run.stage}, from lower rates")
+        self._progress.expect(lower.num_steps)
+        self.runner.run_all([run])
+        return sweep, run
+
+    def _repeated(self, plan: AnyPlan) -> list[tuple[Sweep, PlannedRun]]:
+        """Run the second and later sweeps, at exactly the rates of the first."""
+        settings = self._settings
         repeats = [
             self.runner.sweep(
-                first.plan, (settings.seed or 0) + number, settings.stage(number + 1), reset=settings.reset
+                plan, (settings.seed or 0) + number, settings.stage(number + 1), reset=settings.reset, adapts=False
             )
             for number in range(1, settings.repeats)
         ]
         self.runner.run_all([repeated for _, repeated in repeats])
-        return [(first, run), *repeats]
+        return repeats
+
+    def _all_in_even_steps(self, plan: AnyPlan) -> list[tuple[Sweep, PlannedRun]]:
+        """Run all sweeps again over the rates of this plan, in even steps."""
+        even = in_even_steps(plan.start_lr, plan.end_lr)
+        self._progress.expect(even.num_steps * self._passes)
+        first, run = self.runner.sweep(even, self._settings.seed, f"{self._settings.stage(1)}, in even steps")
+        self.runner.run_all([run])
+        first, run = self._lowered(first, run)
+        return [(first, run), *self._repeated(first.plan)]
+
+    def _read_paired(self, sweeps: Sequence[tuple[Sweep, PlannedRun]]) -> "_Reading":
+        """Return what the heuristics read from these sweeps, after pairing them if that is wanted and possible."""
+        facts, self._paired = self._settings.facts(self._training), None
+        reading = self._read(sweeps, [sweep.curve for sweep, _ in sweeps], facts)
+        curves = self._paired_curves(sweeps, reading)
+        return reading if curves is None else self._read(sweeps, curves, facts)
 
     def _read(
         self, sweeps: Sequence[tuple[Sweep, PlannedRun]], curves: Sequence[Curve], facts: TrainingFacts
@@ -171,9 +214,8 @@ class RangeTest:
         curve = median_curve(curves, reasons, self._settings.smoothing) if singles else curves[0]
         stop_reason = common_reason(reasons)
         ending = Ending(plan=sweeps[0][0].plan, stop_reason=stop_reason)
-        answers = read_answers(curve, self._heuristics, singles, ending, facts)
-        chosen = chosen_answer(answers, self._heuristic)
-        return _Reading(curve=curve, singles=singles, stop_reason=stop_reason, answers=answers, chosen=chosen)
+        answers = unread_answers(curve, self._heuristics, self._heuristic, singles, ending, facts)
+        return _Reading(curve=curve, singles=singles, stop_reason=stop_reason, answers=answers, facts=facts)
 
     def _paired_curves(self, sweeps: Sequence[tuple[Sweep, PlannedRun]], plain: "_Reading") -> list[Curve] | None:
         """Return the paired curve of each sweep; None if they are not wanted or not possible."""
@@ -194,7 +236,7 @@ class RangeTest:
         self._paired = describe_noise(curves)
         return curves
 
-    def _confirm(self, lr: float, curve: Curve, plan: SweepPlan, facts: TrainingFacts) -> Confirmation:
+    def _confirm(self, lr: float, curve: Curve, plan: AnyPlan, facts: TrainingFacts) -> Confirmation:
         def run(trials: Sequence[PlannedSteps]) -> None:
             # A single step measures the start of the trials, and is none of them.
             seed = self._settings.seed
@@ -249,8 +291,13 @@ class _Reading:
     curve: Curve
     singles: tuple[Curve, ...]
     stop_reason: StopReason
-    answers: tuple[Suggestion | Refusal, ...]
-    chosen: Suggestion | Refusal
+    answers: UnreadAnswers
+    facts: TrainingFacts
+
+    @property
+    def chosen(self) -> Suggestion | Refusal:
+        """The answer that counts."""
+        return self.answers.chosen
 
 
 def _raise_error_of(sweeps: Sequence[Sweep], refusal: Refusal) -> None:

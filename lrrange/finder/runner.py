@@ -1,6 +1,5 @@
 """The runner of sweeps and trials, each from the same start."""
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ from lrrange.finder.training import Training
 from lrrange.printable import text_of
 from lrrange.report.progress import Progress
 from lrrange.sweep.curve import Curve
-from lrrange.sweep.plan import SweepPlan
+from lrrange.sweep.plan import AnyPlan
 from lrrange.sweep.planned_steps import PlannedSteps, Point
 from lrrange.sweep.sweep import Sweep
 
@@ -83,12 +82,13 @@ class Runner:
 
     def sweep(
         self,
-        plan: SweepPlan,
+        plan: AnyPlan,
         seed: int | None,
         stage: str,
         *,
         reset: Callable[[], object] | None = None,
-        extend: Callable[[SweepPlan, Curve], SweepPlan | None] | None = None,
+        extend: Callable[[AnyPlan, Curve], AnyPlan | None] | None = None,
+        adapts: bool = True,
     ) -> tuple[Sweep, PlannedRun]:
         """Return a new sweep and its run, which is announced to the watchers.
 
@@ -98,6 +98,7 @@ class Runner:
             stage: what the progress bar calls it.
             reset: makes other initial weights; None to leave them.
             extend: called with the plan and the curve when the plan is done; returns a longer plan, or None.
+            adapts: see `Sweep`.
         """
 
         def announce_step(point: Point) -> None:
@@ -108,7 +109,8 @@ class Runner:
             smoothing=self._settings.smoothing,
             divergence=self._settings.divergence,
             non_finite_limit=self._settings.non_finite_limit,
-            extend=None if extend is None else functools.partial(extend, plan),
+            extend=None if extend is None else lambda curve: extend(sweep.plan, curve),
+            adapts=adapts,
             on_advance=announce_step if self._hook.lrrange_advanced.get_hookimpls() else None,
         )
         announcement = Announcement(

@@ -17,7 +17,7 @@ from lrrange.finder.training import Training
 from lrrange.finder.trials import check_budget
 from lrrange.report.progress import check_progress
 from lrrange.sweep.divergence import Divergence
-from lrrange.sweep.plan import Shape, SweepPlan
+from lrrange.sweep.plan import AnyPlan, Shape
 from lrrange.sweep.smoothing import SmoothingKind, check_kind
 from lrrange.sweep.sweep import check_divergence
 from lrrange.validators import shown, takes, whole_number
@@ -66,7 +66,7 @@ class Settings:
     repeats: int = 1
     reset: Callable[[], object] | None = None
     confirm: bool = False
-    confirm_steps: int = 648
+    confirm_steps: int = 500
     smoothing: SmoothingKind = "ema"
     divergence: Divergence | None = Divergence()  # noqa: RUF009  a frozen value, safe to share
     non_finite_limit: int = 3
@@ -98,7 +98,7 @@ class Settings:
         check_watchers(self.watchers)
         _check_reset(self.reset)
 
-    def plan(self, bounds: Mapping[str, float]) -> SweepPlan:
+    def plan(self, bounds: Mapping[str, float]) -> AnyPlan:
         """Return the plan of the first sweep.
 
         Args:

@@ -1,7 +1,7 @@
 """Confirmation: short runs at a few rates around the answer, each from the same start, compared pair by pair.
 
-A sweep passes each rate in a few steps; a trial stays at one. Three rates are tried, the sweep's answer in the middle.
-If the best of them is the lowest or the highest by a difference that matters, one more is tried beyond it.
+A sweep passes each rate in a few steps; a trial stays at one. The sweep's answer is tried, and a higher rate. While the
+best rate tried is the lowest or the highest one by a difference that matters, one more is tried beyond it.
 `lrrange.advice.evidence` weighs what they show against the sweep's answer.
 """
 
@@ -33,6 +33,9 @@ _PEAK = 10**0.3
 _UNTRAINED, _FEWEST_UNTRAINED = 30.0, 5
 
 _SMALLEST_BUDGET = 90
+
+# The steps of the shortest trial. A training of fewer steps gets trials that are longer than itself.
+_SHORTEST = (_SMALLEST_BUDGET - 1) // CONSTANTS.most
 
 RunTrials = Callable[[Sequence[PlannedSteps]], object]
 Evaluate = Callable[[], SupportsFloat | None]
@@ -108,7 +111,7 @@ def check_budget(confirm_steps: int) -> None:
     if whole_number("confirm_steps", confirm_steps) < _SMALLEST_BUDGET:
         raise PlanError(
             f"confirm_steps={confirm_steps} leaves too few steps for {CONSTANTS.most} trials. Give "
-            f"{_SMALLEST_BUDGET} or more; 648 is usual.",
+            f"{_SMALLEST_BUDGET} or more; 500 is usual.",
             confirm_steps=confirm_steps,
         )
 
@@ -139,12 +142,14 @@ def confirm(
         is_blow_up: returns whether a rate that is too high may have caused an error of the training. A trial that ends
             by one counts as one that did not stay finite.
         resumed: whether the training goes on from an earlier one; None if that is not known.
-        train_steps: number of steps that the rate will be used for; None if that is not known.
+        train_steps: number of steps that the rate will be used for; None if that is not known. A trial is no longer.
         constants: to weigh the trials by.
     Raises: NoData if the data run out; NoSuggestion if no trial stayed finite, or one was interrupted; the
         error of the first if all raised.
     """
     num_steps = (confirm_steps - 1) // constants.most  # one step is left for `_held_out_start`
+    if train_steps is not None:
+        num_steps = min(num_steps, max(train_steps, _SHORTEST))
     trials: list[_Trial] = []
     start = _start_in(curve, lr)
     evidence = Evidence(
@@ -185,6 +190,7 @@ def confirm(
         high=answer.high,
         max_lr=answer.lr * _PEAK,
         falls=evidence.falls,
+        whole=train_steps is not None and num_steps >= train_steps,
         quantity=next(trial.judged_by for trial in trials if trial.compared is not None),
     )
 

@@ -24,9 +24,9 @@ _PATIENCE = 1.0
 _INTERVAL = 0.25
 
 # The functions of `signal` without their conversions to and from enumerations, which take ten times as long and catch a
-# ValueError, as a handler may raise it.
-_handler_of: Callable[[int], Any] = inspect.unwrap(signal.getsignal)
-_set_handler: Callable[[int, Any], Any] = inspect.unwrap(signal.signal)
+# ValueError, as a handler may raise it. `signal` has them from there, and no longer says so (`__wrapped__`).
+_handler_of: Callable[[int], Any] = sys.modules["_signal"].getsignal
+_set_handler: Callable[[int, Any], Any] = sys.modules["_signal"].signal
 
 # What handlers have raised in the present block, or in one around it.
 _raised: list[BaseException] = []

@@ -15,7 +15,7 @@ class DeferredLoss(Protocol):
     """A loss that a device is still computing: `TrainingStep.step` may return one instead of a number.
 
     It is converted to a float once `steps_late` further steps have been taken, so that no step waits for the device. A
-    sweep then ends that many steps late, and the losses of those steps are discarded.
+    sweep then ends that many steps late, and the losses of those steps are discarded. More than 4 count as 4.
     """
 
     steps_late: int

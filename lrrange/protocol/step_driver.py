@@ -13,6 +13,7 @@ from lrrange.protocol.interrupts import Interrupts, raised_by_a_signal
 from lrrange.protocol.optional import DeferredLoss
 from lrrange.protocol.training_step import TrainingStep
 from lrrange.quantity import MetricValue
+from lrrange.sweep.pace import MOST_LATE
 from lrrange.sweep.planned_steps import PlannedSteps, StopReason
 
 
@@ -63,15 +64,20 @@ class StepDriver:
             if not pending:
                 sweep.close(StopReason.DATA_EXHAUSTED)
                 continue
-            number = pending[0].value if isinstance(pending[0], MetricValue) else pending[0]
-            if type(number) not in deferred:
-                deferred[type(number)] = isinstance(number, DeferredLoss)
-            steps_late = number.steps_late if deferred[type(number)] else 0
+            steps_late = 0 if type(pending[0]) is float else _steps_late(pending[0], deferred)
             # The training must not be further when a loss is told after which it is evaluated.
-            if exhausted or taken == sweep.plan.num_steps or (steps_late and sweep.is_evaluated_after(taken)):
+            if steps_late and (exhausted or taken == sweep.plan.num_steps or sweep.is_evaluated_after(taken)):
                 steps_late = 0
             while len(pending) > steps_late and sweep.running:
                 tell(pending.popleft())
+
+
+def _steps_late(loss: Any, deferred: dict[type, bool]) -> int:
+    """Return by how many steps the sweep gets this loss, or metric, later. `deferred` has what is known of its type."""
+    number: Any = loss.value if isinstance(loss, MetricValue) else loss
+    if type(number) not in deferred:
+        deferred[type(number)] = isinstance(number, DeferredLoss)
+    return min(number.steps_late, MOST_LATE) if deferred[type(number)] else 0
 
 
 def _fail(sweep: PlannedSteps, error: Exception, pending: deque[Any]) -> bool:

@@ -191,7 +191,7 @@ class Log:
 
     def start(self, state: State) -> None:
         """Write what begins."""
-        _write(f"lrrange: {self._title}, up to {state.total} steps")
+        _write(f"lrrange: {self._title}, {state.total} steps planned")
 
     def update(self, state: State) -> None:
         """Write nothing."""

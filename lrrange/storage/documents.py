@@ -16,10 +16,10 @@ from cattrs.gen import make_dict_structure_fn
 
 from lrrange.errors import LoadError, OptionError, UnreadableFile
 
-SCHEMA = 3
+SCHEMA = 4
 
 # Documents of these schemas can be read: what is new since has a default.
-_READABLE = (1, 2, 3)
+_READABLE = (1, 2, 3, 4)
 
 # A message quotes no more than this of a file, and values of no fixed type are nested no deeper.
 _LONGEST_QUOTE = 300

@@ -3,12 +3,13 @@
 from lrrange.quantity import MetricValue, Quantity, mean_recorded
 from lrrange.sweep.curve import Curve, paired_curve
 from lrrange.sweep.divergence import Divergence
-from lrrange.sweep.plan import Shape, SweepPlan
+from lrrange.sweep.plan import AdaptivePlan, Shape, SweepPlan
 from lrrange.sweep.planned_steps import PlannedSteps, Point, StopReason
 from lrrange.sweep.smoothing import SmoothingKind
 from lrrange.sweep.sweep import Sweep
 
 __all__ = [
+    "AdaptivePlan",
     "Curve",
     "Divergence",
     "MetricValue",

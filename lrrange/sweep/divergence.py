@@ -54,10 +54,13 @@ class DivergenceMonitor:
         self._steps_norm = 0.0  # of all but the recent steps
         self._largest_step = 0.0
         self._best = math.inf
+        self._start = self._rounding = 0.0
 
     def add(self, lr: float, loss: float) -> float:
         """Record a finite loss, and return the online-smoothed loss."""
         self._losses.append(loss)
+        if len(self._losses) <= 5:  # later losses change neither
+            self._start, self._rounding = start_level(self._losses), rounding_of(self._losses)
         if len(self._losses) >= _RECENT + 2:
             before, after = self._losses[-_RECENT - 2 : -_RECENT]
             self._steps_norm = math.hypot(self._steps_norm, after - before)  # squares alone could overflow
@@ -74,14 +77,14 @@ class DivergenceMonitor:
         """Whether the last loss meets the rule."""
         if len(self._losses) < max(self._rule.min_points, 1):
             return False
-        drop = max(start_level(self._losses) - self._best, 0.0)
+        drop = max(self._start - self._best, 0.0)
         noise = noise_from(self._deviations)
         if noise == 0.0:
             if not self._keeps_rising:
                 return False
             noise = self._largest_step
         usual_step = self._steps_norm / math.sqrt(max(len(self._losses) - _RECENT, 1))
-        noise = max(noise, usual_step) + rounding_of(self._losses)
+        noise = max(noise, usual_step) + self._rounding
         return self.smoothed - self._best > self._rule.drops * drop + self._rule.noises * noise
 
     @property

@@ -5,6 +5,7 @@ is multiplied by a positive number.
 """
 
 import math
+import operator
 import statistics
 import sys
 from collections.abc import Sequence
@@ -188,20 +189,15 @@ def _largest_change(loss: Sequence[float], noise: Sequence[float], level_error: 
 
     Returns: the rise, in standard deviations of the difference of two block means; infinite if there is no noise.
     """
-    sums = [0.0]
-    for value in loss:
-        sums.append(sums[-1] + (value - loss[0]))
+    sums = list(accumulate((value - loss[0] for value in loss), initial=0.0))
     largest, block = 0.0, 3
     while 2 * block <= len(loss):
-        means = [(after - before) / block for before, after in zip(sums, sums[block:], strict=False)]
-        lowest, part = math.inf, math.sqrt(2 / block)
-        # The errors of the last loss of the later block are the largest in both blocks.
-        last = zip(noise[2 * block - 1 :], level_error[2 * block - 1 :], strict=True)
-        for earlier, later, (spread, shift) in zip(means, means[block:], last, strict=False):
-            if earlier < lowest:
-                lowest = earlier
-            if (rise := later - lowest) > 0.0:
-                error = math.hypot(spread * part, shift)
+        means = [total / block for total in map(operator.sub, sums[block:], sums)]
+        part, last, highest = math.sqrt(2 / block), 2 * block - 1, 0.0
+        for i, rise in enumerate(map(operator.sub, means[block:], accumulate(means, min))):
+            if rise > highest:  # the noise never falls, so a lower rise later on is no larger in its units
+                # The errors of the last loss of the later block are the largest in both blocks.
+                highest, error = rise, math.hypot(noise[last + i] * part, level_error[last + i])
                 # A division by less than the smallest normal number could overflow.
                 largest = max(largest, rise / error if error >= sys.float_info.min else math.inf)
         block *= 2

@@ -1,6 +1,7 @@
 """The plan of a sweep: the learning rate of each step."""
 
 import math
+from collections.abc import Iterable
 from typing import Literal, Protocol
 
 import attrs
@@ -11,6 +12,9 @@ from lrrange.validators import checked_numbers, finite_and_positive
 
 Shape = Literal["exponential", "linear"]
 _SHAPES: tuple[Shape, ...] = ("exponential", "linear")
+
+# Steps a decade of a sweep in even steps, unless its number of steps is given.
+STEPS_PER_DECADE = 25
 
 # Neighbouring rates closer than this (relative) could round to the same float.
 _SMALLEST_STEP = 1e-12
@@ -101,9 +105,63 @@ class SweepPlan:
         return self.start_lr * math.pow(self.end_lr / self.start_lr, part)
 
     @property
+    def num_even_steps(self) -> int:
+        """Number of steps: they are all equally far apart."""
+        return self.num_steps
+
+    @property
     def rates(self) -> tuple[float, ...]:
         """Every rate of the sweep, in order; shape (num_steps,)."""
         return tuple(map(self.lr_at, range(self.num_steps)))
+
+
+def _rates(values: Iterable[float]) -> tuple[float, ...]:
+    return tuple(values)
+
+
+@attrs.frozen(kw_only=True, repr=False)
+class AdaptivePlan:
+    """The rates of a sweep that takes few steps a decade while nothing moves, and many where the curve turns.
+
+    A sweep revises it on the way, but not the rates of the steps that it has taken.
+
+    Args:
+        rates: the rate of each step, rising; shape (n,).
+    """
+
+    rates: tuple[float, ...] = attrs.field(converter=_rates, validator=attrs.validators.min_len(2))
+
+    def __repr__(self) -> str:
+        return f"<AdaptivePlan: {self.num_steps} steps from {self.start_lr:g} to {self.end_lr:g}>"
+
+    @property
+    def start_lr(self) -> float:
+        """Rate of the first step."""
+        return self.rates[0]
+
+    @property
+    def end_lr(self) -> float:
+        """Rate of the last step, if the sweep is not stopped before it."""
+        return self.rates[-1]
+
+    @property
+    def num_steps(self) -> int:
+        """Number of steps up to `end_lr`."""
+        return len(self.rates)
+
+    @property
+    def num_even_steps(self) -> int:
+        """Number of steps up to `end_lr` of a sweep in even steps."""
+        return round(STEPS_PER_DECADE * (math.log10(self.end_lr) - math.log10(self.start_lr)))
+
+    def lr_at(self, step: int) -> float:
+        """Return the learning rate of step `step`, counted from 0. Raises: IndexError if the plan has no such step."""
+        if not 0 <= step < self.num_steps:
+            raise IndexError(f"step {step} is outside this plan's steps 0 to {self.num_steps - 1}")
+        return self.rates[step]
+
+
+AnyPlan = SweepPlan | AdaptivePlan
 
 
 @attrs.frozen(kw_only=True)

@@ -24,20 +24,22 @@ from lrrange.sweep.noise import despike, median_of_three, noise_level, start_lev
 SmoothingKind = Literal["ema", "median", "none"]
 
 # Distance at which the weight of a loss has fallen to 1/e. An eighth of a decade is less than the distance between
-# rates that train differently, and averages some 3 to 6 losses in the usual 100 to 200 steps over 8 decades.
+# rates that train differently, and averages some 6 losses where there are 25 steps per decade.
 DECADES = 0.125
 
 # A loss above the start of the curve by more than this many standard deviations of the noise is divergence.
 _DIVERGED = 4.0
 
 
+_KINDS: tuple[SmoothingKind, ...] = get_args(SmoothingKind)
+
+
 def check_kind(kind: str) -> SmoothingKind:
     """Return `kind` if it is a kind of smoothing. Raises: UnknownName if it is not."""
-    for known in get_args(SmoothingKind):
+    for known in _KINDS:
         if kind == known:
-            return known  # type: ignore[no-any-return]  # get_args is typed as Any
-    kinds = get_args(SmoothingKind)
-    raise UnknownName(f"smoothing={kind!r} is not one of {', '.join(kinds)}.{did_you_mean(kind, kinds)}", name=kind)
+            return known
+    raise UnknownName(f"smoothing={kind!r} is not one of {', '.join(_KINDS)}.{did_you_mean(kind, _KINDS)}", name=kind)
 
 
 class OnlineSmoother:

@@ -8,7 +8,8 @@ from lrrange.quantity import loss_beside
 from lrrange.spelling import spell_checked
 from lrrange.sweep.curve import Curve
 from lrrange.sweep.divergence import Divergence, DivergenceMonitor
-from lrrange.sweep.plan import SweepPlan
+from lrrange.sweep.pace import Pace, denser
+from lrrange.sweep.plan import AdaptivePlan, AnyPlan
 from lrrange.sweep.planned_steps import PlannedSteps, Point
 from lrrange.sweep.smoothing import OnlineSmoother, SmoothingKind, check_kind, smooth
 
@@ -27,26 +28,28 @@ class Sweep(PlannedSteps):
     (<StopReason.COMPLETED: 'completed'>, (0.9995, 0.995, 0.95, 0.5))
 
     Args:
-        plan: the rates.
+        plan: the rates. An `AdaptivePlan` is revised on the way, unless `adapts` is False.
         smoothing: how the finished curve is smoothed; see `lrrange.sweep.smoothing.smooth`.
         divergence: when to stop early. With None, no finite loss stops the sweep.
         non_finite_limit: number of losses in a row that are not finite, after which the sweep ends. Fewer are gaps in
             the curve.
         extend: called once, with the curve, after the last step of the plan. It returns a longer plan to go on with,
             whose first steps count as taken, or None to end the sweep.
+        adapts: whether the rates of an `AdaptivePlan` come closer once the loss moves.
         on_advance: called with each new point, after it was appended.
     """
 
-    plan: SweepPlan
+    plan: AnyPlan
 
     def __init__(
         self,
-        plan: SweepPlan,
+        plan: AnyPlan,
         *,
         smoothing: SmoothingKind = "ema",
         divergence: Divergence | None = Divergence(),  # noqa: B008  a frozen value, safe to share
         non_finite_limit: int = 3,
-        extend: Callable[[Curve], SweepPlan | None] | None = None,
+        extend: Callable[[Curve], AnyPlan | None] | None = None,
+        adapts: bool = True,
         on_advance: Callable[[Point], object] | None = None,
     ) -> None:
         if plan is None or isinstance(plan, (str, int, float)):
@@ -57,6 +60,7 @@ class Sweep(PlannedSteps):
         self._monitor = None if divergence is None else DivergenceMonitor(divergence)
         self._smoother = self._monitor or OnlineSmoother()
         self._extend = extend
+        self._pace = Pace() if adapts and isinstance(plan, AdaptivePlan) else None
         self._curve: Curve | None = None
 
     @property
@@ -80,6 +84,9 @@ class Sweep(PlannedSteps):
         return Curve(lr=lr, loss=loss, smoothed=smoothed, quantity=loss_beside(self.quantity))
 
     def _smoothed(self, lr: float, loss: float) -> float:
+        if self._pace is not None and self._pace.add(loss):
+            assert isinstance(self.plan, AdaptivePlan)
+            self.plan = denser(self.plan, len(self._points) + 1)
         return self._smoother.add(lr, loss)
 
     def _has_diverged(self) -> bool:

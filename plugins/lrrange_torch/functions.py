@@ -41,10 +41,11 @@ def check_function(name: str, function: Any, whole: bool) -> None:
             f"such as {name}={_EXAMPLES[name]}.",
         )
     wanted = "(model, batch)" if whole else "(outputs, targets)"
-    parameters = _parameters(function)
-    if parameters is None:
+    signature = _signature(function)
+    if signature is None:
         return
-    if not _binds(function, 2):
+    parameters = list(signature.parameters)
+    if not _binds(signature, 2):
         or_whole = "" if whole else f" For whole batches, set batch_form='whole' and give a {name}(model, batch)."
         raise OptionError(
             f"{name} takes ({', '.join(parameters)}), and it is called as {name}{wanted}. Give a function of two "
@@ -65,11 +66,11 @@ def check_function(name: str, function: Any, whole: bool) -> None:
 
 def check_step(step: Callable[..., Any]) -> None:
     """Raise OptionError unless the user's step can be called without arguments."""
-    parameters = _parameters(step)
-    if parameters is not None and not _binds(step, 0):
+    signature = _signature(step)
+    if signature is not None and not _binds(signature, 0):
         raise OptionError(
-            f"the step takes ({', '.join(parameters)}), and it is called without arguments. Let it take its batch "
-            f"itself: find_lr(lambda: step(next(batches)), optimizer=optimizer, restore=model).",
+            f"the step takes ({', '.join(signature.parameters)}), and it is called without arguments. Let it take its "
+            f"batch itself: find_lr(lambda: step(next(batches)), optimizer=optimizer, restore=model).",
         )
 
 
@@ -144,24 +145,17 @@ def _name_of(function: Any) -> str:
 
 
 def _signature(function: Any) -> inspect.Signature | None:
+    """Return the signature of a function; None if it is not known."""
     try:
         return inspect.signature(function.forward if isinstance(function, nn.Module) else function)
     except (TypeError, ValueError):  # written in C
         return None
 
 
-def _parameters(function: Any) -> list[str] | None:
-    """Return the names of the function's arguments; None if they are not known."""
-    signature = _signature(function)
-    return None if signature is None else list(signature.parameters)
-
-
-def _binds(function: Any, count: int) -> bool:
-    """Return whether a function can be called with so many arguments, as far as its signature shows."""
-    signature = _signature(function)
+def _binds(signature: inspect.Signature, count: int) -> bool:
+    """Return whether a function of this signature can be called with so many arguments."""
     try:
-        if signature is not None:
-            signature.bind(*[None] * count)
+        signature.bind(*[None] * count)
     except TypeError:
         return False
     return True

@@ -105,8 +105,12 @@ class GradientStep:
 
     def evaluate(self, next_batch: Callable[[], Any]) -> SupportsFloat:
         """Return what is recorded of the micro-batches of a step, without taking the step."""
-        evaluated = [self.objective(next_batch(), training=False) for _ in range(self._accumulate)]
-        losses, values = [loss.detach() for loss, _ in evaluated], [value for _, value in evaluated]
+        losses, values = [], []
+        for _ in range(self._accumulate):
+            loss, value = self.objective(next_batch(), training=False)
+            losses.append(loss.detach())
+            values.append(value)
+            del loss  # with its graph, which must be gone before the next batch is drawn
         return self.objective.recorded(losses, values, self.read)
 
     def _check_closure_possible(self, error: Exception | None = None) -> None:

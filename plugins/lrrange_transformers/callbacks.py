@@ -205,7 +205,7 @@ class LRRangeTest(_VerifyingCallback):
         repeats: int = 1,
         reset: Callable[[], object] | None = None,
         confirm: bool = False,
-        confirm_steps: int = 648,
+        confirm_steps: int = 500,
         smoothing: SmoothingKind = "ema",
         divergence: Divergence | None = Divergence(),  # noqa: B008  a frozen value, safe to share
         non_finite_limit: int = 3,

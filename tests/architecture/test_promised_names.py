@@ -13,6 +13,7 @@ pytestmark = pytest.mark.filterwarnings(r"ignore:.isinstance\(treespec, LeafSpec
 # All that these promise, no more and no less.
 WHOLE = {
     "lrrange": [
+        "AdaptivePlan",
         "Comparison",
         "Confirmation",
         "Curve",

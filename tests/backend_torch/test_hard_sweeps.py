@@ -75,13 +75,20 @@ def test_nan_from_the_middle_on_keeps_the_points_before_it() -> None:
 
 
 def test_one_nan_among_sound_losses_is_a_gap_that_moves_no_answer() -> None:
-    clean = find(network(), seed=1)
-    result = find(network(), Poisoned(30), seed=1)
+    clean = find(network(), seed=1, num_steps=200)
+    result = find(network(), Poisoned(30), seed=1, num_steps=200)
     assert result.stop_reason is clean.stop_reason
     assert [i for i, loss in enumerate(result.curve.loss) if math.isnan(loss)] == [30]
     assert result.provenance.details["skipped_steps"] == 1
     for one, other in zip(clean.answers, result.answers, strict=True):
         assert abs(math.log10(one.lr / other.lr)) <= 0.25, one.heuristic
+
+
+def test_a_gap_where_a_sweep_of_few_steps_is_read_hardly_moves_its_answer() -> None:
+    clean, result = find(network(), seed=1), find(network(), Poisoned(30), seed=1)
+    assert [i for i, loss in enumerate(result.curve.loss) if math.isnan(loss)] == [30]
+    assert result.curve.lr[30] > 1e-4  # where every step counts
+    assert result.lr == pytest.approx(clean.lr, rel=0.25)
 
 
 def test_a_frozen_model_is_refused_before_the_first_step() -> None:

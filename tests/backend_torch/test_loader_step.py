@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 import torch
 from lrrange_torch.endless_batches import Batches, to_device
+from lrrange_torch.inventory.inventory import Inventory
+from lrrange_torch.inventory.kind_of import TENSORS
 from lrrange_torch.loader_step import LoaderStep
+from lrrange_torch.optimizer.rates import GroupRates
 from torch import nn
 from torch.nn import functional as F
 
@@ -242,3 +245,40 @@ def test_the_arguments_after_the_model_may_be_given_by_position(model: nn.Module
     assert by_position.curve == by_name.curve
     mixed = lrrange.find_lr(model, optimizer, loader=batches, loss_fn=nn.MSELoss(), num_steps=12)
     assert mixed.curve == by_name.curve
+
+
+def test_a_step_sets_the_rates_once_and_checks_them_once(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    for name in ("set", "check", "_groups"):
+        counted = getattr(GroupRates, name)
+
+        def note(*given: Any, name: str = name, counted: Any = counted) -> Any:
+            calls.append(name)
+            return counted(*given)
+
+        monkeypatch.setattr(GroupRates, name, note)
+    sweep(model, loader_of(data()), divergence=None, paired=False)
+    assert calls == ["set", "_groups", "check", "_groups"] * 12
+
+
+def test_what_a_step_adds_to_the_empty_registries_of_a_module_is_taken_out_again(model: nn.Module) -> None:
+    layer = model[1]
+
+    def registering(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        layer.register_buffer(f"seen {len(layer._buffers)}", torch.zeros(1), persistent=False)
+        layer.register_parameter(f"new {len(layer._parameters)}", nn.Parameter(torch.zeros(1)))
+        layer.add_module(f"part {len(layer._modules)}", nn.Tanh())
+        return F.mse_loss(outputs, targets)
+
+    registries = [layer._buffers, layer._parameters, layer._modules, layer._non_persistent_buffers_set]
+    result = sweep(model, loader_of(data()), loss_fn=registering, verify_restore=True)
+    now = [layer._buffers, layer._parameters, layer._modules, layer._non_persistent_buffers_set]
+    assert all(after is before for after, before in zip(now, registries, strict=True))
+    assert not any(registries)
+    assert result.provenance.details["restore_verified"] is True
+
+
+def test_empty_registries_of_a_module_are_no_items_of_their_own() -> None:
+    held = [item.value for item in Inventory().items("", nn.Linear(2, 2)) if item.kind is not TENSORS]
+    assert [type(value) for value in held] == [nn.Linear, dict]
+    assert list(held[1]) == ["weight", "bias"]

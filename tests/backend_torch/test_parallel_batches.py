@@ -149,7 +149,7 @@ def test_batches_that_hold_other_things_than_tensors_are_taken_together_only_whe
     )
     assert ways(together)[0] == "2 runs one by one: the batches hold different values of str"
     assert together.sweeps == off.sweeps
-    assert ways(together)[1] == "3 runs together"  # which have one batch for all
+    assert ways(together)[1] == "2 runs together"  # which have one batch for all
 
 
 class GivesWhatIsLeft:
@@ -194,5 +194,5 @@ def test_an_error_in_a_batch_that_no_run_needs_is_not_raised() -> None:
 def test_worker_processes_draw_for_runs_that_share_their_batches_and_for_no_others() -> None:
     make = training(loader=lambda: loader_of(data(), num_workers=1))
     _, together = (find(make, way, repeats=2, confirm=True, confirm_steps=90) for way in ("off", "vmap"))
-    assert ways(together) == ["3 runs together"]
+    assert ways(together) == ["2 runs together"]
     assert ways(find(make, "vmap")) == ["2 runs one by one: each run would start worker processes of its own"]

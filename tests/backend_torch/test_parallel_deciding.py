@@ -26,6 +26,7 @@ from tests.backend_torch.side_by_side import (
     ways,
 )
 from tests.backend_torch.test_parallel_alone import Heard
+from tests.backend_torch.test_parallel_grid import assert_same_adaptive_cells
 
 LONG = {"num_steps": 40}
 
@@ -212,6 +213,15 @@ def test_measured_steps_are_told_late_or_not_at_all(paced: Callable[[float], Non
 
 
 @pytest.mark.usefixtures("late")
+def test_sweeps_take_more_steps_at_the_same_rate_if_their_losses_are_measured_and_late(
+    paced: Callable[[float], None],
+) -> None:
+    paced(1e3)
+    assert_same_adaptive_cells("auto")
+    assert max(Row.read_behind) > LATE  # those of the steps that were measured
+
+
+@pytest.mark.usefixtures("late")
 def test_a_sweep_with_late_losses_that_is_extended_continues_beside_a_longer_one() -> None:
     def make(end_lr: float | None) -> Any:
         model, options = training(optimizer=lambda p: torch.optim.SGD(p, 0.01), loss_fn=little)()
@@ -220,7 +230,7 @@ def test_a_sweep_with_late_losses_that_is_extended_continues_beside_a_longer_one
     # The first sweep is extended above 10. The second has an end_lr of its own, and is longer.
     options: dict[str, Any] = {"seed": 1, "divergence": None, "heuristic": SWEEP["heuristic"]}
     grids = [lrrange.grid(make, {"end_lr": [None, 1e4]}, parallel=way, **options) for way in ("off", "vmap")]
-    assert [len(cell.result.curve) for cell in grids[0].cells] == [124, 150]
+    assert [len(cell.result.curve) for cell in grids[0].cells] == [125, 150]
     assert ways(grids[1][0].result) == [TOGETHER]
     for cell, other in zip(grids[0].cells, grids[1].cells, strict=True):
         assert_same_losses(cell.result, other.result, 1e-4)
@@ -266,6 +276,6 @@ def test_on_cuda_trials_are_taken_together_and_no_step_synchronises(
         found: Any = {**SWEEP, **options, "repeats": 1, "confirm": True, "confirm_steps": 90}
         results.append(lrrange.find_lr(model, parallel=parallel, verify_restore=True, **found))
         assert all(torch.equal(one, was) for one, was in zip(model.parameters(), before, strict=True))
-    assert ways(results[1]) == ["3 runs together"]
-    assert len(checked) == 8 + 18
+    assert ways(results[1]) == ["2 runs together"]
+    assert len(checked) == 22 - 2
     assert_same_losses(*results, 1e-2)

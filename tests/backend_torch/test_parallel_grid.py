@@ -44,7 +44,7 @@ def test_every_cell_has_the_losses_that_it_has_alone() -> None:
 
 def test_the_runs_within_a_cell_are_taken_together_as_well() -> None:
     grid = assert_same_cells(make, {"momentum": [0, 0.9]}, repeats=3, confirm=True, confirm_steps=90)
-    assert ways(grid[1].result) == ["2 runs together", "2 runs together", "3 runs together"]
+    assert ways(grid[1].result) == ["2 runs together", "2 runs together", "2 runs together"]
 
 
 def test_what_is_made_once_for_each_cell_is_taken_together_without_another() -> None:
@@ -96,6 +96,21 @@ def test_cells_may_have_plans_of_different_lengths() -> None:
     assert [len(cell.result.curve) for cell in together.cells] == [12, 30, 20]
     for one, another in zip(off.cells, together.cells, strict=True):
         assert_same_losses(one.result, another.result, 1e-4)
+
+
+def test_each_sweep_takes_more_steps_from_where_its_own_loss_moves() -> None:
+    assert_same_adaptive_cells("vmap")
+
+
+def assert_same_adaptive_cells(parallel: str) -> None:
+    options = {"start_lr": None, "end_lr": 0.1, "num_steps": None, "repeats": 3}
+    grid = assert_same_cells(make, {"momentum": [0, 0.9, 0.98]}, parallel=parallel, **options)
+    plans = [cell.result.plan for cell in grid.cells]
+    assert all(isinstance(plan, lrrange.AdaptivePlan) for plan in plans)
+    assert len({plan.num_steps for plan in plans}) == 3
+    for cell, plan in zip(grid.cells, plans, strict=True):
+        assert cell.result.curve.lr == plan.rates[: len(cell.result.curve)]
+        assert ways(cell.result) == ["3 runs together", "2 runs together"]
 
 
 def test_a_cell_that_diverges_ends_and_the_others_go_on() -> None:

@@ -223,6 +223,6 @@ def test_the_random_state_is_restored_if_only_trials_are_taken_together() -> Non
         heuristic=lambda curve: lrrange.Suggestion(heuristic="in the middle", lr=3e-3),
         **options,
     )
-    assert ways(result) == ["3 runs together"]
+    assert ways(result) == ["2 runs together"]
     assert observed(model, options) == before
     assert of_random_states() == states

@@ -9,7 +9,7 @@ from lrrange import NoSuggestion, find_lr
 from lrrange.errors import EndedEarly, NonFiniteLosses, OnlyRises, OptionError, TargetError
 
 
-def refusal(inputs, targets, *, loss_fn=None, shuffle=True, as_iterator=False, batch_size=16):
+def refusal(inputs, targets, *, loss_fn=None, shuffle=True, as_iterator=False, batch_size=16, **options):
     """Return the error that the sweep of a small network on this data ends with."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 1))
@@ -19,6 +19,7 @@ def refusal(inputs, targets, *, loss_fn=None, shuffle=True, as_iterator=False, b
         optimizer=torch.optim.Adam(model.parameters()),
         loss_fn=loss_fn or nn.MSELoss(),
         loader=iter(loader) if as_iterator else loader,
+        **options,
     )
     with pytest.raises(NoSuggestion) as caught:
         _ = result.lr
@@ -49,7 +50,7 @@ def test_a_log_of_zero_is_blamed_on_the_loss(data):
 
 @pytest.mark.filterwarnings("ignore::lrrange.errors.NotKeptWarning")  # the iterator of the batches
 def test_an_iterator_that_is_exhausted_is_named(data):
-    error = refusal(*data, as_iterator=True)
+    error = refusal(*data, as_iterator=True, num_steps=200)
     assert type(error) is EndedEarly
     assert "there were batches for 32 of the 200 steps needed" in str(error)
 

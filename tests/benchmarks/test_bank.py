@@ -1,5 +1,7 @@
 """The bank of trainings: its generator, its store, and the finders that run on it."""
 
+import math
+import statistics
 from collections import Counter
 
 import attrs
@@ -7,14 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.quality.bank import generator, measuring
+from benchmarks.quality.bank import generator, measuring, sweeps
 from benchmarks.quality.bank.generator import BANK, ORIGINS
 from benchmarks.quality.bank.jobs import SEEDS, ask_missing, measure_missing
+from benchmarks.quality.bank.landmarks import look
 from benchmarks.quality.bank.learnable import learnable
 from benchmarks.quality.bank.optimizers import Lion, Muon
 from benchmarks.quality.bank.store import BankStore
 from benchmarks.quality.finders import FINDERS, Answer
 from benchmarks.quality.tasks.data import DATA_ROOT
+from lrrange import AdaptivePlan, SweepPlan, find_lr
 from tests.benchmarks.stand_ins import add_to_bank, held_out, suggestion, write_images
 
 # Two tasks that take milliseconds a step, and need no images.
@@ -222,3 +226,50 @@ def test_an_error_of_a_finder_is_stored_and_is_no_answer(tmp_path, monkeypatch):
     assert "1 finders, 3 without an answer" in next(ask_missing(["broken"], [FIRST], BankStore(tmp_path)))
     rows = BankStore(tmp_path).suggestions("broken")
     assert {(row["lr"], row["error"]) for row in rows} == {(None, "ZeroDivisionError: division by zero")}
+
+
+def test_a_default_sweep_of_the_bank_is_the_one_that_find_lr_takes():
+    losses, baseline = sweeps.take(FIRST, 10)
+    problem = BANK[FIRST].build(10)
+    options = {"optimizer": problem.optimizer(0.1), "loss_fn": problem.criterion, "loader": problem.loader()}
+    curve = find_lr(problem.model, paired=False, **options).curve
+    assert curve.loss == pytest.approx(losses, rel=1e-6)
+    assert curve.lr == sweeps.replay(losses, ORIGINS[FIRST]).curve.lr
+    assert len(baseline) == len(losses)
+    assert baseline[0] == pytest.approx(losses[0], rel=1e-6)
+
+
+def test_the_stored_default_sweeps_end_where_their_losses_end():
+    store = BankStore()
+    for name in store.measured():
+        for losses in store.default_sweeps(name)[0]:
+            told = [loss for loss in losses if math.isfinite(loss)]
+            sweep = sweeps.replay(losses, ORIGINS[name])
+            assert [loss for loss in sweep.curve.loss if math.isfinite(loss)] == told
+
+
+def test_a_training_is_seen_in_its_default_sweep_or_where_that_is_too_coarse_in_even_steps():
+    store = BankStore()
+    seen = [sweep for name in store.measured()[::4] for sweep in look(name, store, seeds=[10])]
+    again = [sweep for sweep in seen if sweep.earlier is not None]
+    for sweep in seen:
+        first = sweep.earlier or sweep
+        assert isinstance(first.sweep.plan, AdaptivePlan)
+        assert (sweep.earlier is None) == (not first.is_too_coarse("auto"))
+    for sweep in again:
+        assert isinstance(sweep.sweep.plan, SweepPlan)
+        assert sweep.steps("auto", 0.0) == len(sweep.sweep.points) + len(sweep.earlier.sweep.points)
+    assert len(again) < len(seen) / 10
+
+
+def test_the_answers_on_the_bank_hold_at_any_density():
+    store, moves = BankStore(), []
+    for name in store.measured():
+        (default,), (even,) = (look(name, store, [10], paired) for paired in ("auto", None))
+        readings = [seen.readings[seen.form("auto")] for seen in (default, even)]
+        if None not in readings:
+            moves.append(math.log10(readings[0].lr / readings[1].lr))
+    assert len(moves) > 200
+    assert abs(statistics.median(moves)) < 0.05
+    # Half of the answers move less than this; between two orders of the batches, half move by 0.1.
+    assert statistics.median(map(abs, moves)) < 0.15

@@ -9,9 +9,9 @@ from benchmarks.quality import command
 from benchmarks.quality.bank.generator import BANK
 from benchmarks.quality.command import main
 from benchmarks.quality.report.measurements import Measurements
-from benchmarks.quality.report.page import FRONT_PAGE, PAGE, summary
+from benchmarks.quality.report.page import FRONT_PAGE, GUIDE, PAGE, summary
 from benchmarks.quality.report.plots import draw
-from benchmarks.quality.report.tables import front_sections, sections
+from benchmarks.quality.report.tables import front_sections, guide_sections, sections
 from benchmarks.quality.store import RESULTS, Store
 from benchmarks.quality.tasks.registry import TASKS
 from tests.benchmarks.stand_ins import store_with_ground_truth
@@ -71,7 +71,8 @@ def test_tables_have_every_finder_that_ran_on_every_task(tmp_path):
 
 def test_the_committed_page_and_figures_are_what_the_stored_measurements_give():
     measured = Measurements.read(RESULTS)
-    for path, parts in ((PAGE, sections(measured)), (FRONT_PAGE, front_sections(measured))):
+    parts_of = {PAGE: sections(measured), FRONT_PAGE: front_sections(measured), GUIDE: guide_sections(measured)}
+    for path, parts in parts_of.items():
         page = path.read_text()
         assert fill(page, parts) == page
     assert json.loads((RESULTS / "report.json").read_text()) == json.loads(json.dumps(summary(measured)))
@@ -85,7 +86,7 @@ def test_a_page_without_the_markers_is_not_written():
 def test_the_plots_are_drawn_from_what_is_stored(tmp_path):
     draw(Measurements.read(RESULTS), tmp_path)
     names = {path.name for path in tmp_path.iterdir()}
-    plots = ("regret", "families", "reliability", "budgets")
+    plots = ("frontier", "regret", "families", "reliability", "budgets")
     assert names == {f"quality-{name}-{theme}.svg" for name in plots for theme in ("light", "dark")}
     assert names <= {path.name for path in (PAGE.parent / "images").iterdir()}
 

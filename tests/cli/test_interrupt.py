@@ -33,7 +33,7 @@ def test_ctrl_c_in_a_real_process_is_exit_code_130_and_puts_the_target_back(proj
     assert process.returncode == 130
     assert stdout == ""
     start, end, error = stderr.splitlines()
-    assert start == "lrrange: range test, up to 200 steps"
+    assert start == "lrrange: range test, 93 steps planned"
     assert end.startswith("lrrange: range test interrupted after 5 steps in ")
     assert error == "Error: interrupted. Everything that a sweep changed was put back."
     assert project.path.joinpath("restored").read_text() == "0"

@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import itertools
 import math
 import re
 import sys
@@ -13,11 +14,18 @@ import pytest
 import lrrange
 from lrrange.report import progress as bars
 from lrrange.report.displays import State
+from lrrange.sweep.pace import plan_to_begin_with
 from tests.core.side_by_side import SideBySide
 from tests.core.strategies import Landscape
 from tests.core.training import OwnLoop, SeededLoop
 
 SHORT = {"num_steps": 60, "confirm": True, "confirm_steps": 120, "paired": False}
+
+# Steps of a sweep of the default rates, as far as is known before the first of them.
+BEGUN = plan_to_begin_with(1e-7, 10.0).num_steps
+
+# A loss that moves late in a sweep of these rates, and is back near its start at the last one.
+LATE = Landscape(fall=-1.0, decades=0.5, blow_up=0.8, noise=0.02)
 
 
 class Terminal(io.StringIO):
@@ -109,10 +117,26 @@ def test_a_sweep_that_stops_early_says_so_and_keeps_its_count(terminal):
     assert any("loss nan" in frame for frame in terminal.frames)
 
 
-def test_a_sweep_that_goes_on_upward_grows(terminal):
+def totals(terminal):
+    """Return the totals that the bar shows, each as often as it changes."""
+    return [total for total, _ in itertools.groupby(counts(frame)[1] for frame in terminal.frames)]
+
+
+def test_a_sweep_grows_when_its_loss_moves_and_when_it_goes_on_upward(terminal):
     result = lrrange.find_lr(SeededLoop(Landscape(fall=0.5, blow_up=9)), paired=False)
-    assert result.plan.num_steps > 200
-    assert {counts(frame)[1] for frame in terminal.frames} == {200, result.plan.num_steps}
+    begun, moving, further = totals(terminal)
+    assert begun == BEGUN < moving < further == result.plan.num_steps
+    assert result.plan.end_lr == 1000
+
+
+@pytest.mark.parametrize("parallel", ["off", "vmap"])
+def test_repeats_of_a_sweep_that_has_grown_are_expected_to_be_as_long(terminal, parallel):
+    options = {"repeats": 2, **SHORT, "num_steps": None}
+    one, other = lrrange.grid(lambda size: SideBySide(LATE), {"size": [1, 2]}, parallel=parallel, **options)
+    planned = other.result.plan.num_steps
+    assert planned == len(other.result.curve) > BEGUN
+    second = [frame.removeprefix("2/2 ") for frame in terminal.frames if "2/2 size=2: sweep 2 of 2" in frame]
+    assert {counts(frame)[1] for frame in second} == {one.result.provenance.steps_run + 2 * planned + 120}
 
 
 def test_a_sweep_from_lower_rates_is_named_and_counted(terminal):
@@ -152,18 +176,18 @@ def test_the_probe_of_the_rate_is_named(terminal):
 def test_runs_side_by_side_are_counted_together(terminal):
     loop = SideBySide()
     result = lrrange.find_lr(loop, repeats=3, parallel="vmap", **SHORT)
-    assert loop.taken[:2] == [2, 3]
-    assert stages(terminal)[:3] == ["sweep 1 of 3", "2 runs side by side", "3 runs side by side"]
+    assert loop.taken[:2] == [2, 2]
+    assert stages(terminal)[:2] == ["sweep 1 of 3", "2 runs side by side"]
     assert counts(terminal.frames[-1]) == (result.provenance.steps_run,) * 2
 
 
 def test_runs_that_are_not_taken_side_by_side_after_all_are_counted_once(terminal):
-    result = lrrange.find_lr(SideBySide(given_up="slower"), repeats=3, parallel="vmap", paired=False)
+    result = lrrange.find_lr(SideBySide(given_up="slower"), num_steps=60, repeats=3, parallel="vmap", paired=False)
     given_up = terminal.frames
     assert stages(terminal) == ["sweep 1 of 3", "sweep 2 of 3", "sweep 3 of 3", "done"]
     assert counts(given_up[-1]) == (result.provenance.steps_run,) * 2
     terminal.truncate(terminal.seek(0))
-    lrrange.find_lr(SideBySide(), repeats=3, parallel="off", paired=False)
+    lrrange.find_lr(SideBySide(), num_steps=60, repeats=3, parallel="off", paired=False)
     assert list(map(counts, given_up)) == list(map(counts, terminal.frames))
 
 
@@ -201,7 +225,7 @@ def test_a_comparison_is_one_bar_that_names_policy_and_seed(terminal):
         "done",
     ]
     assert "range test: sweep" in stages(terminal)
-    assert terminal.frames[0].count(f"/{200 + 4 * 30}") == 1
+    assert terminal.frames[0].count(f"/{BEGUN + 4 * 30}") == 1
     assert len(set(counts(terminal.frames[-1]))) == 1
 
 

@@ -35,16 +35,16 @@ def test_nothing_is_written(capsys, options):
     [
         (
             lambda: lrrange.find_lr(Loop(), progress=True, **SHORT),
-            ["range test, up to 12 steps", "range test completed after 12 steps in "],
+            ["range test, 12 steps planned", "range test completed after 12 steps in "],
         ),
         (
             lambda: lrrange.grid(lambda a: Loop(), {"a": [1, 2]}, progress=True, **SHORT),
-            ["grid of 2 settings, up to 24 steps", "grid of 2 settings done after 24 steps in "],
+            ["grid of 2 settings, 24 steps planned", "grid of 2 settings done after 24 steps in "],
         ),
         (
             lambda: lrrange.compare(lambda seed: SeededLoop(), [0.1, 0.2], steps=9, progress=True),
             [
-                "comparison of 2 policies, 3 runs each, up to 54 steps",
+                "comparison of 2 policies, 3 runs each, 54 steps planned",
                 "comparison of 2 policies, 3 runs each done after 54 steps in ",
             ],
         ),

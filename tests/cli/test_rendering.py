@@ -8,8 +8,8 @@ import pytest
 from rich.console import Console
 
 import lrrange
-from lrrange.advice.advice import read_answers, read_ranges
 from lrrange.advice.heuristics import HEURISTICS
+from lrrange.advice.readings import read_answers, read_ranges
 from lrrange.report.pages.result_page import page_of
 from tests.core.strategies import Landscape
 from tests.core.training import Loop

@@ -62,7 +62,9 @@ def test_the_cause_of_a_refusal_is_the_first_thing_on_standard_error(saved, lrra
     attrs.evolve(whole, curve=curve, stop_reason=library.StopReason.DATA_EXHAUSTED).save(saved)
     run = lrrange("suggest", saved)
     line = one_error_line(run, 1)
-    assert line.startswith("Error: the data ran out: there were batches for 20 of the 200 steps needed")
+    assert line.startswith(
+        f"Error: the data ran out: there were batches for 20 of the {whole.plan.num_steps} steps needed"
+    )
     assert "the data ran out" in run.stdout
 
 

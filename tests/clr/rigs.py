@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from lrrange import LRRange, Provenance, RangeTestResult, StopReason
-from lrrange.advice.advice import read_answers, read_ranges
 from lrrange.advice.heuristics import HEURISTICS
+from lrrange.advice.readings import read_answers, read_ranges
 from tests.core.strategies import PLAN, Landscape
 
 BOUNDS = LRRange(base_lr=0.001, max_lr=0.01, rule="mine", source="made up")

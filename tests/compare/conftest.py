@@ -2,8 +2,8 @@ import attrs
 import pytest
 
 import lrrange
-from lrrange.advice.advice import read_answers, read_ranges
 from lrrange.advice.heuristics import HEURISTICS
+from lrrange.advice.readings import read_answers, read_ranges
 from lrrange.policy import Checkpoint, Policy, Run
 
 

@@ -67,7 +67,7 @@ def test_the_table_is_shown_with_the_winner_and_exit_code_0(run):
 def test_without_policies_found_clr_and_one_cycle_are_compared(run):
     document = json.loads(run("fit:make_with_options", "--steps", "30", "--repeats", "1", "--json").stdout)
     assert [policy["name"] for policy in document["comparison"]["policies"]] == ["found", "clr", "one-cycle"]
-    assert document["comparison"]["range_test"]["plan"]["start_lr"] == 1e-3
+    assert document["comparison"]["range_test"]["plan"]["rates"][0] == 1e-3
 
 
 def test_json_is_one_document_that_load_reads_and_nothing_else_is_on_stdout(run, project):

@@ -118,8 +118,8 @@ def test_a_range_test_without_an_answer_gives_its_reason(range_test):
     import attrs
 
     from lrrange import Curve
-    from lrrange.advice.advice import read_answers, read_ranges
     from lrrange.advice.heuristics import HEURISTICS
+    from lrrange.advice.readings import read_answers, read_ranges
 
     flat = Curve(lr=range_test.curve.lr, loss=[1.0] * len(range_test.curve))
     nothing = attrs.evolve(range_test, curve=flat, answers=read_answers(flat, HEURISTICS), ranges=read_ranges(flat))

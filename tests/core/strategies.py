@@ -227,6 +227,7 @@ confirmations = st.builds(
     high=positive,
     max_lr=positive,
     falls=st.booleans(),
+    whole=st.booleans(),
 )
 
 

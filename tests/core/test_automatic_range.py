@@ -25,15 +25,38 @@ def sweeps(target):
     return target.log.count("snapshot")
 
 
-def test_by_default_25_rates_a_decade_are_swept_from_1e_7_to_10():
-    assert find_lr(Loop()).plan == SweepPlan(start_lr=1e-7, end_lr=10.0, num_steps=200)
+class Constant(Loop):
+    """A training that does not move at all."""
+
+    def loss(self, lr):
+        return 2.3
+
+
+def test_by_default_1e_7_to_10_are_swept_with_4_rates_a_decade_then_16_and_20_where_the_loss_moves():
+    rates = find_lr(Loop(Landscape(fall=-2.0, blow_up=0.0, noise=0.02)), divergence=None).plan.rates
+    assert (rates[0], rates[-1]) == (1e-7, 10.0)
+    counts = [
+        sum(low <= lr / (1 + 1e-9) < high for lr in rates) for low, high in ((1e-7, 1e-4), (1e-4, 1e-3), (0.1, 1))
+    ]
+    assert counts == [12, 16, 20]
 
 
 @pytest.mark.parametrize(
     ("start", "end", "steps"), [(1e-5, 1.0, 125), (1e-9, 10.0, 250), (1e-2, 1.0, 50), (0.1, 1.0, 50)]
 )
-def test_the_length_follows_the_decades_and_is_never_under_50(start, end, steps):
-    assert find_lr(Loop(), start_lr=start, end_lr=end).plan.num_steps == steps
+def test_the_length_in_even_steps_follows_the_decades_and_is_never_under_50(start, end, steps):
+    """Steps are even where that makes few, or after a sweep whose loss fell below 1e-4."""
+    plan = find_lr(Loop(Landscape(fall=-4.5, noise=0.02)), start_lr=start, end_lr=end).plan
+    assert plan == SweepPlan(start_lr=start, end_lr=end, num_steps=steps)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "steps"),
+    [(1e-5, 1.0, 1 + 4 + 64), (1e-9, 10.0, 1 + 20 + 80), (1e-3, 1.0, 1 + 48), (1e-12, 1e-5, 1 + 28)],
+)
+def test_the_length_where_nothing_moves_follows_the_decades_on_either_side_of_1e_4(start, end, steps):
+    plan = find_lr(Constant(), start_lr=start, end_lr=end).plan
+    assert (plan.start_lr, plan.end_lr, plan.num_steps) == (start, end, steps)
 
 
 def test_a_linear_sweep_has_200_steps():
@@ -63,8 +86,10 @@ def test_a_loss_that_still_falls_at_a_default_end_is_swept_two_decades_further()
     assert result.plan.end_lr == pytest.approx(2.0)
     assert result.plan.start_lr == 1e-7
     assert sweeps(target) == 1
-    assert len(target.rates) <= result.plan.num_steps == 133 + 50  # to the default end, and 25 for each decade on
-    assert list(target.rates) == pytest.approx(result.plan.rates[: len(target.rates)], rel=0.02)
+    assert tuple(target.rates) == result.plan.rates[: len(target.rates)]
+    assert 0.02 in result.plan.rates  # the default end, and 20 for each decade on
+    assert sum(lr > 0.02 for lr in result.plan.rates) == 40
+    assert max(target.rates) > 0.02
     assert result.provenance.steps_run == len(target.rates)
     assert math.log10(result.lr) == pytest.approx(-1.9, abs=0.3)
     assert target.state == before
@@ -110,20 +135,32 @@ def test_a_number_of_steps_is_a_budget_and_not_spent_twice(landscape):
 
 
 @pytest.mark.parametrize(
-    "landscape",
-    [Landscape(noise=0.02), Landscape(fall=math.inf, blow_up=math.inf, noise=0.02), Landscape(fall=-5.0, noise=0.02)],
+    ("landscape", "in_even_steps"),
+    [
+        (Landscape(fall=-2.5, noise=0.02), False),
+        (Landscape(fall=math.inf, blow_up=math.inf, noise=0.02), True),
+        (Landscape(fall=-5.0, noise=0.02), True),
+    ],
     ids=["valley", "flat", "wide valley"],
 )
-def test_any_other_curve_is_swept_once(landscape):
+def test_no_other_curve_is_swept_over_other_rates(landscape, in_even_steps):
+    """One with too few steps where it falls, or to show whether it falls, is swept over the same rates again."""
     target = Loop(landscape)
-    find_lr(target)
-    assert sweeps(target) == 1
+    result = find_lr(target)
+    assert (result.plan.start_lr, result.plan.end_lr) == (1e-7, 10.0)
+    assert sweeps(target) == 1 + in_even_steps
+    evenly = Loop(landscape)
+    find_lr(evenly, num_steps=200)
+    assert sweeps(evenly) == 1
 
 
 def test_a_sweep_whose_data_ran_out_while_the_loss_fell_is_not_extended():
     target = Bounded(Landscape(fall=-2.0, noise=0.01), end_lr=0.02)
-    target.batches = 120
-    assert find_lr(target).stop_reason is StopReason.DATA_EXHAUSTED
+    target.batches = 40
+    result = find_lr(target)
+    assert result.stop_reason is StopReason.DATA_EXHAUSTED
+    assert result.curve.falls
+    assert result.curve.lr[-1] < result.plan.end_lr == 0.02
     assert sweeps(target) == 1
 
 

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrrange import LRRange, Provenance, RangeTestResult, StopReason
-from lrrange.advice.advice import read_answers, read_ranges
 from lrrange.advice.heuristics import HEURISTICS
+from lrrange.advice.readings import read_answers, read_ranges
 from lrrange.cyclical import (
     Cycle,
     OneCycle,

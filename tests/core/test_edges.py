@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lrrange import Curve, Refusal, StopReason, Suggestion, SweepPlan, find_lr, hookimpl
-from lrrange.advice.advice import read_answers
 from lrrange.advice.ending import Ending
 from lrrange.advice.heuristics import HEURISTICS, ask_heuristic
 from lrrange.advice.preconditions import check_inside
 from lrrange.advice.ranges import RANGE_RULES
+from lrrange.advice.readings import read_answers
 from lrrange.errors import AtTheEdge, EndedEarly, NoSuggestion
 from tests.core.strategies import PLAN, Landscape, landscapes
 from tests.core.training import Loop

@@ -197,10 +197,17 @@ def test_the_longer_the_training_the_lower_the_answer():
 # -- which trial is next -----------------------------------------------------------------------------------------------
 
 
-def test_the_first_trials_are_three_and_none_is_above_the_highest_rate():
+def test_the_first_trials_are_the_answer_and_one_above_it_unless_that_is_above_the_highest_rate():
     first = Evidence(answer=1e-2, trials={}, start=2.0, noise=0.0)
-    assert first.next_rates(math.inf) == pytest.approx(RATES)
-    assert first.next_rates(1e-2) == pytest.approx(RATES[:2])
+    assert first.next_rates(math.inf) == pytest.approx([RATES[1], RATES[2]])
+    assert first.next_rates(1e-2) == pytest.approx([RATES[1], RATES[0]])
+
+
+def test_a_lower_trial_is_next_if_nothing_is_gained_at_the_answer_and_above():
+    found = Evidence(answer=RATES[1], trials=dict.fromkeys(RATES[1:], [2.0] * 8), start=2.0, noise=0.1)
+    assert found.next_rates(math.inf) == pytest.approx([RATES[0]])
+    assert attrs.evolve(found, start=3.0).next_rates(math.inf) == []
+    assert evidence([2.0, 2.0, 2.0], noise=0.1).next_rates(math.inf) == []
 
 
 @pytest.mark.parametrize("levels", [(0.9, 0.5, 0.9), (0.5, 0.5, 0.5), (0.5, 0.5, None), (0.499, 0.5, 0.9)])
@@ -233,13 +240,23 @@ def test_a_training_that_diverges_at_every_rate_is_tried_eight_times():
     assert len(found.trials) == 8
 
 
-@given(st.lists(st.floats(-5, 5), min_size=2, max_size=5, unique=True), st.floats(-9, 9))
-def test_a_value_between_points_lies_between_their_values(xs, x):
+@given(st.lists(st.floats(-5, 5), min_size=2, max_size=5, unique=True), st.floats(0, 1))
+def test_a_value_between_points_lies_between_their_values(xs, part):
     xs = sorted(xs)
     ys = [math.sin(3 * each) for each in xs]
+    x = xs[0] + part * (xs[-1] - xs[0])
     value = interpolate(x, xs, ys)
-    pairs = [
-        (low, high) for (left, low), (right, high) in itertools.pairwise(zip(xs, ys, strict=True)) if left <= x <= right
-    ]
-    ends = pairs[0] if pairs else (ys[0], ys[0]) if x < xs[0] else (ys[-1], ys[-1])
-    assert min(ends) - 1e-9 <= value <= max(ends) + 1e-9
+    pairs = [(low, high) for (left, low), (right, high) in itertools.pairwise(zip(xs, ys, strict=True)) if left <= x]
+    assert min(pairs[-1]) - 1e-9 <= value <= max(pairs[-1]) + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("x", "value"), [(-2.0, 3.0), (-1.0, 2.0), (0.0, 1.0), (1.0, 0.0), (2.0, 2.0), (3.0, 4.0), (4.0, 6.0)]
+)
+def test_beyond_the_points_the_line_goes_on_where_it_rises_outwards(x, value):
+    assert interpolate(x, [0.0, 1.0, 3.0], [1.0, 0.0, 4.0]) == pytest.approx(value)
+
+
+@pytest.mark.parametrize(("x", "value"), [(-2.0, 0.0), (5.0, 1.0)])
+def test_beyond_the_points_the_value_stays_where_the_line_falls_outwards(x, value):
+    assert interpolate(x, [0.0, 1.0, 3.0], [0.0, 2.0, 1.0]) == value

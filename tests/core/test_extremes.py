@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from lrrange import Curve, Provenance, RangeTestResult, Refusal, StopReason, Suggestion, SweepPlan, find_lr
-from lrrange.advice.advice import read_answers, read_ranges
 from lrrange.advice.ending import Ending
 from lrrange.advice.heuristics import HEURISTICS
 from lrrange.advice.ranges import RANGE_RULES
+from lrrange.advice.readings import read_answers, read_ranges
 from lrrange.averages import mean, standard_deviation
 from lrrange.comparison.paired_t import Difference
 from lrrange.errors import LRRangeError
@@ -101,7 +101,7 @@ def test_a_training_without_a_drop_is_confirmed_by_parts_of_its_noise(noise):
         return 1e-3
 
     for heuristic in (None, mine):
-        result = find_lr(Trained(), heuristic=heuristic, confirm=True)
+        result = find_lr(Trained(), heuristic=heuristic, confirm=True, num_steps=200)
         assert result.curve.drop <= noise
         assert 0 < result.low <= result.lr <= result.high
 
@@ -122,7 +122,7 @@ def test_a_curve_of_gaps_can_be_confirmed_if_a_heuristic_of_the_user_s_own_answe
             loss = super().step(lr)
             return loss if lr > 1e-6 else math.nan
 
-    result = find_lr(Late(), heuristic=lambda curve: 5e-7, confirm=True, non_finite_limit=24)
+    result = find_lr(Late(), heuristic=lambda curve: 5e-7, confirm=True, non_finite_limit=24, num_steps=200)
     assert result.curve.finite.lr == ()
     assert result.lr > 0
 

@@ -8,8 +8,8 @@ import attrs
 import pytest
 
 from lrrange import TrainingFacts, compare, find_lr, grid, load
-from lrrange.advice.advice import read_answers, read_ranges
 from lrrange.advice.heuristics import HEURISTICS, midway
+from lrrange.advice.readings import read_answers, read_ranges
 from lrrange.errors import LoadError, OptionError, PlanError, TargetError
 from lrrange.protocol import KnowsFacts
 from lrrange.result import dumps
@@ -169,7 +169,7 @@ def test_only_the_default_heuristic_and_its_range_are_told_the_facts(monkeypatch
         told.append(facts)
         return midway(curve, facts)
 
-    monkeypatch.setattr("lrrange.advice.advice.midway", spy)
+    monkeypatch.setattr("lrrange.advice.readings.midway", spy)
     facts, curve = TrainingFacts(optimizer="muon"), Landscape().curve()
     heuristics = {**HEURISTICS, "midway": spy, "mine": lambda curve: 1e-3}
     answers = read_answers(curve, heuristics, facts=facts)

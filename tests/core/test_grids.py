@@ -74,3 +74,27 @@ def test_an_empty_grid_is_refused(settings: dict[str, list[float]]) -> None:
 def test_a_factory_that_returns_none_is_refused() -> None:
     with pytest.raises(TargetError, match=r"make\(\) returned None"):
         lrrange.grid(lambda fall: None, {"fall": [1.0]})
+
+
+def test_each_cell_is_confirmed_by_as_many_runs_as_it_needs_itself() -> None:
+    steps: list[int] = []
+
+    class Counted(Loop):
+        """A training that ends lowest at a rate of its own, whatever the sweep says."""
+
+        def __init__(self, best: float) -> None:
+            super().__init__()
+            self.best, self.rates = best, [0.0]
+            steps.append(0)
+
+        def step(self, lr: float) -> float:
+            steps[-1] += 1
+            self.rates.append(lr)
+            stays = self.rates[-3:] == [lr] * 3
+            return 0.2 + abs(math.log10(lr / self.best)) / 2 if stays else super().step(lr)
+
+    best = lrrange.find_lr(Loop()).lr
+    grid = lrrange.grid(Counted, {"best": [best, 30 * best]}, confirm=True, progress=False)
+    trials = [confirmation.trials for cell in grid.cells if (confirmation := cell.result.confirmation) is not None]
+    assert [[trial.steps for trial in each] for each in trials] == [[124] * 3, [124] * 4]
+    assert steps == [cell.result.provenance.steps_run for cell in grid.cells]

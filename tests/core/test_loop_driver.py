@@ -165,7 +165,7 @@ def test_a_loop_that_ends_without_a_reason_is_refused():
             sweep.tell(self.trainer.loop.step(sweep.lr))
 
     with pytest.raises(TargetError, match="ended its training after 1 of 200 steps without saying why"):
-        find_lr(Leaves(LANDSCAPE))
+        find_lr(Leaves(LANDSCAPE), num_steps=200)
 
 
 def test_its_run_may_be_called_alone():

@@ -34,6 +34,11 @@ def expected(rule, landscape, **facts):
     return rule.read(landscape.falls_to(0.8), landscape.back_at_top, TrainingFacts(**facts))
 
 
+def per_decade(number):
+    """Return even rates from 1e-7 to 10 with this many in a decade."""
+    return [10 ** (-7 + step / number) for step in range(8 * number + 1)]
+
+
 def cut(landscape, end, plan=PLAN):
     """Return the curve up to this rate, in log10."""
     rates = [lr for lr in plan.rates if math.log10(lr) <= end]
@@ -61,10 +66,26 @@ def test_an_answer_says_what_it_has_read_and_its_rate_follows_from_that(landscap
 
 def test_the_fall_that_was_read_is_the_one_of_this_curve_however_dense_its_steps_are():
     landscape = Landscape()
-    dense = midway(landscape.curve(SweepPlan(start_lr=1e-7, end_lr=10.0, num_steps=800)))
+    plan = SweepPlan(start_lr=1e-7, end_lr=10.0, num_steps=800)
+    dense = midway(landscape.curve(plan))
     assert math.log10(dense.read["fall"]) == pytest.approx(landscape.falls_to(0.8), abs=0.1)
-    assert dense.read["usual_fall"] == pytest.approx(4 * dense.read["fall"], rel=0.01)
+    # The sum of the rates before one of them, in units of that rate.
+    trained, usual = (1 / (rates[1] / rates[0] - 1) for rates in (plan.rates, per_decade(25)))
+    assert dense.read["usual_fall"] == pytest.approx(trained / usual * dense.read["fall"], rel=0.001)
     assert from_what_was_read(dense.read) == pytest.approx(dense.lr)
+
+
+@pytest.mark.parametrize("densities", [(8, 8), (12, 25), (25, 12), (4, 40)])
+def test_the_usual_fall_is_where_a_sweep_of_25_steps_a_decade_has_trained_as_much(densities):
+    """Whatever the distances of the rates before it, and wherever they change."""
+    before, after = densities
+    rates = [lr for lr in per_decade(before) if lr < 1e-4] + [lr for lr in per_decade(after) if lr >= 1e-4]
+    read = midway(Curve(lr=rates, loss=Landscape().losses(rates))).read
+    below = [lr for lr in rates if lr < read["fall"]]
+    usual = per_decade(25)
+    # In a sweep of these rates, as much is trained before `usual_fall`.
+    trained = read["usual_fall"] / (usual[1] / usual[0] - 1)
+    assert sum(below[:-1]) <= trained <= sum(below)
 
 
 def test_an_answer_without_a_fall_has_read_the_blow_up_alone():

@@ -321,9 +321,9 @@ class Driven(LoopDriver):
 
 @pytest.mark.parametrize("kind", [Batches, Forward, Driven])
 def test_a_paired_sweep_shows_the_fall_that_the_noise_of_its_batches_hides(kind):
-    training, plain = kind(), find_lr(kind(), seed=1, divergence=None, paired=False)
+    training, plain = kind(), find_lr(kind(), seed=1, divergence=None, paired=False, num_steps=200)
     before = training.state
-    result = find_lr(training, seed=1, divergence=None, paired=True)
+    result = find_lr(training, seed=1, divergence=None, paired=True, num_steps=200)
     assert plain.curve.noise > 1.0
     assert result.curve.unpaired == plain.curve
     assert noise_level(result.curve.loss[:40]) < 1e-3
@@ -334,7 +334,7 @@ def test_a_paired_sweep_shows_the_fall_that_the_noise_of_its_batches_hides(kind)
 def test_the_steps_without_updates_are_counted_apart():
     for kind, passes in ((Forward, 200), (Batches, 0)):
         training = kind()
-        result = find_lr(training, divergence=None, paired=True)
+        result = find_lr(training, divergence=None, paired=True, num_steps=200)
         assert (training.updates, training.forwards) == (200, passes)
         assert result.provenance.steps_run == 400 - passes
         assert result.provenance.details["forward_passes"] == passes
@@ -343,9 +343,19 @@ def test_the_steps_without_updates_are_counted_apart():
 
 def test_as_many_steps_are_taken_again_as_the_sweep_took():
     training = Forward(Landscape(blow_up=-5.0))
-    result = find_lr(training, paired=True)
+    result = find_lr(training, paired=True, num_steps=200)
     assert result.stop_reason is StopReason.DIVERGED
     assert training.forwards == len(result.curve) < 200
+
+
+@pytest.mark.parametrize("fall", [-2.5, -4.5])
+def test_a_default_sweep_is_paired_too_and_so_is_one_that_is_taken_again(fall):
+    training = Forward(Landscape(fall=fall))
+    result = find_lr(training, paired=True)
+    assert training.forwards == training.updates
+    assert (training.updates > len(result.curve)) == (fall < -4.0)
+    assert len(result.curve.baseline) == len(result.curve)
+    assert result.provenance.steps_run == training.updates
 
 
 def test_the_batches_of_the_baseline_are_those_of_the_sweep():
@@ -579,7 +589,7 @@ def test_auto_pays_only_where_the_answer_leaves_a_doubt():
 
 def test_auto_takes_no_steps_at_rate_zero():
     training = Batches(Landscape(fall=math.inf, blow_up=math.inf))
-    assert isinstance(find_lr(training, seed=1).chosen, Refusal)
+    assert isinstance(find_lr(training, seed=1, num_steps=200).chosen, Refusal)
     assert training.updates == 200
 
 

@@ -7,10 +7,10 @@ import attrs
 import pytest
 
 from lrrange import StopReason, SweepPlan, find_lr, load
-from lrrange.advice.advice import read_answers, read_ranges
 from lrrange.advice.ending import Ending
 from lrrange.advice.heuristics import HEURISTICS
 from lrrange.advice.ranges import RANGE_RULES
+from lrrange.advice.readings import read_answers, read_ranges
 from lrrange.errors import (
     EndedEarly,
     FlatCurve,
@@ -108,7 +108,7 @@ def test_a_loss_that_is_not_finite_from_the_first_step_on_is_blamed_on_the_data(
 
 @pytest.mark.parametrize("begin", [1, 5, 6, 11, 12, 20, 60])
 def test_a_loss_that_becomes_nan_before_any_rate_moved_it_is_blamed_on_the_data(begin):
-    error = refusal_of(find_lr(Spoiled(lambda step: step >= begin)))
+    error = refusal_of(find_lr(Spoiled(lambda step: step >= begin), num_steps=200))
     assert type(error) is NonFiniteLosses
     assert f"the loss was NaN at 3 of {begin + 3} steps" in first_sentence(error)
     assert "Check the data" in str(error)
@@ -127,7 +127,7 @@ def test_a_loss_that_is_now_nan_and_now_infinite_is_called_both():
 
 def test_a_loss_that_becomes_nan_while_it_falls_names_both_causes_and_not_the_end_of_the_plan():
     """It stays a `StillFalls`: after that no other heuristic answers."""
-    error = refusal_of(find_lr(Spoiled(lambda step: step >= 100)))
+    error = refusal_of(find_lr(Spoiled(lambda step: step >= 100), num_steps=200))
     assert type(error) is StillFalls
     assert first_sentence(error).startswith("the loss was NaN from step 101 of 200 on, lr=0.001, which ended the sweep")
     assert "Check the data" in str(error)
@@ -187,7 +187,7 @@ def test_single_gaps_in_a_flat_curve_are_named_before_the_flatness():
 
 
 def test_gaps_between_finite_losses_were_caused_by_no_rate():
-    error = refusal_of(find_lr(Spoiled(lambda step: step in (2, 5, 6) or step > 40)))
+    error = refusal_of(find_lr(Spoiled(lambda step: step in (2, 5, 6) or step > 40), num_steps=200))
     assert type(error) is NonFiniteLosses
     assert "the loss was NaN at 6 of 44 steps, first at step 3, at lr=1.2e-07, and finite again" in first_sentence(
         error
@@ -204,7 +204,7 @@ def test_too_few_losses_because_most_are_gaps_are_blamed_on_the_gaps():
 
 
 def test_nan_after_a_blow_up_is_no_fault_of_the_data():
-    result = find_lr(Spoiled(lambda step: step >= 158))
+    result = find_lr(Spoiled(lambda step: step >= 158), num_steps=200)
     assert result.stop_reason is StopReason.NON_FINITE
     assert result.lr > 0
 
@@ -212,7 +212,7 @@ def test_nan_after_a_blow_up_is_no_fault_of_the_data():
 @pytest.mark.parametrize("training", [Loop, OwnLoop])
 @pytest.mark.parametrize("batches", [0, 1, 5, 8, 20, 60])
 def test_data_that_run_out_are_named_with_both_numbers(training, batches):
-    error = refusal_of(find_lr(training(batches=batches)))
+    error = refusal_of(find_lr(training(batches=batches), num_steps=200))
     assert type(error) is EndedEarly
     assert f"the data ran out: there were batches for {batches} of the 200 steps needed" in first_sentence(error)
     assert "Give a loader that can start again" in str(error)
@@ -222,7 +222,7 @@ def test_data_that_run_out_are_named_with_both_numbers(training, batches):
 
 
 def test_data_that_run_out_while_the_loss_falls_are_named_and_no_other_heuristic_answers():
-    error = refusal_of(find_lr(Loop(batches=100)))
+    error = refusal_of(find_lr(Loop(batches=100), num_steps=200))
     assert type(error) is StillFalls
     assert "there were batches for 100 of the 200 steps needed, at lr=0.00095" in first_sentence(error)
     assert "Raise end_lr" not in str(error)
@@ -230,7 +230,7 @@ def test_data_that_run_out_while_the_loss_falls_are_named_and_no_other_heuristic
 
 
 def test_fewer_steps_are_advised_only_if_they_would_be_enough():
-    assert "num_steps=" not in str(refusal_of(find_lr(Loop(batches=60))))
+    assert "num_steps=" not in str(refusal_of(find_lr(Loop(batches=60), num_steps=200)))
     assert find_lr(Loop(batches=100), num_steps=100).lr > 0
 
 
@@ -242,7 +242,7 @@ def test_data_that_run_out_in_a_sparse_sweep_are_named_too():
 
 
 def test_an_interrupted_sweep_says_so():
-    error = refusal_of(find_lr(OwnLoop(batches=30, ends=StopReason.INTERRUPTED)))
+    error = refusal_of(find_lr(OwnLoop(batches=30, ends=StopReason.INTERRUPTED), num_steps=200))
     assert type(error) is EndedEarly
     assert "the sweep was interrupted after 30 of 200 steps, at lr=1.5e-06" in first_sentence(error)
     assert "Run it again" in str(error)
@@ -352,7 +352,7 @@ def test_a_reason_of_the_user_s_own_stands_behind_the_cause():
     def mine(curve):
         raise NoSuggestion("not on a Monday. Wait a day.")
 
-    error = refusal_of_lr(find_lr(Loop(batches=20), heuristic=mine))
+    error = refusal_of_lr(find_lr(Loop(batches=20), heuristic=mine, num_steps=200))
     assert "there were batches for 20 of the 200 steps needed" in first_sentence(error)
     assert "not on a Monday. Wait a day." in str(error)
     error = refusal_of_lr(find_lr(Loop(), heuristic=mine))
@@ -373,13 +373,13 @@ def test_a_heuristic_that_fails_because_there_is_nothing_to_read_is_refused_for_
 def test_repeated_sweeps_give_the_same_cause_as_one():
     error = refusal_of(find_lr(Spoiled(lambda step: True), repeats=2))
     assert type(error) is NonFiniteLosses
-    error = refusal_of(find_lr(SeededLoop(batches=60), repeats=2, reset=None))
+    error = refusal_of(find_lr(SeededLoop(batches=60), repeats=2, reset=None, num_steps=200))
     assert type(error) is EndedEarly
 
 
 def test_the_cause_survives_the_file_and_another_heuristic(tmp_path):
     for training, kind in ((Loop(batches=20), EndedEarly), (Spoiled(lambda step: True), NonFiniteLosses)):
-        result = find_lr(training)
+        result = find_lr(training, num_steps=200)
         result.save(tmp_path / "result.json")
         loaded = load(tmp_path / "result.json")
         assert loaded == result
@@ -391,7 +391,7 @@ def test_the_cause_survives_the_file_and_another_heuristic(tmp_path):
 @pytest.mark.parametrize("rule", RANGE_RULES)
 def test_no_range_is_refused_with_the_same_cause(rule):
     with pytest.raises(EndedEarly, match="there were batches for 20 of the 200 steps needed"):
-        find_lr(Loop(batches=20)).range_by(rule)
+        find_lr(Loop(batches=20), num_steps=200).range_by(rule)
 
 
 def test_explaining_changes_no_answer():

@@ -1,12 +1,14 @@
 """Which objects are taken for a `TrainingStep` or a `Driver`: their methods' signatures say so, not names."""
 
 import functools
+import inspect
 
 import pytest
 
 import lrrange
 from lrrange import Driver, TrainingStep, find_lr
 from lrrange.errors import TargetError
+from lrrange.finder.recognition import is_training_step
 from lrrange.protocol import LoopDriver
 from tests.core.training import Loop, OwnLoop
 
@@ -206,3 +208,16 @@ def test_the_protocols_still_say_so_by_isinstance():
 
     assert isinstance(Guarded(), Driver)
     assert not isinstance(Guarded(), TrainingStep)
+
+
+def test_the_methods_of_a_class_are_looked_at_once(monkeypatch):
+    class Own(Loop):
+        def step(self, lr):
+            return super().step(lr)
+
+    looked, signature = [], inspect.signature
+    monkeypatch.setattr(inspect, "signature", lambda method: looked.append(method) or signature(method))
+    assert is_training_step(Own())
+    first = len(looked)
+    assert is_training_step(Own())
+    assert 0 < first == len(looked)

@@ -105,8 +105,9 @@ def test_one_sweep_alone_is_not_listed_again():
 
 
 def test_the_interval_spans_the_answers_to_each_sweep_and_to_halves_of_their_median():
-    result = find_lr(SeededLoop(Landscape(noise=0.03)), repeats=5, seed=0, heuristic="steepest")
-    single = [find_lr(SeededLoop(Landscape(noise=0.03)), seed=seed, heuristic="steepest").lr for seed in range(5)]
+    result = find_lr(SeededLoop(Landscape(noise=0.03)), repeats=5, seed=0, heuristic="steepest", num_steps=200)
+    target, options = SeededLoop(Landscape(noise=0.03)), {"heuristic": "steepest", "num_steps": 200}
+    single = [find_lr(target, seed=seed, **options).lr for seed in range(5)]
     halves = [steepest(half).lr for half in result.curve.halves]
     assert result.low == min([result.lr, *single, *halves])
     assert result.high == max([result.lr, *single, *halves])
@@ -129,10 +130,10 @@ def test_every_repeat_starts_from_weights_of_reset_and_the_old_ones_are_put_back
         target.weights = 100.0 * (1 + len(starts))
         starts.append(target.weights)
 
-    find_lr(target, repeats=3, seed=0, reset=reset)
+    find_lr(target, repeats=3, seed=0, reset=reset, num_steps=200)
     assert starts == [100.0, 200.0]
     assert target.state == before
 
 
 def test_equal_plans_are_swept_in_every_repeat():
-    assert find_lr(SeededLoop(), repeats=2, seed=0).plan == PLAN
+    assert find_lr(SeededLoop(), repeats=2, seed=0, num_steps=200).plan == PLAN

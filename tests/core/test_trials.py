@@ -1,6 +1,5 @@
 """Confirmation as the training sees it: short runs at a few rates, each from the same start, within a budget."""
 
-import itertools
 import math
 import random
 import statistics
@@ -82,14 +81,14 @@ def moved(result):
 @given(st.integers(90, 3000), landscapes(noise=0.05))
 def test_the_trials_take_no_more_steps_than_their_budget(budget, landscape):
     target = Watched(landscape)
-    result = confirmed(target, confirm_steps=budget)
+    result = confirmed(target, confirm_steps=budget, num_steps=200)
     taken = len(target.rates) - len(result.curve)
     assert taken <= budget
     assert taken == result.confirmation.steps
     assert result.provenance.steps_run == len(target.rates)
 
 
-@pytest.mark.parametrize("budget", [90, 91, 92, 93, 648])
+@pytest.mark.parametrize("budget", [90, 91, 92, 93, 500])
 @pytest.mark.parametrize("best", [-1.5, -2.85, -4.5])
 def test_the_step_for_the_held_out_loss_at_the_start_is_within_the_budget_too(budget, best):
     class HeldOut(Watched):
@@ -103,24 +102,48 @@ def test_the_step_for_the_held_out_loss_at_the_start_is_within_the_budget_too(bu
     assert result.provenance.steps_run == len(target.rates)
 
 
-def test_three_trials_are_enough_if_the_middle_one_is_best():
-    centre = math.log10(find_lr(Watched(LANDSCAPE)).lr)
-    confirmation = confirmed(Trains(valley(centre))).confirmation
-    assert [trial.steps for trial in confirmation.trials] == [161] * 3
-    assert confirmation.steps == 483
+def steps_from_the_answer(result):
+    """Return how many steps each trial lies above the sweep's answer, in the order they ran."""
+    return [round(math.log10(trial.lr / result.chosen.lr) / 0.6) for trial in result.confirmation.trials]
 
 
-def test_three_trials_are_enough_if_they_cannot_be_told_apart():
-    confirmation = confirmed(Trains(lambda _: 0.4, own_noise=0.1)).confirmation
-    assert [trial.steps for trial in confirmation.trials] == [161] * 3
+@pytest.mark.parametrize(
+    ("reached", "rates"),
+    [
+        pytest.param(lambda _: 0.4, [0, 1], id="alike: two are enough"),
+        pytest.param(valley(-2.85), [0, 1, -1], id="the answer is best: one below shows it"),
+        pytest.param(valley(-2.25), [0, 1, 2], id="the one above is best: none below is needed"),
+        pytest.param(valley(-1.5), [0, 1, 2, 3], id="far above: four, the most"),
+        pytest.param(valley(-4.5), [0, 1, -1, -2], id="far below: four, the most"),
+    ],
+)
+def test_trials_are_added_on_the_better_side_until_the_best_one_is_between_others(reached, rates):
+    target = Trains(reached)
+    result = confirmed(target)
+    assert steps_from_the_answer(result) == rates
+    assert [trial.steps for trial in result.confirmation.trials] == [124] * len(rates)
+    assert len(target.rates) - len(result.curve) == 124 * len(rates)
 
 
-@pytest.mark.parametrize(("best", "side"), [(-1.5, 1), (-4.5, -1)])
-def test_a_fourth_is_taken_beyond_the_outermost_if_that_is_best(best, side):
-    result = confirmed(Trains(valley(best)))
-    steps = [side * round(math.log10(trial.lr / result.chosen.lr) / 0.6) for trial in result.confirmation.trials]
-    assert sorted(steps) == [-1, 0, 1, 2]
-    assert result.confirmation.steps == 644
+def test_two_trials_are_enough_if_they_cannot_be_told_apart():
+    result = confirmed(Trains(lambda _: 0.4, own_noise=0.1))
+    assert steps_from_the_answer(result) == [0, 1]
+    assert result.confirmation.steps == 248
+
+
+def test_a_lower_rate_is_tried_if_neither_of_the_first_two_gains_anything():
+    result = confirmed(Trains(lambda x: 2.3 if x > -2.3 else 0.5), divergence=None, heuristic=lambda _: 1e-2)
+    assert steps_from_the_answer(result)[:3] == [0, 1, -1]
+    assert result.confirmation.falls
+    assert moved(result) < -0.3
+
+
+@pytest.mark.parametrize(("train_steps", "steps"), [(None, 124), (1000, 124), (60, 60), (22, 22), (5, 22)])
+def test_no_trial_is_longer_than_the_training_unless_that_is_too_short_to_compare(train_steps, steps):
+    target = Trains(valley(-2.85))
+    result = confirmed(target, train_steps=train_steps)
+    assert {trial.steps for trial in result.confirmation.trials} == {steps}
+    assert {len(rates) for rates in target.runs[1:]} == {steps}
 
 
 def test_each_trial_stays_at_one_rate():
@@ -155,14 +178,14 @@ def test_each_trial_uses_the_seed_of_the_sweep():
     assert len(seeds) == target.log.count("snapshot")
 
 
-def test_the_first_three_rates_are_the_answer_and_the_same_distance_on_both_sides():
+def test_the_first_two_rates_are_the_answer_and_one_above_it():
     result = confirmed()
-    rates = [trial.lr for trial in result.confirmation.trials[:3]]
-    assert rates[1] == result.chosen.lr
-    assert [math.log10(after / before) for before, after in itertools.pairwise(rates)] == pytest.approx([0.6] * 2)
+    rates = [trial.lr for trial in result.confirmation.trials[:2]]
+    assert rates[0] == result.chosen.lr
+    assert math.log10(rates[1] / rates[0]) == pytest.approx(0.6)
 
 
-def test_without_held_out_data_a_trial_s_loss_is_the_mean_of_its_last_64_of_161_steps():
+def test_without_held_out_data_a_trial_s_loss_is_the_mean_of_its_last_48_of_124_steps():
     class RecordsLosses(Watched):
         losses = ()
 
@@ -175,7 +198,7 @@ def test_without_held_out_data_a_trial_s_loss_is_the_mean_of_its_last_64_of_161_
     result = confirmed(target)
     last = result.confirmation.trials[-1]
     assert result.confirmation.held_out is False
-    assert last.loss == pytest.approx(statistics.fmean(target.losses[-64:]))
+    assert last.loss == pytest.approx(statistics.fmean(target.losses[-48:]))
 
 
 @given(landscapes(noise=0.02))
@@ -194,7 +217,7 @@ def test_the_interval_contains_the_answer_and_every_rate_that_cannot_be_told_fro
 @pytest.mark.parametrize(("best", "moves"), [(-1.9, 1), (-3.9, -1)])
 @pytest.mark.parametrize("batch_noise", [0.0, 0.3])
 def test_the_answer_moves_towards_the_rate_that_trains_best_and_not_beyond_it(best, moves, batch_noise):
-    result = confirmed(Trains(valley(best), batch_noise=batch_noise))
+    result = confirmed(Trains(valley(best), batch_noise=batch_noise), num_steps=200)
     assert math.log10(result.chosen.lr) == pytest.approx(-2.85, abs=0.15)
     assert moves * moved(result) > 0.2
     assert abs(math.log10(result.lr) - best) < abs(math.log10(result.chosen.lr) - best)
@@ -319,7 +342,7 @@ def test_trials_that_diverge_at_once_leave_steps_for_lower_rates():
     result = confirmed(BlowsUpAbove(3e-5))
     assert [trial.loss == math.inf for trial in result.confirmation.trials[:4]] == [True] * 4
     assert result.lr < 3e-5
-    assert result.confirmation.steps <= 648
+    assert result.confirmation.steps <= 500
 
 
 def test_if_every_rate_diverges_confirmation_is_refused_for_that_reason():
@@ -333,7 +356,7 @@ def test_if_every_rate_diverges_confirmation_is_refused_for_that_reason():
 
 def test_data_that_run_out_in_a_trial_are_an_error():
     swept = len(find_lr(Loop(LANDSCAPE)).curve)
-    with pytest.raises(NoData, match="the data ran out after 20 of 161 steps of a trial") as caught:
+    with pytest.raises(NoData, match="the data ran out after 20 of 124 steps of a trial") as caught:
         confirmed(Loop(LANDSCAPE, batches=swept + 20))
     assert caught.value.steps_run == 20
 
@@ -350,8 +373,8 @@ def test_trials_are_judged_by_the_held_out_loss_if_there_is_one():
     result = confirmed(target)
     confirmation = result.confirmation
     assert confirmation.held_out is True
-    assert list(target.evaluated) == [113, 129, 145, 161] * 3 + [1] + [113, 129, 145, 161] * (
-        len(confirmation.trials) - 3
+    assert list(target.evaluated) == [88, 100, 112, 124] * 2 + [1] + [88, 100, 112, 124] * (
+        len(confirmation.trials) - 2
     )
     assert [trial.loss for trial in confirmation.trials] == pytest.approx([
         abs(math.log10(trial.lr) + 3.4) for trial in confirmation.trials
@@ -372,7 +395,7 @@ def test_losses_that_arrive_late_are_awaited_before_the_held_out_loss_is_measure
 
     target = LateHeldOut(LANDSCAPE)
     confirmed(target)
-    assert list(target.evaluated)[:12] == [113, 129, 145, 161] * 3
+    assert list(target.evaluated)[:9] == [88, 100, 112, 124] * 2 + [1]
 
 
 def test_a_held_out_loss_that_differs_by_less_than_it_varies_moves_nothing():
@@ -384,6 +407,19 @@ def test_a_held_out_loss_that_differs_by_less_than_it_varies_moves_nothing():
     assert not result.confirmation.told_apart
     assert moved(result) == 0.0
     assert "differ by less than their errors: give more confirm_steps" in str(result.verdict)
+    assert "confirm_steps=992" in result.verdict.ways  # four runs, each twice as long
+
+
+@pytest.mark.parametrize(("held_out", "instead"), [(False, ", so give held-out data"), (True, "")])
+def test_longer_trials_are_no_way_out_if_they_are_as_long_as_the_training(held_out, instead):
+    target = Trains(lambda _: 0.4, own_noise=0.1)
+    if held_out:
+        target.evaluate = lambda: 1.0 + random.Random(f"{target.rates[-1]} {len(target.rates)}").gauss(0, 0.1)
+    result = confirmed(target, train_steps=60)
+    assert result.confirmation.whole
+    assert f"differ by less than their errors: the trials are as long as the training{instead}" in str(result.verdict)
+    assert not any("confirm_steps" in way for way in result.verdict.ways)
+    assert not confirmed(Trains(lambda _: 0.4, own_noise=0.1), train_steps=125).confirmation.whole
 
 
 def test_a_training_that_has_no_held_out_data_after_all_is_judged_by_its_training_loss():
@@ -411,12 +447,12 @@ def test_a_held_out_loss_that_is_not_finite_counts_as_infinite():
 def test_an_interrupted_trial_confirms_nothing():
     class Interrupted(OwnLoop):
         def run(self, sweep):
-            self.batches = 30 if sweep.plan.num_steps == 161 else None
+            self.batches = 30 if sweep.plan.num_steps == 124 else None
             super().run(sweep)
 
     target = Interrupted(LANDSCAPE, ends=StopReason.INTERRUPTED)
     before = target.state
-    with pytest.raises(NoSuggestion, match="was interrupted after 30 of 161 steps: nothing is confirmed"):
+    with pytest.raises(NoSuggestion, match="was interrupted after 30 of 124 steps: nothing is confirmed"):
         confirmed(target)
     assert target.state == before
 
@@ -441,7 +477,7 @@ def test_no_rate_above_the_end_of_the_sweep_is_tried():
 
 def test_a_sweep_without_an_answer_is_not_confirmed():
     target = Watched(Landscape(fall=math.inf, blow_up=math.inf, noise=0.02))
-    result = confirmed(target)
+    result = confirmed(target, num_steps=200)
     assert result.confirmation is None
     assert len(target.rates) == len(result.curve)
     with pytest.raises(LRRangeError):

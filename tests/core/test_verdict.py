@@ -313,7 +313,7 @@ def test_the_features_of_a_training_without_a_drop_divide_by_nothing():
         def loss(self, lr):
             return 0.5 + 4 * max(0.0, math.log10(lr) + 2) ** 2
 
-    result = find_lr(Trained())
+    result = find_lr(Trained(), num_steps=200)
     assert result.curve.drop == 0
     features = features_of(result)
     assert (features.no_fall, features.slow) == (True, 0.0)

@@ -1,6 +1,7 @@
 """What an installed package says: it names no file that only the repository has, and numbers are those in force."""
 
 import inspect
+import math
 import re
 from pathlib import Path
 
@@ -11,7 +12,10 @@ import lrrange
 from lrrange.advice.evidence import USUAL_TRAINING
 from lrrange.advice.rule import ASSUMED_TRAIN_STEPS
 from lrrange.cli import main
+from lrrange.finder.plan_defaults import in_even_steps, plan_for
 from lrrange.finder.settings import Settings
+from lrrange.sweep.pace import APPROACHING, MOVING, QUIET, QUIET_BELOW, denser, plan_to_begin_with
+from tests.docs.pages import section
 
 ROOT = Path(__file__).parents[2]
 INSTALLED = [path for folder in ("lrrange", "plugins") for path in (ROOT / folder).rglob("*.py")]
@@ -48,23 +52,25 @@ def stated(pattern: str, *pages: str) -> set[str]:
 
 
 def test_the_steps_of_a_sweep_are_the_same_in_every_text() -> None:
-    class Loop:
-        def step(self, lr: float) -> float:
-            return 1 / (1 + 1000 * lr) + lr**2
-
-        def snapshot(self) -> None:
-            return None
-
-        def restore(self, state: None) -> None:
-            pass
-
-    plan = lrrange.find_lr(Loop()).plan
-    assert stated(r"default is (\d+) per decade", "docs/reference/find_lr.md") == {"25"}
-    assert plan.num_steps == 25 * 8
-    assert stated(r"from 1e-7 to 10 in (\d+) steps", "docs/reference/find_lr.md") == {f"{plan.num_steps}"}
-    assert stated(r"(\d+) between the default", "docs/reference/find_lr.md") <= {f"{plan.num_steps}"} | {"is"}
-    assert (f"{plan.start_lr:g}", f"{plan.end_lr:g}") == ("1e-07", "10")
-    assert stated(r"defaults are 1e-7 and (\d+)", "docs/reference/find_lr.md") == {"10"}
+    start, end = 1e-7, 10.0
+    assert plan_for(None, None, None, "exponential", {}) == plan_to_begin_with(start, end)
+    assert stated(r"defaults are 1e-7 and (\d+)", "docs/reference/find_lr.md", "docs/frameworks/pytorch.md") == {"10"}
+    fewest, most = plan_to_begin_with(start, end).num_steps, denser(plan_to_begin_with(start, end), 10).num_steps
+    page = section(ROOT / "docs" / "reference" / "find_lr.md", "## How many steps a sweep takes")
+    assert re.findall(r"makes\s(\d+) steps if nothing moves, and at most (\d+)", page) == [(f"{fewest}", f"{most}")]
+    assert re.findall(r"^\| .* \| (\d+) \|$", page, re.M) == [f"{steps}" for steps in (QUIET, APPROACHING, MOVING)]
+    assert re.findall(r"^\| (?:below|from) (1e-\d)", page, re.M) == [f"1e{math.log10(QUIET_BELOW):.0f}"] * 2
+    places = ("docs/reference/find_lr.md", "docs/frameworks/pytorch.md")
+    assert stated(r"(\d+) (?:a|per) decade where the loss moves", *places) == {f"{MOVING}"}
+    assert stated(r"By default (?:there are )?about (\d+)", *places) == {"100"}
+    assert fewest < 100 < most
+    assert stated(r"`num_steps=(\d+)` is 25 per decade", "docs/reference/find_lr.md") == {
+        f"{in_even_steps(start, end).num_steps}"
+    }
+    linear = plan_for(None, None, None, "linear", {}).num_steps, in_even_steps(0.01, 1.0).num_steps
+    assert re.findall(r"takes (\d+) even steps by default, and one over two decades or less takes (\d+)", page) == [
+        tuple(map(str, linear))
+    ]
 
 
 def test_the_steps_that_confirm_are_the_same_in_every_text() -> None:

@@ -2,12 +2,13 @@
 
 import signal
 from collections.abc import Iterator
+from types import BuiltinFunctionType
 from typing import Any
 
 import pytest
 
 from lrrange import find_lr
-from lrrange.protocol import deferred_interrupts
+from lrrange.protocol import deferred_interrupts, interrupts
 from tests.core.training import Loop
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGUSR1, signal.SIGALRM]
@@ -73,3 +74,8 @@ def test_the_handlers_of_ignored_signals_and_of_the_system_are_not_replaced() ->
     of_python = {number for number, handler in before.items() if callable(handler)}
     assert {number for number in before if inside[number] != before[number]} == of_python
     assert {number: signal.getsignal(number) for number in signal.valid_signals()} == before
+
+
+def test_no_function_in_python_that_could_catch_what_a_handler_raises_replaces_the_handlers() -> None:
+    assert isinstance(interrupts._handler_of, BuiltinFunctionType)
+    assert isinstance(interrupts._set_handler, BuiltinFunctionType)

@@ -6,9 +6,10 @@ import pytest
 import torch
 from lrrange_lightning import LRRangeTest, VerifyRate
 
-from lrrange import NoSuggestion
+from lrrange import AdaptivePlan, NoSuggestion, find_lr
 from lrrange.errors import OptionError, TargetError, UnknownName
 from lrrange.hookspecs import hookimpl
+from lrrange.sweep.pace import plan_to_begin_with
 from tests.backend_torch.observing import of_module, of_optimizer, of_random_states
 from tests.backend_torch.rigs import seed_all
 from tests.lightning.trainings import classes, gan, loader, plain, trainer
@@ -39,6 +40,17 @@ def test_the_options_of_find_lr_are_those_of_the_callback(pl: Any) -> None:
     assert (result.heuristic, result.plan.shape, result.provenance.seed) == ("min/10", "linear", 3)
     assert (len(result.sweeps), watcher.steps) == (2, 160)
     assert result.provenance.backend == "lightning"
+
+
+def test_its_default_sweep_is_the_adaptive_one_of_find_lr(package: Any) -> None:
+    found = find_lr(trainer(package), model=plain(package), train_dataloaders=loader(), seed=3)
+    callback = LRRangeTest(apply=False, seed=3)
+    trainer(package, callbacks=[callback]).fit(plain(package), loader())
+    plan, curve = callback.result.plan, callback.result.curve
+    assert isinstance(plan, AdaptivePlan)
+    assert plan.num_steps > plan_to_begin_with(plan.start_lr, plan.end_lr).num_steps
+    assert curve.lr == plan.rates[: len(curve)]
+    assert (plan, curve) == (found.plan, found.curve)
 
 
 @pytest.mark.parametrize("error", [ValueError("on purpose"), KeyboardInterrupt()], ids=["error", "ctrl-c"])

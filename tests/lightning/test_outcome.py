@@ -47,7 +47,7 @@ def test_with_a_log_it_also_says_when_the_sweep_starts_and_ends_and_with_false_n
         return lines_about(lambda: trainer(pl, callbacks=callbacks).fit(plain(pl), loader()), capsys)
 
     start, end, outcome = lines(progress=True)
-    assert start == "range test, up to 80 steps"
+    assert start == "range test, 80 steps planned"
     assert end.startswith("range test ")
     assert outcome.startswith("lr ")
     assert lines(progress=False) == []

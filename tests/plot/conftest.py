@@ -5,8 +5,8 @@ import matplotlib
 import pytest
 
 import lrrange
-from lrrange.advice.advice import read_answers, read_ranges
 from lrrange.advice.heuristics import HEURISTICS
+from lrrange.advice.readings import read_answers, read_ranges
 
 matplotlib.use("Agg")
 

@@ -10,9 +10,9 @@ import attrs
 import numpy as np
 
 import lrrange
-from lrrange.advice.advice import read_answers, read_ranges
 from lrrange.advice.facts import TrainingFacts
 from lrrange.advice.heuristics import HEURISTICS
+from lrrange.advice.readings import read_answers, read_ranges
 from lrrange.sweep import Curve, Quantity, paired_curve
 from tests.core.strategies import PLAN, Landscape
 

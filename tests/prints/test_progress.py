@@ -117,7 +117,7 @@ def test_in_a_pipe_there_is_at_most_a_line_at_the_start_and_one_at_the_end(progr
     program = TRAINING + f"lrrange.find_lr(Slow(), progress={progress}, {OPTIONS})"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert [line for line in done.stdout.splitlines() if not line.startswith("training")] == []
-    expected = [r"lrrange: range test, up to 120 steps", r"lrrange: range test done after \d+ steps in \d+:\d\d"]
+    expected = [r"lrrange: range test, 120 steps planned", r"lrrange: range test done after \d+ steps in \d+:\d\d"]
     lines = done.stderr.splitlines()
     assert len(lines) == (2 if progress else 0)
     assert all(re.fullmatch(pattern, line) for pattern, line in zip(expected, lines, strict=False))

@@ -9,6 +9,7 @@ from hypothesis import given
 
 import lrrange
 from lrrange.policy import Checkpoint
+from lrrange.sweep.pace import plan_to_begin_with
 from tests.core.strategies import results
 from tests.prints.values import a_comparison, a_grid, a_refusal, a_result
 
@@ -22,6 +23,7 @@ def values():
     sweep = lrrange.Sweep(lrrange.SweepPlan())
     long_name = "a policy with a very long name, such as one that a program has made of all its settings" * 3
     return {
+        "AdaptivePlan": [plan_to_begin_with(1e-7, 1000 / 3)],
         "Comparison": [comparison, attrs.evolve(comparison, runs=())],
         "Confirmation": [result.confirmation],
         "Curve": [result.curve, lrrange.Curve(lr=[], loss=[]), lrrange.Curve(lr=[1e-3], loss=[float("nan")])],

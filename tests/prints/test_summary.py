@@ -95,7 +95,8 @@ def test_a_loss_that_does_not_blow_up_asks_for_a_higher_end():
 def test_doubts_about_a_confirmed_answer_ask_for_longer_trials():
     result = a_result(confirm=True)
     assert not result.verdict.confident
-    assert f"find_lr(..., confirm=True, confirm_steps={2 * result.confirmation.steps})" in str(result)
+    (steps,) = {trial.steps for trial in result.confirmation.trials}
+    assert f"find_lr(..., confirm=True, confirm_steps={4 * 2 * steps})" in str(result)  # four trials, twice as long
 
 
 def test_the_remedy_of_a_refusal_is_what_to_do_next():

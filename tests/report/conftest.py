@@ -8,8 +8,8 @@ import attrs
 import pytest
 
 import lrrange
-from lrrange.advice.advice import read_answers, read_ranges
 from lrrange.advice.heuristics import HEURISTICS
+from lrrange.advice.readings import read_answers, read_ranges
 from tests.prints.values import a_comparison, a_grid, a_refusal, a_result
 
 pytest.importorskip("vl_convert", reason="a report needs vl-convert-python")

@@ -1,4 +1,4 @@
-"""The ways to run a sweep with lrrange. Each includes all that a user gets: smoothing, all heuristics and ranges."""
+"""The ways to run a sweep with lrrange. Each includes the answer: `result.lr`, or the reason why there is none."""
 
 from typing import Any
 
@@ -11,13 +11,31 @@ from benchmarks.overhead.workloads import Job
 
 
 def _find(target: object, job: Job, **options: Any) -> lrrange.RangeTestResult:
-    return lrrange.find_lr(target, start_lr=START_LR, end_lr=END_LR, num_steps=job.steps, divergence=None, **options)
+    # Not paired: at rates at which nothing is learnt, that would add as many forward passes, and no finder has others.
+    fixed = {"start_lr": START_LR, "end_lr": END_LR, "num_steps": job.steps, "divergence": None, "paired": False}
+    result = lrrange.find_lr(target, **fixed | options)
+    if result.refusal is None:
+        _ = result.lr
+    return result
 
 
 def lrrange_torch(job: Job) -> Run:
     """Sweep a model with its optimizer, loss function and loader."""
     optimizer = job.optimizer()
     return lambda: _find(job.model, job, optimizer=optimizer, loss_fn=job.criterion, loader=job.loader)
+
+
+def lrrange_paired(job: Job) -> Run:
+    """Sweep as `lrrange_torch` does, and then take the steps again as forward passes of the initial weights."""
+    optimizer = job.optimizer()
+    options = {"optimizer": optimizer, "loss_fn": job.criterion, "loader": job.loader, "paired": True}
+    return lambda: _find(job.model, job, **options)
+
+
+def lrrange_printed(job: Job) -> Run:
+    """Sweep as `lrrange_torch` does, and make the text that `print` shows, for which every answer and range is read."""
+    run = lrrange_torch(job)
+    return lambda: str(run())
 
 
 def lrrange_verified(job: Job) -> Run:

@@ -15,7 +15,15 @@ from benchmarks.overhead.workloads import Job
 Variant = Callable[[Job], Run]
 
 LOOPS = (loops.bare, loops.bare_item, loops.floor)
-OWN = (own.lrrange_torch, own.lrrange_verified, own.lrrange_disk, own.lrrange_own_step, own.lrrange_lightning)
+OWN = (
+    own.lrrange_torch,
+    own.lrrange_paired,
+    own.lrrange_printed,
+    own.lrrange_verified,
+    own.lrrange_disk,
+    own.lrrange_own_step,
+    own.lrrange_lightning,
+)
 PEERS = (peers.torch_lr_finder, peers.monai, peers.ignite, peers.lightning, peers.fastai)
 FITS = (peers.ignite_run, peers.lightning_fit, peers.fastai_fit)
 

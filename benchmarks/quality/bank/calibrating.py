@@ -11,11 +11,11 @@ import attrs
 import numpy as np
 
 from benchmarks.quality.bank.fitting import Case
-from lrrange.advice.advice import read_answers
 from lrrange.advice.calibration import BAD_REGRET, COVERAGE, Features, category_of
 from lrrange.advice.ending import Ending
 from lrrange.advice.heuristics import DEFAULT, HEURISTICS
 from lrrange.advice.preconditions import check_inside
+from lrrange.advice.readings import read_answers
 from lrrange.advice.rule import Rule
 from lrrange.advice.suggestion import Suggestion
 from lrrange.advice.verdict import Circumstances, read_features

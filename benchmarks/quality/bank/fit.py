@@ -1,4 +1,7 @@
-"""Fit the default advice on the bank, print its numbers, and store the answers of rules that did not see a family."""
+"""Fit the default advice on the bank, print its numbers, and store the answers of rules that did not see a family.
+
+The numbers are fitted on sweeps in even steps, and judged on the sweeps that `find_lr` takes: they hold for both.
+"""
 
 import pprint
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,9 +23,13 @@ from benchmarks.quality.store import RESULTS, Row
 from lrrange.advice.calibration import chance_of_bad
 from lrrange.advice.rule import Rule
 
+# The form that is read from sweeps in 200 even steps, and not from those of the default.
+EVEN = "in even steps"
+
 # The forms of the advice whose answers are stored, by name: the option `paired=`, and what the rule may read.
 _FORMS: dict[str, tuple[str, Model]] = {
     "default": ("auto", Model()),
+    EVEN: ("auto", Model()),
     "paired": ("paired", Model()),
     "never paired": ("plain", Model()),
     "no train_steps": ("auto", Model(steps=False)),
@@ -43,20 +50,21 @@ def main(results: Path) -> None:
     torch.set_num_threads(1)
     store = BankStore(results)
     tasks = [task for task in store.measured() if learnable(store.ground_truth(task))]
-    seen = [sweep for task in tasks for sweep in look(task, store)]
-    click.echo(f"{len(tasks)} tasks, {len(seen)} sweeps")
+    even = [sweep for task in tasks for sweep in look(task, store, paired=None)]
+    click.echo(f"{len(tasks)} tasks, {len(even)} sweeps")
     for protocol in PROTOCOLS:
-        click.echo(f"{protocol}: {fit(cases_of(seen, store, protocol, 'auto', ladder=True))}")
-    stored = [sweep for sweep in seen if sweep.seed in SEEDS]
-    for_the_verdict = list(_for_the_verdict(stored, store, _VERDICT_AXIS))
+        click.echo(f"{protocol}: {fit(cases_of(even, store, protocol, 'auto', ladder=True))}")
+    for_the_verdict = list(_for_the_verdict([sweep for sweep in even if sweep.seed in SEEDS], store, _VERDICT_AXIS))
     verdict = _Verdict.fit(for_the_verdict)
     click.echo(pprint.pformat(verdict.coefficients, sort_dicts=False))
     click.echo(pprint.pformat(verdict.intervals, sort_dicts=False))
     rows: list[Row] = []
     for form, (paired, model) in _FORMS.items():
-        for axis in AXES if form == "default" else (_VERDICT_AXIS,):
-            judged_on = list(_answers(stored, store, paired, model, axis, seen))
-            rows += _rows(form, axis, judged_on, for_the_verdict)
+        judged_on = [
+            sweep for task in tasks for sweep in look(task, store, SEEDS, None if form == EVEN else paired)
+        ]  # fmt: skip
+        for axis in AXES if form in ("default", EVEN) else (_VERDICT_AXIS,):
+            rows += _rows(form, axis, _answers(judged_on, store, paired, model, axis, even), for_the_verdict)
     store.save_held_out(rows)
 
 
@@ -121,7 +129,7 @@ def _rows(
             ])  # fmt: skip
         verdict = verdicts[family]
         row: Row = {"task": case.seen.task, "seed": case.seen.seed, "axis": axis, "form": form}
-        steps = len(case.seen.sweep.points) * (1 + (_FORWARD if case.form == "paired" else 0))
+        steps = case.seen.steps(_FORMS[form][0], _FORWARD)
         row |= dict.fromkeys(("lr", "max_lr", "low", "high", "chance_of_bad")) | {"steps": round(steps)}
         if answer is not None:
             below, above = verdict.intervals[answer.category]

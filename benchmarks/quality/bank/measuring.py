@@ -27,7 +27,7 @@ SHORTEST = 150
 # A short run is kept as the mean losses of blocks of this many steps.
 BLOCK, TRIAL_STEPS = 8, 648
 
-# Sweeps are taken at the density of `find_lr`, and two decades beyond its default end.
+# Sweeps are taken in even steps, as with `num_steps=200`, and two decades beyond the default end.
 START_LR, END_LR, STEPS, FURTHER = 1e-7, 10.0, 200, 50
 
 _IDLE_RATES, _BLOWN_UP = 2, 1e6
@@ -136,7 +136,7 @@ def _sweep(problem: Problem, steps: int, *, update: bool) -> np.ndarray:
     for step, (lr, batch) in enumerate(zip(_rates(steps), problem.batches(), strict=False)):
         for group in optimizer.param_groups:
             group["lr"] = lr
-        losses[step] = problem.update(optimizer, batch) if update else _forward(problem, batch)
+        losses[step] = problem.update(optimizer, batch) if update else forward(problem, batch)
         if not abs(losses[step]) < 1e30:
             losses[step] = np.nan
             break
@@ -144,7 +144,8 @@ def _sweep(problem: Problem, steps: int, *, update: bool) -> np.ndarray:
 
 
 @torch.no_grad()
-def _forward(problem: Problem, batch: Batch) -> float:
+def forward(problem: Problem, batch: Batch) -> float:
+    """Return the loss of a batch without a step."""
     x, y = batch
     return float(problem.criterion(problem.model(x), y))
 

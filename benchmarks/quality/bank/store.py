@@ -2,10 +2,12 @@
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
+import numpy as np
 
 from benchmarks.quality.bank.generator import BANK
 from benchmarks.quality.store import RESULTS, Row
@@ -87,6 +89,19 @@ class BankStore:
     def forget_suggestions(self, finder: str) -> None:
         """Delete a finder's suggestions."""
         self._suggestions(finder).unlink(missing_ok=True)
+
+    def default_sweeps(self, task: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return the losses of a task's default sweeps, and of the initial weights; NaN at the end.
+
+        Each has the shape (seeds, steps).
+        """
+        with np.load(self.root / "bank_sweeps.npz") as arrays:
+            losses, baselines = arrays[task].astype(float)
+        return losses, baselines
+
+    def save_default_sweeps(self, stored: Mapping[str, np.ndarray]) -> None:
+        """Store these arrays: for each task, losses and those of the initial weights, by seed and step."""
+        np.savez_compressed(self.root / "bank_sweeps.npz", **stored)
 
     def held_out(self) -> list[Row]:
         """Return the answers of lrrange with constants fitted without a task's family; none if they are not stored.

@@ -1,8 +1,9 @@
-"""lrrange as users call it: with its defaults, with confirmation, and each heuristic by itself."""
+"""lrrange as users call it: each mode, with the released constants and with held-out ones, and each heuristic."""
 
 from typing import Any
 
-from benchmarks.quality.finders.registry import Answer, MeteredTask, finder, shared
+from benchmarks.quality.family_rules import rules_without_family
+from benchmarks.quality.finders.registry import Answer, Finder, MeteredTask, finder, shared
 from benchmarks.quality.tasks.task import Batch, Problem
 from lrrange import LRRangeError, NoSuggestion, RangeTestResult, find_lr
 from lrrange.advice.heuristics import HEURISTICS
@@ -41,44 +42,59 @@ def _interval(result: RangeTestResult) -> tuple[float | None, float | None]:
         return None, None
 
 
-@finder("lrrange", "lrrange")
-def default_advice(task: MeteredTask, seed: int) -> Answer:
-    """Run `find_lr` with its defaults: one sweep."""
-    return _advice(_sweep(task, seed))
+# The modes that users choose from, by the name of their finder: what they give beside the training.
+MODES: dict[str, dict[str, Any]] = {
+    "lrrange": {},
+    "lrrange_100_steps": {"num_steps": 100},
+    "lrrange_paired": {"paired": True},
+    "lrrange_repeats_2": {"repeats": 2},
+    "lrrange_repeats_3": {"repeats": 3},
+    "lrrange_confirm": {"confirm": True, "parallel": "off"},
+}
+
+# Ends the name of a finder that is told how long the training will be, which costs nothing.
+TOLD = "_train_steps"
+
+# Ends the name of a finder whose constants were fitted without the family of the training. It runs on the bank alone.
+UNSEEN = "_without_family"
+
+# Told modes with the released constants. The others are measured with held-out constants alone.
+_TOLD_IN_SAMPLE = ("lrrange", "lrrange_confirm")
 
 
-@finder("lrrange_train_steps", "lrrange")
-def knowing_the_budget(task: MeteredTask, seed: int) -> Answer:
-    """Run `find_lr(train_steps=...)`, which is told how long the training will be."""
-    return _advice(_find(task, task.build(seed), train_steps=task.steps))
-
-
-@finder("lrrange_paired", "lrrange")
-def paired(task: MeteredTask, seed: int) -> Answer:
-    """Run `find_lr(paired=True)`, which measures the initial weights on the same batches as well."""
-    return _advice(_find(task, task.build(seed), paired=True))
-
-
-def _register_length(num_steps: int) -> None:
-    @finder(f"lrrange_{num_steps}_steps", "lrrange")
+def _register_mode(name: str, options: dict[str, Any]) -> None:
     def suggest(task: MeteredTask, seed: int) -> Answer:
-        return _advice(_find(task, task.build(seed), num_steps=num_steps))
+        return _advice(_find(task, task.build(seed), **options))
+
+    def told(task: MeteredTask, seed: int) -> Answer:
+        return _advice(_find(task, task.build(seed), train_steps=task.steps, **options))
+
+    # The default is the sweep that every heuristic reads.
+    finder(name, "lrrange")(suggest if options else lambda task, seed: _advice(_sweep(task, seed)))
+    if name in _TOLD_IN_SAMPLE:
+        finder(f"{name}{TOLD}", "lrrange")(told)
+    finder(f"{name}{UNSEEN}", "lrrange")(_unseen(suggest))
+    finder(f"{name}{TOLD}{UNSEEN}", "lrrange")(_unseen(told))
 
 
-for _steps in (100, 400):  # half and twice the default
-    _register_length(_steps)
+def _unseen(suggest: Finder) -> Finder:
+    """Return the finder with rules that were fitted without the family of the training."""
+
+    def with_rules(task: MeteredTask, seed: int) -> Answer:
+        with rules_without_family(task.name):
+            return suggest(task, seed)
+
+    return with_rules
 
 
-@finder("lrrange_confirm", "lrrange")
-def confirmed(task: MeteredTask, seed: int) -> Answer:
-    """Run `find_lr(confirm=True)`, which judges its short runs by their training loss."""
-    return _advice(_find(task, task.build(seed), confirm=True, parallel="off"))
+for _name, _options in MODES.items():
+    _register_mode(_name, _options)
 
 
-@finder("lrrange_confirm_train_steps", "lrrange")
-def confirmed_knowing_the_budget(task: MeteredTask, seed: int) -> Answer:
-    """Run `find_lr(confirm=True, train_steps=...)`."""
-    return _advice(_find(task, task.build(seed), confirm=True, train_steps=task.steps, parallel="off"))
+@finder("lrrange_400_steps", "lrrange")
+def twice_as_long(task: MeteredTask, seed: int) -> Answer:
+    """Run `find_lr(num_steps=400)`, to see what more steps are good for."""
+    return _advice(_find(task, task.build(seed), num_steps=400))
 
 
 @finder("lrrange_confirm_held_out", "lrrange")
@@ -100,8 +116,8 @@ def _register_heuristic(heuristic: str) -> None:
         return Answer(lr=chosen.lr, max_lr=chosen.lr, low=low, high=high)
 
 
-for _name in HEURISTICS:
-    _register_heuristic(_name)
+for _heuristic in HEURISTICS:
+    _register_heuristic(_heuristic)
 
 
 @finder("lrrange_smith_range", "lrrange")

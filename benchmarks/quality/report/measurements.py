@@ -12,6 +12,7 @@ from benchmarks.quality.bank.learnable import learnable
 from benchmarks.quality.bank.measuring import SEEDS
 from benchmarks.quality.bank.store import BankStore
 from benchmarks.quality.finders import PACKAGES
+from benchmarks.quality.finders.lrrange_finders import UNSEEN
 from benchmarks.quality.regret import TaskRegret
 from benchmarks.quality.report.budgets import Ladder, ladders, slopes
 from benchmarks.quality.report.statistics import FinderRegret, TaskRegrets, finder_regret
@@ -30,6 +31,7 @@ FORMS = {
     UNTOLD: "lrrange",
     "paired": "lrrange (train_steps=, paired=True)",
     "never paired": "lrrange (train_steps=, paired=False)",
+    "in even steps": "lrrange (train_steps=, num_steps=200)",
     "no facts": "lrrange (kind of optimizer unknown)",
 }
 
@@ -71,11 +73,14 @@ class BankMeasurements(TaskMeasurements):
         left_out: the tasks that are not judged, because next to nothing can be learnt on them.
         held_out: answers of lrrange with constants fitted without the task's family. They have the columns `axis`,
             `form`, `chance_of_bad` and `steps` beside those of a suggestion.
+        unseen: suggestions of finders of lrrange that ran with constants fitted without the task's architecture, by the
+            name of the finder that has the released constants.
         ladders, slopes: how the best rate moves with the budget.
     """
 
     left_out: list[str]
     held_out: list[Row]
+    unseen: dict[str, list[Row]]
     ladders: list[Ladder]
     slopes: dict[str, list[float]]
 
@@ -84,9 +89,12 @@ class BankMeasurements(TaskMeasurements):
         """Read all measurements of a store."""
         measured = store.measured()
         kept = [task for task in measured if learnable(store.ground_truth(task))]
+        rows = {name: store.suggestions(name) for name in store.finders()}
+        unseen = [name for name in rows if name.endswith(UNSEEN)]
         return cls(
             {task: TaskRegret(task, store) for task in kept},
-            {name: store.suggestions(name) for name in store.finders()},
+            unseen={name.removesuffix(UNSEEN): rows.pop(name) for name in unseen},
+            rows=rows,
             left_out=[task for task in measured if task not in kept],
             # The ground truth starts from the same weights and has the same batches as sweeps with its seeds.
             held_out=[row for row in store.held_out() if row["task"] in kept and row["seed"] not in SEEDS],
@@ -144,6 +152,8 @@ _LABELS: dict[str, Any] = {
     "lrrange_confirm_train_steps": "lrrange (confirm=True, train_steps=)",
     "lrrange_train_steps": "lrrange (train_steps=)",
     "lrrange_paired": "lrrange (paired=True)",
+    "lrrange_repeats_2": "lrrange (repeats=2)",
+    "lrrange_repeats_3": "lrrange (repeats=3)",
     "lrrange_100_steps": "lrrange (100 steps)",
     "lrrange_400_steps": "lrrange (400 steps)",
     "fastai_valley": "fastai valley",

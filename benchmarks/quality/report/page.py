@@ -1,4 +1,4 @@
-"""Write the report: `docs/evidence/quality.md` and its plots, and every number as JSON."""
+"""Write the report: `docs/evidence/quality.md` and its plots, parts of two other pages, and every number as JSON."""
 
 import json
 from pathlib import Path
@@ -9,21 +9,23 @@ import attrs
 from benchmarks.pages import fill
 from benchmarks.quality.bank.generator import AXES
 from benchmarks.quality.ground_truth import PROTOCOLS
+from benchmarks.quality.report.frontier import modes
 from benchmarks.quality.report.measurements import BankMeasurements, Measurements, TaskMeasurements
 from benchmarks.quality.report.plots import draw
 from benchmarks.quality.report.reliability import confident_and_bad, coverage, reliabilities
 from benchmarks.quality.report.statistics import as_json, finder_regret, movement, steps
-from benchmarks.quality.report.tables import front_sections, sections
+from benchmarks.quality.report.tables import front_sections, guide_sections, sections
 from benchmarks.quality.report.tables.by_hand import other_lengths
 from benchmarks.quality.store import RESULTS
 
 _REPOSITORY = Path(__file__).resolve().parents[3]
 
 PAGE, FRONT_PAGE = _REPOSITORY / "docs" / "evidence" / "quality.md", _REPOSITORY / "README.md"
+GUIDE = _REPOSITORY / "docs" / "guides" / "surer-answers.md"
 
 
-def write_page(results: Path = RESULTS, page: Path = PAGE, front_page: Path = FRONT_PAGE) -> None:
-    """Fill the generated parts of both pages from stored measurements, draw the plots, and write `report.json`.
+def write_page(results: Path = RESULTS, page: Path = PAGE, front_page: Path = FRONT_PAGE, guide: Path = GUIDE) -> None:
+    """Fill the generated parts of these pages from stored measurements, draw the plots, and write `report.json`.
 
     Raises: ValueError if a page lacks a marker.
     """
@@ -31,6 +33,7 @@ def write_page(results: Path = RESULTS, page: Path = PAGE, front_page: Path = FR
     (results / "report.json").write_text(json.dumps(summary(measured), indent=1) + "\n")
     page.write_text(fill(page.read_text(), sections(measured)))
     front_page.write_text(fill(front_page.read_text(), front_sections(measured)))
+    guide.write_text(fill(guide.read_text(), guide_sections(measured)))
     draw(measured, page.parent / "images")
 
 
@@ -44,6 +47,10 @@ def _bank(bank: BankMeasurements) -> dict[str, Any]:
         "tasks": len(bank.task_regrets),
         "left_out": bank.left_out,
         "finders": _finders(bank),
+        "modes": [
+            {"finder": mark.finder, "held_out": mark.fair, "steps": mark.steps, "regret": as_json(mark.regret)}
+            for mark in modes(bank)
+        ],
         "held_out": {
             form: {
                 axis: {

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from benchmarks.plots import WIDTH, Theme, legend_below, named_rows, save
 from benchmarks.quality.report.budgets import common_budgets
+from benchmarks.quality.report.frontier_plot import draw_frontier
 from benchmarks.quality.report.measurements import OURS, PEERS, UNTOLD, BankMeasurements, Measurements, label
 from benchmarks.quality.report.reliability import CONFIDENT_BELOW, reliabilities
 from benchmarks.quality.report.statistics import FinderRegret, finder_regret
@@ -134,4 +135,10 @@ def _budgets(bank: BankMeasurements, theme: Theme) -> Figure | None:
     return figure
 
 
-_PLOTS = {"regret": _regret, "families": _families, "reliability": _reliability, "budgets": _budgets}
+_PLOTS = {
+    "frontier": draw_frontier,
+    "regret": _regret,
+    "families": _families,
+    "reliability": _reliability,
+    "budgets": _budgets,
+}

@@ -45,10 +45,12 @@ class Objects(Kind):
         """Return the attributes, and the content."""
         held = []
         for name, attribute in attributes_of(value).items():
+            if _is_empty(attribute):
+                continue
             if name in _REGISTRIES and isinstance(attribute, dict):
                 held += [Child(f".{key}", item) for key, item in attribute.items()]
                 held.append(Child("", attribute))
-            elif name not in self._without and not _is_empty(attribute):
+            elif name not in self._without:
                 held_by = HeldBy.HOOK if name.endswith("_hooks") else HeldBy.TRAINING
                 held.append(Child(f".{name}", attribute, held_by))
         for slot in self._slots:
@@ -104,17 +106,17 @@ def set_item(items: dict[str, Any], name: str, item: Any) -> None:
 
 
 def _is_empty(attribute: object) -> bool:
-    """Return whether this is an empty dict, such as most dicts of a module, which hold hooks.
+    """Return whether this is an empty dict or set, such as most of a module's, which hold hooks, parameters or names.
 
     A module has many of them. To keep them with their holder costs a quarter of keeping each by itself.
     """
-    return type(attribute) in (OrderedDict, dict) and not attribute
+    return type(attribute) in (OrderedDict, dict, set) and not attribute
 
 
-def _empty_again(dicts: Sequence[dict[Any, Any]]) -> None:
-    for items in dicts:
-        if items:
-            items.clear()
+def _empty_again(containers: Sequence[dict[Any, Any] | set[Any]]) -> None:
+    for container in containers:
+        if container:
+            container.clear()
 
 
 def attributes_of(value: Any) -> dict[str, Any]:

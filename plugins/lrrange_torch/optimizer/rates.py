@@ -93,11 +93,10 @@ class GroupRates:
 
     def set(self, lr: float) -> None:
         """Train the next step at `lr`."""
-        self._written = []
-        self._check_groups()
-        for group, ratio in zip(self._groups(), self.ratios, strict=True):
+        groups = self._groups()
+        for group, ratio in zip(groups, self.ratios, strict=False):  # `check` finds a group that is new or gone
             set_rate(group, "lr", lr * ratio)
-            self._written.append((group["lr"], _version(group["lr"])))
+        self._written = [(group["lr"], _version(group["lr"])) for group in groups]
 
     def bounds(self) -> dict[str, float]:
         """Return the bounds of a sweep if an optimizer needs others than most. See `SuggestsBounds`."""
@@ -113,20 +112,18 @@ class GroupRates:
 
     def check(self, lr: float) -> None:
         """Raise RateNotInForce if a group is at another rate than `set(lr)` gave it, or is new."""
-        self._check_groups()
-        for group, (written, version) in zip(self._groups(), self._written, strict=True):
+        groups = self._groups()
+        if len(groups) != len(self.ratios):
+            raise RateNotInForce(
+                f"the sweep began with {len(self.ratios)} param groups, and the training step has made them "
+                f"{len(groups)}: no rate of the sweep is in force there. Call add_param_group before the sweep, or "
+                f"sweep without it.",
+            )
+        for group, (written, version) in zip(groups, self._written, strict=True):
             # Reading a tensor's value would wait for its device. It is enough that nothing has written to the tensor.
             if group["lr"] is not written or _version(written) != version:
                 self._compare(lr)
                 return
-
-    def _check_groups(self) -> None:
-        count = len(self._groups())
-        if count != len(self.ratios):
-            raise RateNotInForce(
-                f"the sweep began with {len(self.ratios)} param groups, and the training step has made them {count}: "
-                f"no rate of the sweep is in force there. Call add_param_group before the sweep, or sweep without it.",
-            )
 
     def _groups(self) -> list[dict[str, Any]]:
         return [group for optimizer in self.optimizers for group in optimizer.param_groups]

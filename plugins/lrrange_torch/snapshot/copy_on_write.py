@@ -91,14 +91,15 @@ class LazySnapshot(Snapshot):
         """Register hooks on the optimizers' steps, once all is kept. Return them, to be removed before `restore`."""
         all_guards = self._all_guards()
         hooks: list[Any] = []
-        # Compiled into a compiled step, they might remove a guard after the write and not before.
-        before, after = map(torch.compiler.disable, (self._before_step, self._after_step))
         for optimizer in self._optimizers:
             waiting = list(_guarded_parameters(optimizer, all_guards))
             self._waiting += waiting
             if waiting:
+                # Compiled into a compiled step, it might remove a guard after the write and not before.
+                before = torch.compiler.disable(self._before_step)  # type: ignore[no-untyped-call]
                 hooks.append(optimizer.register_step_pre_hook(before))
             if any(guarded.by_rows for guarded in waiting):
+                after = torch.compiler.disable(self._after_step)  # type: ignore[no-untyped-call]
                 hooks.append(optimizer.register_step_post_hook(after))
         return hooks
 

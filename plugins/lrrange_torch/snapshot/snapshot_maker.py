@@ -35,7 +35,7 @@ class SnapshotMaker:
 
     def restore(self, state: Snapshot) -> None:
         """Put everything back that `state` keeps. Note how much it copied, and what cannot be put back."""
-        self._copied_bytes = state.copied_bytes
+        self._copied_bytes = max(self._copied_bytes, state.copied_bytes)  # no two snapshots exist at a time
         try:
             state.restore()
         finally:
@@ -43,7 +43,7 @@ class SnapshotMaker:
             state.forget()
 
     def report(self) -> dict[str, Any]:
-        """Return how the latest snapshot was made, for the result's provenance."""
+        """Return how the snapshots were made, and the size of the largest, for the result's provenance."""
         return {
             "snapshot": "lazy" if self._why_full is None else f"full: {self._why_full}",
             "copied_bytes": self._copied_bytes,

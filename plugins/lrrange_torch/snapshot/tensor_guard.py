@@ -32,11 +32,9 @@ class TensorGuard:
     def on(cls, tensor: torch.Tensor, copies: Copies) -> "TensorGuard | None":
         """Return a guard on this tensor; None if it should be copied at once instead."""
         plain = type(tensor) in (torch.Tensor, nn.Parameter) and tensor.layout is torch.strided
-        if (
-            not (plain and has_copy_on_write())
-            or tensor.device.type not in ("cpu", "cuda")
-            or tensor.nbytes < _WORTH_A_GUARD
-        ):
+        if not plain or tensor.nbytes < _WORTH_A_GUARD or tensor.device.type not in ("cpu", "cuda"):
+            return None
+        if not has_copy_on_write():
             return None
         if 0 in tensor.stride():
             return None

@@ -8,6 +8,7 @@ import numpy as np
 
 from benchmarks.pages import table, table_or_nothing
 from benchmarks.quality.bank.generator import AXES, ORIGINS
+from benchmarks.quality.finders.lrrange_finders import MODES, TOLD
 from benchmarks.quality.report.budgets import common_budgets, slope_of
 from benchmarks.quality.report.measurements import DEFAULT, FORMS, OURS, PEERS, UNTOLD, BankMeasurements, label
 from benchmarks.quality.report.reliability import CONFIDENT_BELOW, confident_and_bad
@@ -26,6 +27,9 @@ _OPTIONS = (
     "lrrange_confirm_train_steps",
     "lrrange_confirm_held_out",
 )
+
+# Of others of our finders, how the names begin of those that give the default advice.
+_IN_SAMPLE = ("lrrange_confirm", "lrrange_midway", "lrrange_400_steps")
 
 
 def name_of_form(form: str) -> str:
@@ -155,7 +159,7 @@ def _finders(bank: BankMeasurements) -> str:
             continue
         cost = steps(bank.rows[name])
         origin = "not fitted here"
-        if name == DEFAULT or name.startswith((*_OPTIONS, "lrrange_midway")) or name.endswith("_steps"):
+        if name.removesuffix(TOLD) in MODES or name.startswith(_IN_SAMPLE):
             origin = "in-sample"
         shown = f"**{label(name)}**" if name.startswith(DEFAULT) else label(name)
         lines.append((bank.finder_regrets[name], [shown, origin, f"{cost.forwards:.0f}" if cost else "0"]))
