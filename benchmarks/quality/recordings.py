@@ -1,12 +1,12 @@
 """Record raw sweeps and runs, to study heuristics and confirmation without training anything."""
 
-import itertools
 import math
 from typing import Any
 
 import numpy as np
 
 from benchmarks.quality.asking import SEEDS
+from benchmarks.quality.replays import told
 from benchmarks.quality.store import Store
 from benchmarks.quality.tasks.registry import TASKS
 from benchmarks.quality.tasks.task import Problem
@@ -59,11 +59,7 @@ def replay(recorded: dict[str, Any], seed: int, steps: int, repeat: int = 0, **s
         settings: options of the sweep, such as `smoothing=` or `divergence=`.
     """
     plan = SweepPlan(start_lr=recorded["start_lr"], end_lr=recorded["end_lr"], num_steps=steps)
-    sweep = Sweep(plan, **settings)
-    losses = itertools.chain(recorded["sweeps"][str(steps)][str(seed)][repeat], itertools.repeat(math.nan))
-    while sweep.running:
-        sweep.tell(next(losses))
-    return sweep.curve
+    return told(Sweep(plan, **settings), recorded["sweeps"][str(steps)][str(seed)][repeat]).curve
 
 
 def record_held_out(task: str, store: Store) -> None:

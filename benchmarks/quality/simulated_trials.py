@@ -4,7 +4,6 @@ A trial at any rate is read between the two nearest recorded rates, of the same 
 """
 
 import contextlib
-import itertools
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,6 +18,7 @@ from benchmarks.quality.bank.measuring import BLOCK
 from benchmarks.quality.ground_truth import PROTOCOLS
 from benchmarks.quality.recordings import END_LR, EVERY, START_LR, replay
 from benchmarks.quality.regret import TaskRegret
+from benchmarks.quality.replays import told
 from benchmarks.quality.store import RESULTS, Store
 from benchmarks.quality.tasks.registry import group_of
 from lrrange import Confirmation, Curve, NoSuggestion, Sweep, SweepPlan
@@ -199,11 +199,7 @@ class Bank:
 
 
 def _swept(losses: np.ndarray) -> Curve:
-    sweep = Sweep(SweepPlan(start_lr=START_LR, end_lr=END_LR, num_steps=200))
-    told = itertools.chain(losses.tolist(), itertools.repeat(math.nan))
-    while sweep.running:
-        sweep.tell(next(told))
-    return sweep.curve
+    return told(Sweep(SweepPlan(start_lr=START_LR, end_lr=END_LR, num_steps=200)), losses).curve
 
 
 def _runs(lr: np.ndarray, loss: np.ndarray, curve: Curve, **options: Any) -> RecordedRuns:

@@ -43,9 +43,9 @@ def denser(plan: AdaptivePlan, taken: int) -> AdaptivePlan:
     By the time a loss is told, up to `MOST_LATE` further steps may have been taken.
     """
     kept = plan.rates[: taken + MOST_LATE]
-    return (
-        plan if len(kept) == plan.num_steps else AdaptivePlan(rates=_up_to(kept, plan.end_lr, MOVING, kept=len(kept)))
-    )
+    if len(kept) == plan.num_steps:
+        return plan
+    return AdaptivePlan(rates=_up_to(kept, plan.end_lr, MOVING, kept=len(kept)))
 
 
 def further(plan: AdaptivePlan, end_lr: float) -> AdaptivePlan:

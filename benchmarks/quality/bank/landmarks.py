@@ -1,6 +1,5 @@
 """What the default heuristic sees in the recorded sweeps of the bank: the fall and the blow-up of each."""
 
-import itertools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -11,6 +10,7 @@ from benchmarks.quality.bank import sweeps
 from benchmarks.quality.bank.generator import ORIGINS, STEPS_BEFORE, Origin
 from benchmarks.quality.bank.measuring import END_LR, FURTHER, START_LR, STEPS, SWEEP_SEEDS
 from benchmarks.quality.bank.store import BankStore
+from benchmarks.quality.replays import told
 from lrrange import Curve, NoSuggestion, Sweep, SweepPlan
 from lrrange.advice.ending import Ending
 from lrrange.advice.facts import TrainingFacts
@@ -130,7 +130,4 @@ def _in_even_steps(losses: np.ndarray, highest: float | None) -> Sweep:
         plan = SweepPlan(start_lr=START_LR, end_lr=START_LR * 10 ** ((steps - 1) * per_step), num_steps=steps)
         further = None
     sweep = Sweep(plan, extend=lambda curve: further if further and falls_to_the_end(curve) else None)
-    told = itertools.chain(losses, itertools.repeat(math.nan))
-    while sweep.running:
-        sweep.tell(float(next(told)))
-    return sweep
+    return told(sweep, losses)

@@ -5,7 +5,6 @@
 The rates are not stored: a sweep gives out the same rates for the same losses.
 """
 
-import itertools
 import math
 import time
 from collections.abc import Iterable
@@ -19,6 +18,7 @@ import torch
 from benchmarks.quality.bank.generator import BANK, ORIGINS, STEPS_BEFORE, Origin
 from benchmarks.quality.bank.measuring import SWEEP_SEEDS, forward
 from benchmarks.quality.bank.store import BankStore
+from benchmarks.quality.replays import told
 from benchmarks.quality.store import RESULTS
 from lrrange import Sweep
 from lrrange.finder.plan_defaults import further_up, may_go_further_up, plan_for
@@ -46,11 +46,7 @@ def default_sweep(origin: Origin) -> Sweep:
 
 def replay(losses: Iterable[float], origin: Origin) -> Sweep:
     """Return the default sweep that was told these losses."""
-    sweep = default_sweep(origin)
-    told = itertools.chain(losses, itertools.repeat(math.nan))
-    while sweep.running:
-        sweep.tell(float(next(told)))
-    return sweep
+    return told(default_sweep(origin), losses)
 
 
 def take(name: str, seed: int) -> tuple[list[float], list[float]]:
